@@ -1,0 +1,80 @@
+#include "apps/balancer/http_forward.h"
+
+#include <string>
+
+namespace rejoin::balancer {
+
+using proto::HeadEdits;
+using proto::KnownField;
+using proto::NextHop;
+using proto::RequestHead;
+using proto::ResponseHead;
+
+bool passes_upgrade(const RequestHead& request) {
+  return request.wants_upgrade() && request.body().kind == proto::BodyKind::none &&
+         !proto::list_has(request.value_of(KnownField::upgrade), "h2c");
+}
+
+bool may_be_repeated(proto::Method method) {
+  switch (method) {
+    case proto::Method::get:
+    case proto::Method::head:
+    case proto::Method::options:
+    case proto::Method::put:
+    case proto::Method::delete_: return true;
+    default: return false;
+  }
+}
+
+Status write_request(Buffer& out, route::Router& router, route::Choice& choice, const RequestHead& request,
+                     const Address& client, bool upgrade) {
+  HeadEdits edits(request);
+  hop_by_hop(request, edits, upgrade ? NextHop::upgrade : NextHop::persist);
+  if (request.target_form() == proto::TargetForm::absolute) edits.replace_target(request.path_and_query());
+
+  // One list over all lines of the field, with us at its end (as nginx's $proxy_add_x_forwarded_for).
+  std::string forwarded_for;
+  for (const proto::Field& field : request.all(KnownField::x_forwarded_for)) {
+    forwarded_for.append(request.value(field)).append(", ");
+  }
+  forwarded_for += client.ip_text();
+  edits.set(KnownField::x_forwarded_for, Bytes(forwarded_for));
+  // What a client says of these two would be believed by the server, so it is not passed on.
+  edits.set(KnownField::x_forwarded_proto, "http");
+  if (!request.host().empty()) edits.set(KnownField::x_forwarded_host, request.host());
+
+  router.edit_request(choice, request, edits);
+  return edits.write(out);
+}
+
+ResponsePlan plan_response(const RequestHead& request, const ResponseHead& response, proto::Body body, bool draining) {
+  ResponsePlan plan;
+  const bool old_client = request.minor_version() == 0;
+  if (old_client && response.chunked()) {
+    plan.framing = upstream::Framing::content_only;  // it does not know chunks; the end of the connection ends the body
+    return plan;
+  }
+  if (draining || !request.keep_alive() || body.kind == proto::BodyKind::until_close) return plan;
+  plan.next = old_client ? NextHop::persist_aloud : NextHop::persist;
+  return plan;
+}
+
+Status write_response(Buffer& out, route::Router& router, route::Choice& choice, const ResponseHead& response,
+                      const ResponsePlan& plan, UnixSeconds now) {
+  HeadEdits edits(response);
+  hop_by_hop(response, edits, plan.next);
+  if (plan.framing == upstream::Framing::content_only) {
+    edits.drop_all(KnownField::transfer_encoding);
+    edits.drop_all(KnownField::trailer);
+  }
+  router.edit_response(choice, response, now, edits);
+  return edits.write(out);
+}
+
+Status write_interim(Buffer& out, const ResponseHead& response) {
+  HeadEdits edits(response);
+  hop_by_hop(response, edits, NextHop::persist);
+  return edits.write(out);
+}
+
+}  // namespace rejoin::balancer

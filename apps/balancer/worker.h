@@ -1,0 +1,129 @@
+// One worker of the balancer: its listeners, the connections on them, and the tunnels that they become.
+//
+// Knows no kernel and no thread: it runs on the World that it is given, which may be a simulation's.
+// serve_client.cc is the life of a connection; here is what such a life needs around it.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "apps/balancer/plan.h"
+#include "apps/serve/workers.h"
+#include "base/record_pool.h"
+#include "base/scope.h"
+#include "io/network.h"
+#include "io/stream.h"
+#include "io/world.h"
+#include "route/router.h"
+#include "route/seal.h"
+#include "upstream/idle_connections.h"
+#include "upstream/relay.h"
+
+namespace rejoin::balancer {
+
+class Worker;
+
+/// What a worker keeps of one pool.
+struct PoolUse {
+  PoolUse(io::World& world, const PoolPlan& plan, route::Seal& seal, unsigned worker);
+  const PoolPlan& plan;
+  route::Router router;
+  upstream::IdleConnections idle;
+};
+
+/// A client's connection joined to a server's, for the rest of their lives: layer 4, and layer 7 after a 101.
+struct Tunnel final : upstream::Relay {
+  Tunnel(Worker& owner, const ListenerPlan& listener, io::Socket client_socket, io::Socket server_socket,
+         const Address& client, route::ServerIndex server, route::ServerUse use, route::Lease lease);
+  const ListenerPlan& listener;
+  route::ServerUse use;
+  route::Lease lease;
+  Address client;
+  route::ServerIndex server;
+};
+static_assert(sizeof(Tunnel) <= 352,
+              "the record of an idle relayed connection; the aim for all of one is 600 bytes");
+
+/// Plain integers that only grow.
+struct Counts {
+  std::uint64_t accepted = 0;
+  std::uint64_t requests = 0;
+  std::uint64_t tunnels = 0;
+  std::uint64_t refused_heads = 0;  // answered 400, 414, 431, 501, 505
+  std::uint64_t timed_out = 0;      // clients that did not send their head in time
+  std::uint64_t no_server = 0;      // answered 503
+  std::uint64_t server_failed = 0;  // answered 502, 504
+};
+
+class Worker final : public serve::WorkerProgram, private upstream::RelayOwner {
+ public:
+  /// `number` from 0: worker 0 probes the servers. `plan` and `world` outlive the worker, which must be
+  /// idle() when it dies.
+  Worker(io::World& world, const Plan& plan, unsigned number);
+  ~Worker() override;
+
+  /// Opens a listener for each of the plan, at `at[i]` where given (the real port that worker 0 was given for
+  /// port 0). Error: the first that could not be opened.
+  Status open(const std::vector<Address>& at) override;
+  /// The real addresses, in the plan's order.
+  std::vector<Address> addresses() const override;
+
+  /// Takes no new connections; requests in progress end, and so do keep-alive connections after them. Tunnels
+  /// stay.
+  void drain() override;
+  /// Ends everything now: tunnels are reset, waits are cancelled. idle() is true some turns later.
+  void stop() override;
+  /// No connection, tunnel or task is left.
+  bool idle() const override;
+  bool draining() const { return draining_; }
+
+  // --- for the coroutines that serve ---
+  io::World& world() { return world_; }
+  PoolUse& pool(const ListenerPlan& listener) { return *pools_[listener.pool]; }
+  /// Thrown by stop(): ends every wait of a connection.
+  Stop& stop_switch() { return stop_; }
+  /// One client that may be between two requests: as long as it lives, a drain interrupts the client's waits.
+  class Waiting : private ListNode {
+   public:
+    Waiting(Worker& worker, io::Stream& stream) : client(stream) { worker.waiting_.push_back(*this); }
+
+   private:
+    friend class Worker;
+    friend class List<Waiting>;
+    io::Stream& client;
+  };
+  /// A server did not take a client: marks it, makes `choice` name the next one, and logs.
+  void server_refused(PoolUse& pool, route::Choice& choice, const Error& why);
+  upstream::RelayOwner& tunnel_owner() { return *this; }
+  Counts& counts() { return counts_; }
+  /// Joins the two and forgets them until they end.
+  void park(const ListenerPlan& listener, io::Socket client_socket, io::Socket server_socket,
+            const Address& client, route::ServerIndex server, route::ServerUse use, route::Lease lease);
+  std::size_t tunnels() const { return tunnels_.live(); }
+  /// For a line about one client's connection in the log, if anybody reads such.
+  void tell(const ListenerPlan& listener, const Address& client, std::string_view what);
+
+ private:
+  struct Entrance;
+  void relay_ended(upstream::Relay& relay, upstream::RelayEnd end) override;
+  void tick();
+
+  io::World& world_;
+  const Plan& plan_;
+  unsigned number_;
+  route::Seal seal_;
+  std::vector<std::unique_ptr<PoolUse>> pools_;
+  std::vector<std::unique_ptr<Entrance>> entrances_;
+  RecordPool<Tunnel> tunnels_;
+  List<upstream::Relay> open_tunnels_;
+  List<Waiting> waiting_;
+  Stop stop_, stop_probing_;
+  Scope connections_;
+  Timer second_;  // leases expire by it
+  Counts counts_;
+  bool draining_ = false;
+};
+
+}  // namespace rejoin::balancer

@@ -1,0 +1,198 @@
+// The configuration as plain values: what a file says, with the defaults of what it leaves out.
+//
+// Place on the path: before it. A program reads its file once at start (and later at a reload), checks
+// everything, and hands parts of it by const reference to what it builds. Nothing here opens a socket or a
+// key file.
+//
+// The defaults stand here and nowhere else: the reader starts from a default-made struct, and the reference
+// in docs/configuration.md prints what it finds in one. To add a key: a member here, a line in key_table.cc,
+// and a run of config_test with REJOIN_UPDATE_DOCS=1.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "apps/config/diagnostic.h"
+#include "base/address.h"
+#include "base/clock.h"
+#include "base/limits.h"
+#include "base/log.h"
+#include "base/result.h"
+
+namespace rejoin::config {
+
+/// Where a sealing key is found. keys.h reads them.
+struct KeySource {
+  enum class Kind : std::uint8_t { file, env };
+  Kind kind = Kind::file;
+  std::string
+      from;  // as written: a path (relative ones start at the configuration's folder), or a variable's name
+  Place place;  // of the entry in the configuration
+};
+
+/// The first seals, all of them open, so that keys can be rotated. Empty: a random key for the life of the
+/// process.
+struct Keys {
+  std::vector<KeySource> seal;
+};
+
+struct Logging {
+  LogLevel level = LogLevel::info;
+};
+
+struct Balancer {
+  int workers = 1;
+  Duration drain_timeout = 5s;  // after SIGTERM
+};
+
+enum class Mode : std::uint8_t { http, tcp };
+
+/// Where the balancer listens.
+struct Listener {
+  std::string name;  // after reading never empty: "listener-1" for the first that has none
+  Address listen;    // port 0: the system chooses
+  Mode mode = Mode::http;
+  std::string pool;  // after reading the name of a pool that exists
+  Duration head_timeout = 10s;
+  Duration idle_timeout = 60s;
+  Duration tunnel_timeout = 1h;
+};
+
+enum class Scheduler : std::uint8_t { round_robin, least_connections };
+enum class AffinityKind : std::uint8_t { cookie_insert, cookie_rewrite, cookie_prefix, source_ip };
+enum class SameSite : std::uint8_t { unset, lax, strict, none };  // unset: no such attribute
+
+struct CookieInsert {
+  std::string name = "REJOIN";
+  Duration max_idle = 30min;  // since the last use; zero: no bound
+  Duration max_life = 24h;    // since it was first given; zero: no bound
+  std::string domain;         // empty: no Domain attribute
+  std::string path = "/";
+  SameSite same_site = SameSite::lax;
+  bool secure = false;
+  bool http_only = true;
+  bool partitioned = false;
+  bool hide = true;  // strip it before the server
+};
+
+struct CookieRewrite {
+  std::string name;
+};
+
+struct CookiePrefix {
+  std::string name;
+};
+
+struct SourceIp {
+  Duration grace = 5min;  // after the last connection of an address closed
+  int prefix = 32;        // bits of an IPv4 address that count
+  int prefix_v6 = 128;
+};
+
+/// One entry of a pool's list. Only the options of its kind mean anything; the others keep their defaults.
+struct Affinity {
+  AffinityKind kind = AffinityKind::cookie_insert;
+  CookieInsert insert;
+  CookieRewrite rewrite;
+  CookiePrefix prefix;
+  SourceIp source_ip;
+
+  /// The cookie of the three cookie kinds; empty for source_ip.
+  const std::string& cookie_name() const;
+};
+
+enum class HealthKind : std::uint8_t { off, tcp, http };
+
+struct Health {
+  HealthKind kind = HealthKind::off;
+  std::string path = "/";
+  std::string host;  // empty: the server's own IP:PORT
+  int expect = 200;
+  Duration every = 2s;
+  Duration timeout = 1s;
+  int rise = 2;
+  int fall = 3;
+};
+
+struct Server {
+  std::string name;
+  Address address;
+  int weight = 1;  // 0: no new clients, pinned ones still come
+};
+
+struct Pool {
+  std::string name;
+  Scheduler scheduler = Scheduler::round_robin;
+  std::vector<Affinity> affinity;  // tried in order; cookie names differ, at most one source_ip
+  Health health;
+  Duration connect_timeout = 3s;
+  int retries = 2;              // other servers tried when one refuses
+  std::vector<Server> servers;  // at least one; names are unique in the pool
+};
+
+enum class GatewayListenerKind : std::uint8_t { websocket, tcp };
+
+struct GatewayListener {
+  std::string name;  // after reading never empty: its kind, then "websocket-2" and so on
+  Address listen;
+  GatewayListenerKind kind = GatewayListenerKind::websocket;
+};
+
+enum class UpstreamKind : std::uint8_t { echo };
+
+struct Upstream {
+  UpstreamKind kind = UpstreamKind::echo;
+};
+
+struct Gateway {
+  std::string name;  // as the pool calls it
+  int workers = 1;
+  std::vector<GatewayListener> listeners;  // at least one
+  Upstream upstream;
+  std::uint64_t message_max = limits::kMessageBytesMax;  // bytes
+  Duration handshake_timeout = 10s;
+  Duration drain_timeout = 5s;  // after SIGTERM
+  std::string
+      cookie;  // a session cookie that the handshake sets for clients without one of ours; empty: none
+};
+
+struct Config {
+  std::string file;  // as the caller named it
+  Keys keys;
+  Logging log;
+  Balancer balancer;
+  std::vector<Listener> listeners;
+  std::vector<Pool> pools;
+  std::optional<Gateway> gateway;
+  /// What was found doubtful, sorted by place: log it at start. No errors are among them.
+  std::vector<Diagnostic> warnings;
+
+  /// Nothing when there is none by that name (cannot be for a listener's pool once the file was read without
+  /// errors).
+  const Pool* find_pool(std::string_view name) const;
+  /// Paths in the file start at its folder: "seal.key" in "/etc/rejoin/play.toml" is "/etc/rejoin/seal.key".
+  std::string resolve(std::string_view path) const;
+};
+
+/// A configuration and all that is wrong with it.
+struct Reading {
+  Config config;                        // fit for use only if ok(); config.warnings is then filled
+  std::vector<Diagnostic> diagnostics;  // errors and warnings, sorted by place
+  bool ok() const { return !has_errors(diagnostics); }
+};
+
+/// Reads TOML. Finds every error, not only the first; a syntax error is the exception, for nothing behind it
+/// can be trusted. `file_name` is for messages and for relative paths; no file is opened. Never throws.
+Reading read_config(std::string_view text, const std::string& file_name);
+/// The same for a file of at most limits::kConfigBytesMax.
+Reading read_config_file(const std::string& path);
+
+/// As read_config for callers who only want it good: the Error's kind is `config`, its detail has every
+/// error's text() on a line of its own.
+Result<Config> parse_config(std::string_view text, const std::string& file_name);
+Result<Config> load_config(const std::string& path);
+
+}  // namespace rejoin::config

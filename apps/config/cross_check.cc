@@ -1,0 +1,278 @@
+#include "apps/config/cross_check.h"
+
+#include <algorithm>
+#include <map>
+
+#include "apps/config/key_table.h"
+#include "apps/config/nearest.h"
+
+namespace rejoin::config {
+namespace {
+
+class CrossCheck {
+ public:
+  CrossCheck(Config& config, const Places& places, std::vector<Diagnostic>& out)
+      : config_(config), places_(places), out_(out) {}
+
+  void run() {
+    something_to_do();
+    key_sources();
+    names_of_listeners();
+    names_of_pools();
+    addresses();
+    pools_of_listeners();
+    for (std::size_t i = 0; i < config_.pools.size(); ++i) pool(config_.pools[i], numbered("pool", i));
+    gateway_in_pools();
+  }
+
+ private:
+  static std::string numbered(std::string_view list, std::size_t index) {
+    return std::string(list) + '[' + std::to_string(index) + ']';
+  }
+
+  void say(const std::string& path, std::string message, Severity severity = Severity::error) {
+    Spot spot = places_.at(path);
+    out_.push_back({config_.file, spot.place, std::move(spot.key), std::move(message), severity});
+  }
+  void warn(const std::string& path, std::string message) {
+    say(path, std::move(message), Severity::warning);
+  }
+
+  std::string where(const std::string& path) const {
+    const Place place = places_.at(path).place;
+    return config_.file + ':' + std::to_string(place.line) + ':' + std::to_string(place.column);
+  }
+
+  /// Says which value of `seen` stands twice. `what` is "listener", "pool", ...
+  void once(std::map<std::string, std::string>& seen, const std::string& value, const std::string& path,
+            std::string_view what) {
+    if (value.empty()) return;
+    const auto [first, fresh] = seen.emplace(value, path);
+    if (fresh) return;
+    say(path, quoted(value) + " is already " + std::string(what) + " at " + where(first->second));
+  }
+
+  void something_to_do() {
+    if (places_.has("listener") || places_.has("gateway") || has_errors(out_)) return;
+    out_.push_back(
+        {config_.file, {1, 1}, {}, "nothing to run: write a [[listener]] for the balancer, or a [gateway]"});
+  }
+
+  void key_sources() {
+    std::map<std::string, Place> seen;
+    for (std::size_t i = 0; i < config_.keys.seal.size(); ++i) {
+      const KeySource& source = config_.keys.seal[i];
+      const std::string from = (source.kind == KeySource::Kind::file ? "file:" : "env:") + source.from;
+      const auto [first, fresh] = seen.emplace(from, source.place);
+      if (fresh) continue;
+      out_.push_back(
+          {config_.file, source.place, numbered("keys.seal", i), quoted(from) + " is already in the list"});
+    }
+  }
+
+  void names_of_listeners() {
+    std::map<std::string, std::string> seen;
+    for (std::size_t i = 0; i < config_.listeners.size(); ++i) {
+      Listener& it = config_.listeners[i];
+      if (it.name.empty()) it.name = "listener-" + std::to_string(i + 1);
+      once(seen, it.name, numbered("listener", i) + ".name", "the name of the listener");
+    }
+    if (!config_.gateway) return;
+    seen.clear();
+    std::map<GatewayListenerKind, int> count;
+    for (std::size_t i = 0; i < config_.gateway->listeners.size(); ++i) {
+      GatewayListener& it = config_.gateway->listeners[i];
+      const int number = ++count[it.kind];
+      if (it.name.empty())
+        it.name = std::string(word_of(it.kind)) + (number > 1 ? '-' + std::to_string(number) : "");
+      once(seen, it.name, numbered("gateway.listener", i) + ".name", "the name of the listener");
+    }
+  }
+
+  void names_of_pools() {
+    std::map<std::string, std::string> seen;
+    for (std::size_t i = 0; i < config_.pools.size(); ++i) {
+      once(seen, config_.pools[i].name, numbered("pool", i) + ".name", "the name of the pool");
+    }
+  }
+
+  void addresses() {
+    std::map<std::string, std::string> seen;
+    const auto taken_once = [&](const Address& address, const std::string& path) {
+      if (address.port == 0) return;  // the system chooses, or the parser refused it
+      once(seen, address.text(), path, "listened on");
+    };
+    for (std::size_t i = 0; i < config_.listeners.size(); ++i) {
+      taken_once(config_.listeners[i].listen, numbered("listener", i) + ".listen");
+    }
+    if (!config_.gateway) return;
+    for (std::size_t i = 0; i < config_.gateway->listeners.size(); ++i) {
+      taken_once(config_.gateway->listeners[i].listen, numbered("gateway.listener", i) + ".listen");
+    }
+  }
+
+  void pools_of_listeners() {
+    for (std::size_t i = 0; i < config_.listeners.size(); ++i) {
+      Listener& it = config_.listeners[i];
+      const std::string path = numbered("listener", i) + ".pool";
+      if (it.pool.empty() && !places_.has(path)) default_pool(it, path);
+      if (it.pool.empty()) continue;
+      const Pool* found = config_.find_pool(it.pool);
+      if (found) {
+        serves(it, i, *found);
+      } else {
+        no_such_pool(it.pool, path);
+      }
+    }
+    unused_pools();
+  }
+
+  void unused_pools() {
+    if (config_.listeners.empty() && places_.has("listener")) return;  // refused as a whole, and said
+    for (const Listener& it : config_.listeners) {
+      if (!config_.find_pool(it.pool)) return;  // said; and it may have meant any of them
+    }
+    for (std::size_t i = 0; i < config_.pools.size(); ++i) {
+      const std::string& name = config_.pools[i].name;
+      const bool used = std::any_of(config_.listeners.begin(), config_.listeners.end(),
+                                    [&](const Listener& it) { return it.pool == name; });
+      if (!used && !name.empty()) warn(numbered("pool", i) + ".name", "no listener uses this pool");
+    }
+  }
+
+  void default_pool(Listener& it, const std::string& path) {
+    if (config_.pools.size() == 1) {
+      it.pool = config_.pools.front().name;
+    } else if (config_.pools.empty()) {
+      if (!places_.has("pool")) say(path, "is missing, and the file has no [[pool]]");
+    } else {
+      say(path, "is missing; there are several pools: write pool = " + quoted(config_.pools.front().name));
+    }
+  }
+
+  void no_such_pool(const std::string& name, const std::string& path) {
+    if (config_.pools.empty() && places_.has("pool")) return;  // refused as a whole, and said
+    std::vector<std::string_view> names;
+    for (const Pool& pool : config_.pools) {
+      if (pool.name.empty()) return;  // it may be the one that is meant
+      names.push_back(pool.name);
+    }
+    std::string message = "there is no pool " + quoted(name);
+    if (const std::string_view near = nearest(name, names); !near.empty()) {
+      message += "; did you mean " + quoted(near) + "?";
+    } else if (config_.pools.empty()) {
+      message += ": the file has no [[pool]]";
+    } else {
+      message += "; there is ";
+      for (std::size_t i = 0; i < names.size() && i < 8; ++i)
+        message += (i > 0 ? ", " : "") + quoted(names[i]);
+    }
+    say(path, std::move(message));
+  }
+
+  /// What a listener and its pool cannot do together.
+  void serves(const Listener& listener, std::size_t listener_index, const Pool& pool) {
+    const auto pool_index = static_cast<std::size_t>(&pool - config_.pools.data());
+    for (std::size_t i = 0; listener.mode == Mode::tcp && i < pool.affinity.size(); ++i) {
+      const std::string path = numbered(numbered("pool", pool_index) + ".affinity", i) + ".kind";
+      if (!places_.good(path) || pool.affinity[i].kind == AffinityKind::source_ip) continue;
+      say(path, "cannot work for listener " + quoted(listener.name) + " (" +
+                    where(numbered("listener", listener_index) + ".mode") +
+                    "), whose mode is \"tcp\": a cookie is in HTTP, which layer 4 does not read; use kind "
+                    "\"source-ip\", "
+                    "or a pool of its own");
+    }
+    for (std::size_t i = 0; listener.listen.port != 0 && i < pool.servers.size(); ++i) {
+      if (pool.servers[i].address != listener.listen) continue;
+      say(numbered(numbered("pool", pool_index) + ".server", i) + ".address",
+          "is the address of listener " + quoted(listener.name) +
+              " itself: the balancer would connect to itself for ever");
+    }
+  }
+
+  void pool(const Pool& it, const std::string& path) {
+    std::map<std::string, std::string> names, addresses, cookies;
+    bool somebody_takes_new = it.servers.empty();
+    for (std::size_t i = 0; i < it.servers.size(); ++i) {
+      const std::string server = numbered(path + ".server", i);
+      once(names, it.servers[i].name, server + ".name", "the name of a server of this pool");
+      somebody_takes_new |= it.servers[i].weight > 0;
+      if (!it.servers[i].address) continue;
+      const auto [first, fresh] = addresses.emplace(it.servers[i].address.text(), server + ".address");
+      if (!fresh)
+        warn(server + ".address",
+             "is also the address at " + where(first->second) + ": one server, two names");
+    }
+    if (!somebody_takes_new) warn(path + ".server", "every weight is 0: no new client will be served");
+    std::string source_ip;
+    for (std::size_t i = 0; i < it.affinity.size(); ++i) {
+      const std::string rule = numbered(path + ".affinity", i);
+      if (!places_.good(rule + ".kind")) continue;
+      once(cookies, it.affinity[i].cookie_name(), rule + ".name", "the name of a cookie of this pool");
+      if (it.affinity[i].kind == AffinityKind::cookie_insert) cookie(it.affinity[i].insert, rule);
+      if (it.affinity[i].kind != AffinityKind::source_ip) continue;
+      if (!source_ip.empty())
+        say(rule + ".kind", "one source-ip is enough; the other is at " + where(source_ip));
+      source_ip = rule + ".kind";
+    }
+    if (it.health.kind != HealthKind::off && it.health.timeout > it.health.every) {
+      warn(path + ".health.timeout",
+           "is longer than `every`: a probe may begin while the one before still waits");
+    }
+  }
+
+  /// What browsers refuse (RFC 6265bis 5.6 and 4.1.3; measured with Chromium).
+  void cookie(const CookieInsert& it, const std::string& rule) {
+    if (it.same_site == SameSite::none && !it.secure) {
+      say(rule + ".same_site",
+          "browsers refuse SameSite=None without Secure; write secure = true (https only), or same_site = "
+          "\"lax\"");
+    }
+    if (it.partitioned && !it.secure) {
+      say(rule + ".partitioned",
+          "browsers refuse Partitioned without Secure; write secure = true (https only)");
+    }
+    const bool host_prefix = it.name.starts_with("__Host-");
+    if ((host_prefix || it.name.starts_with("__Secure-")) && !it.secure) {
+      say(rule + ".name",
+          "browsers refuse a name that begins so without Secure; write secure = true (https only)");
+    }
+    if (host_prefix && (it.path != "/" || !it.domain.empty())) {
+      say(rule + ".name", "browsers refuse __Host- with another path than \"/\" or with a domain");
+    }
+    if (it.max_life != Duration(0) && it.max_idle > it.max_life) {
+      warn(places_.has(rule + ".max_idle") ? rule + ".max_idle" : rule + ".max_life",
+           "max_idle is longer than max_life, so it never decides");
+    }
+  }
+
+  /// One file for both programs: the pool and the gateway must agree on the gateway's name.
+  void gateway_in_pools() {
+    if (!config_.gateway || config_.gateway->name.empty()) return;
+    const Gateway& gateway = *config_.gateway;
+    for (std::size_t p = 0; p < config_.pools.size(); ++p) {
+      const auto& servers = config_.pools[p].servers;
+      for (std::size_t s = 0; s < servers.size(); ++s) {
+        const bool here = std::any_of(
+            gateway.listeners.begin(), gateway.listeners.end(),
+            [&](const GatewayListener& it) { return it.listen && it.listen == servers[s].address; });
+        if (!here || servers[s].name.empty() || servers[s].name == gateway.name) continue;
+        warn(numbered(numbered("pool", p) + ".server", s) + ".name",
+             "the gateway at this address calls itself " + quoted(gateway.name) + " (" +
+                 where("gateway.name") + ')');
+      }
+    }
+  }
+
+  Config& config_;
+  const Places& places_;
+  std::vector<Diagnostic>& out_;
+};
+
+}  // namespace
+
+void cross_check(Config& config, const Places& places, std::vector<Diagnostic>& out) {
+  CrossCheck(config, places, out).run();
+}
+
+}  // namespace rejoin::config

@@ -1,0 +1,303 @@
+// What no single key can say, key sources, and syntax errors: the exact text of every complaint.
+#include "apps/config/bad_files.h"
+
+namespace rejoin::config {
+namespace {
+
+TEST(BadFile, cross_references) {
+  say_exactly({
+      {whole(R"([[listener]]
+listen = "127.0.0.1:8080"
+pool = "gatewys"
+[[pool]]
+name = "gateways"
+server = [ { name = "a", address = "127.0.0.1:8000" } ]
+)"),
+       R"(f:3:8: listener.pool: there is no pool "gatewys"; did you mean "gateways"?)"},
+      {whole(R"([[listener]]
+listen = "127.0.0.1:8080"
+pool = "else"
+[[pool]]
+name = "gateways"
+server = [ { name = "a", address = "127.0.0.1:8000" } ]
+[[pool]]
+name = "lobby"
+server = [ { name = "a", address = "127.0.0.1:8000" } ]
+)"),
+       R"(f:3:8: listener.pool: there is no pool "else"; there is "gateways", "lobby")"},
+      {whole(R"([[listener]]
+listen = "127.0.0.1:8080"
+pool = "gateways"
+)"),
+       R"(f:3:8: listener.pool: there is no pool "gateways": the file has no [[pool]])"},
+      {whole(R"([[listener]]
+listen = "127.0.0.1:8080"
+)"),
+       R"(f:1:1: listener.pool: is missing, and the file has no [[pool]])"},
+      {whole(R"([[listener]]
+listen = "127.0.0.1:8080"
+[[pool]]
+name = "gateways"
+server = [ { name = "a", address = "127.0.0.1:8000" } ]
+[[pool]]
+name = "lobby"
+server = [ { name = "a", address = "127.0.0.1:8000" } ]
+)"),
+       R"(f:1:1: listener.pool: is missing; there are several pools: write pool = "gateways")"},
+      {whole(R"([[listener]]
+listen = "127.0.0.1:8080"
+name = "x"
+[[listener]]
+listen = "127.0.0.1:8081"
+name = "x"
+[[pool]]
+name = "p"
+server = [ { name = "a", address = "127.0.0.1:8000" } ]
+)"),
+       R"(f:6:8: listener[1].name: "x" is already the name of the listener at f:3:8)"},
+      {whole(R"([[listener]]
+listen = "127.0.0.1:8080"
+[[listener]]
+listen = "127.0.0.1:8080"
+[[pool]]
+name = "p"
+server = [ { name = "a", address = "127.0.0.1:8000" } ]
+)"),
+       R"(f:4:10: listener[1].listen: "127.0.0.1:8080" is already listened on at f:2:10)"},
+      {whole(R"([[listener]]
+listen = "[::ffff:127.0.0.1]:8080"
+[[listener]]
+listen = "127.0.0.1:8080"
+[[pool]]
+name = "p"
+server = [ { name = "a", address = "127.0.0.1:8000" } ]
+)"),
+       R"(f:4:10: listener[1].listen: "127.0.0.1:8080" is already listened on at f:2:10)"},
+      {whole(R"([[listener]]
+listen = "127.0.0.1:8080"
+[[pool]]
+name = "p"
+server = [ { name = "a", address = "127.0.0.1:8000" } ]
+[gateway]
+name = "g"
+listener = [ { listen = "127.0.0.1:8080" } ]
+)"),
+       R"(f:8:25: gateway.listener[0].listen: "127.0.0.1:8080" is already listened on at f:2:10)"},
+      {whole(R"([[listener]]
+listen = "127.0.0.1:8080"
+pool = "p"
+[[pool]]
+name = "p"
+server = [ { name = "a", address = "127.0.0.1:8000" } ]
+[[pool]]
+name = "p"
+server = [ { name = "a", address = "127.0.0.1:8000" } ]
+)"),
+       R"(f:8:8: pool[1].name: "p" is already the name of the pool at f:5:8)"},
+      {whole(R"([[listener]]
+listen = "127.0.0.1:8080"
+[[pool]]
+name = "p"
+server = [ { name = "a", address = "127.0.0.1:8000" }, { name = "a", address = "127.0.0.1:8001" } ]
+)"),
+       R"(f:5:65: pool.server[1].name: "a" is already the name of a server of this pool at f:5:21)"},
+      {whole(R"([[listener]]
+listen = "127.0.0.1:8080"
+[[pool]]
+name = "p"
+server = [ { name = "a", address = "127.0.0.1:8080" } ]
+)"),
+       R"(f:5:36: pool.server[0].address: is the address of listener "listener-1" itself: the balancer would connect to itself for ever)"},
+      {whole(R"([[listener]]
+listen = "127.0.0.1:8080"
+name = "raw"
+mode = "tcp"
+[[pool]]
+name = "p"
+affinity = [ { kind = "source-ip" }, { kind = "cookie-insert" } ]
+server = [ { name = "a", address = "127.0.0.1:8000" } ]
+)"),
+       R"(f:7:47: pool.affinity[1].kind: cannot work for listener "raw" (f:4:8), whose mode is "tcp": a cookie is in HTTP, which layer 4 does not read; use kind "source-ip", or a pool of its own)"},
+      {whole(R"([[listener]]
+listen = "127.0.0.1:8080"
+name = "raw"
+mode = "tcp"
+[[pool]]
+name = "p"
+affinity = [ { kind = "cookie-prefix", name = "S" } ]
+server = [ { name = "a", address = "127.0.0.1:8000" } ]
+)"),
+       R"(f:7:23: pool.affinity[0].kind: cannot work for listener "raw" (f:4:8), whose mode is "tcp": a cookie is in HTTP, which layer 4 does not read; use kind "source-ip", or a pool of its own)"},
+      {whole(R"([gateway]
+name = "g"
+listener = [ { listen = "127.0.0.1:0", name = "ws" }, { listen = "127.0.0.1:0", name = "ws" } ]
+)"),
+       R"(f:3:88: gateway.listener[1].name: "ws" is already the name of the listener at f:3:47)"},
+  });
+}
+
+TEST(BadFile, cookies_that_browsers_refuse) {
+  say_exactly({
+      {in_affinity(R"({ kind = "cookie-insert", same_site = "none" })"),
+       R"(f:6:52: pool.affinity[0].same_site: browsers refuse SameSite=None without Secure; write secure = true (https only), or same_site = "lax")"},
+      {in_affinity(R"({ kind = "cookie-insert", partitioned = true })"),
+       R"(f:6:54: pool.affinity[0].partitioned: browsers refuse Partitioned without Secure; write secure = true (https only))"},
+      {in_affinity(R"({ kind = "cookie-insert", same_site = "none", partitioned = true })"),
+       R"(f:6:52: pool.affinity[0].same_site: browsers refuse SameSite=None without Secure; write secure = true (https only), or same_site = "lax"
+f:6:74: pool.affinity[0].partitioned: browsers refuse Partitioned without Secure; write secure = true (https only))"},
+      {in_affinity(R"({ kind = "cookie-insert", name = "__Secure-R" })"),
+       R"(f:6:47: pool.affinity[0].name: browsers refuse a name that begins so without Secure; write secure = true (https only))"},
+      {in_affinity(R"({ kind = "cookie-insert", name = "__Host-R", secure = true, path = "/play" })"),
+       R"(f:6:47: pool.affinity[0].name: browsers refuse __Host- with another path than "/" or with a domain)"},
+      {in_affinity(
+           R"({ kind = "cookie-insert", name = "__Host-R", secure = true, domain = "play.example" })"),
+       R"(f:6:47: pool.affinity[0].name: browsers refuse __Host- with another path than "/" or with a domain)"},
+      {in_affinity(R"({ kind = "cookie-insert", name = "A" }, { kind = "cookie-rewrite", name = "A" })"),
+       R"(f:6:88: pool.affinity[1].name: "A" is already the name of a cookie of this pool at f:6:47)"},
+      {in_affinity(R"({ kind = "cookie-insert" }, { kind = "cookie-insert" })"),
+       R"(f:6:42: pool.affinity[1].name: "REJOIN" is already the name of a cookie of this pool at f:6:14)"},
+      {in_affinity(R"({ kind = "source-ip" }, { kind = "source-ip", prefix = 24 })"),
+       R"(f:6:47: pool.affinity[1].kind: one source-ip is enough; the other is at f:6:23)"},
+      {in_affinity(
+           R"({ kind = "source-ip" }, { kind = "cookie-insert" }, { kind = "cookie-insert", name = "B" }, { kind = "cookie-insert", name = "C" }, { kind = "cookie-insert", name = "D" })"),
+       R"(f:6:12: pool.affinity: has more than 4 entries)"},
+  });
+}
+
+TEST(BadFile, warnings) {
+  say_exactly({
+      {whole(R"([[pool]]
+name = "unused"
+server = [ { name = "a", address = "127.0.0.1:8000" } ]
+)"),
+       R"(f:1:1: nothing to run: write a [[listener]] for the balancer, or a [gateway]
+f:2:8: warning: pool.name: no listener uses this pool)"},
+      {whole(R"([[listener]]
+listen = "127.0.0.1:8080"
+pool = "p"
+[[pool]]
+name = "p"
+server = [ { name = "a", address = "127.0.0.1:8000" } ]
+[[pool]]
+name = "q"
+server = [ { name = "a", address = "127.0.0.1:8000" } ]
+)"),
+       R"(f:8:8: warning: pool[1].name: no listener uses this pool)"},
+      {in_affinity(R"({ kind = "cookie-insert", max_life = "10m" })"),
+       R"(f:6:51: warning: pool.affinity[0].max_life: max_idle is longer than max_life, so it never decides)"},
+      {in_affinity(R"({ kind = "cookie-insert", max_idle = "48h" })"),
+       R"(f:6:51: warning: pool.affinity[0].max_idle: max_idle is longer than max_life, so it never decides)"},
+      {in_health(R"({ kind = "tcp", every = "1s", timeout = "2s" })"),
+       R"(f:6:50: warning: pool.health.timeout: is longer than `every`: a probe may begin while the one before still waits)"},
+      {in_servers(R"({ name = "a", address = "127.0.0.1:8000", weight = 0 })"),
+       R"(f:5:10: warning: pool.server: every weight is 0: no new client will be served)"},
+      {in_servers(
+           R"({ name = "a", address = "127.0.0.1:8000" }, { name = "b", address = "127.0.0.1:8000" })"),
+       R"(f:5:80: warning: pool.server[1].address: is also the address at f:5:36: one server, two names)"},
+      {whole(R"([[listener]]
+listen = "127.0.0.1:8080"
+[[pool]]
+name = "p"
+server = [ { name = "a", address = "127.0.0.1:8000" } ]
+[gateway]
+name = "g1"
+listener = [ { listen = "127.0.0.1:8000" } ]
+)"),
+       R"(f:5:21: warning: pool.server[0].name: the gateway at this address calls itself "g1" (f:7:8))"},
+  });
+}
+
+TEST(BadFile, keys) {
+  say_exactly({
+      {whole(R"([keys]
+seal = "file:seal.key"
+[gateway]
+name = "g"
+listener = [ { listen = "127.0.0.1:0" } ]
+)"),
+       R"(f:2:8: keys.seal: wants a list of texts such as ["file:seal.key"], not a text)"},
+      {whole(R"([keys]
+seal = []
+[gateway]
+name = "g"
+listener = [ { listen = "127.0.0.1:0" } ]
+)"),
+       R"(f:2:8: keys.seal: is empty; write ["file:seal.key"], or leave it out)"},
+      {whole(R"([keys]
+seal = [ "seal.key" ]
+[gateway]
+name = "g"
+listener = [ { listen = "127.0.0.1:0" } ]
+)"),
+       R"(f:2:10: keys.seal[0]: says where a key is: write "file:PATH" or "env:NAME"; the key itself never stands here)"},
+      {whole(R"([keys]
+seal = [ "file:" ]
+[gateway]
+name = "g"
+listener = [ { listen = "127.0.0.1:0" } ]
+)"),
+       R"(f:2:10: keys.seal[0]: says where a key is: write "file:PATH" or "env:NAME"; the key itself never stands here)"},
+      {whole(R"([keys]
+seal = [ 3 ]
+[gateway]
+name = "g"
+listener = [ { listen = "127.0.0.1:0" } ]
+)"),
+       R"(f:2:10: keys.seal[0]: says where a key is: write "file:PATH" or "env:NAME"; the key itself never stands here)"},
+      {whole(R"([keys]
+seal = [ "env:" ]
+[gateway]
+name = "g"
+listener = [ { listen = "127.0.0.1:0" } ]
+)"),
+       R"(f:2:10: keys.seal[0]: says where a key is: write "file:PATH" or "env:NAME"; the key itself never stands here)"},
+      {whole(R"([keys]
+seal = [ "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f" ]
+[gateway]
+name = "g"
+listener = [ { listen = "127.0.0.1:0" } ]
+)"),
+       R"(f:2:10: keys.seal[0]: says where a key is: write "file:PATH" or "env:NAME"; the key itself never stands here)"},
+      {whole(R"([keys]
+seal = [ "file:a", "file:a" ]
+[gateway]
+name = "g"
+listener = [ { listen = "127.0.0.1:0" } ]
+)"),
+       R"(f:2:20: keys.seal[1]: "file:a" is already in the list)"},
+  });
+}
+
+TEST(BadFile, syntax) {
+  say_exactly({
+      {whole(R"([[listener
+)"),
+       R"(f:1:11: Error while parsing table header: expected ']', saw '\n')"},
+      {whole(R"(a = )"), R"(f:1:5: Error while parsing key-value pair: encountered end-of-file)"},
+      {whole(R"(a = 1
+a = 2
+)"),
+       R"(f:2:5: Error while parsing key-value pair: cannot redefine existing integer 'a')"},
+      {whole(R"(pool = [ { name = "p",
+ server = [] } ]
+)"),
+       R"(f:1:23: Error while parsing inline table: expected key or closing '}', saw '\n' (a { table } must stand on one line, without a comma at its end))"},
+      {whole(R"(listen = "x
+)"),
+       R"(f:1:12: Error while parsing string: unescaped control characters other than TAB (U+0009) are explicitly prohibited)"},
+      {whole(R"([gateway]
+name = "g"
+[gateway]
+)"),
+       R"(f:3:1: Error while parsing table header: cannot redefine existing table 'gateway')"},
+      {whole("name = \"\x01"
+             "\""),
+       R"(f:1:9: Error while parsing string: unescaped control characters other than TAB (U+0009) are explicitly prohibited)"},
+      {whole("a = \"\xff"
+             "\""),
+       R"(f:1:5: Encountered invalid utf-8 sequence)"},
+  });
+}
+
+}  // namespace
+}  // namespace rejoin::config

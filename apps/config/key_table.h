@@ -1,0 +1,133 @@
+// The one table of keys: name, form, range, description of every key that a file may hold, in the order of
+// the reference. Three readers walk it: the parser (read_config.cc), "did you mean", and the reference
+// (reference.cc). Defaults are not repeated here: they are what a default-made struct of config.h holds.
+//
+// The table is code, not data: `visit(visitor, struct)` calls the visitor once for each key, with the member
+// that it fills. Adding a key is adding one line to key_table.cc.
+#pragma once
+
+#include <array>
+#include <functional>
+#include <initializer_list>
+#include <span>
+#include <string_view>
+
+#include "apps/config/config.h"
+
+namespace rejoin::config {
+
+enum class Need : std::uint8_t { optional, required };
+
+/// What every key has. `example` is a value in TOML's form; where it is empty, the default serves as the
+/// example.
+struct Key {
+  std::string_view name;
+  std::string_view says;  // a sentence for the reference
+  std::string_view example = {};
+  Need need = Need::optional;
+  std::string_view stands_for =
+      {};  // what an absent key means, when it is not the struct's value: "the only pool"
+};
+
+template <typename T>
+struct Range {
+  T min;
+  T max;
+};
+
+/// What a text must look like. text_form_hint() says it in words.
+enum class TextForm : std::uint8_t {
+  name,           // 1 to 64 of letters, digits, '.', '_', '-': stands in logs, cookies and metrics
+  cookie_name,    // a token (RFC 6265 4.1.1)
+  cookie_path,    // begins with '/', no ';' and no control characters
+  cookie_domain,  // empty, or a host name
+  url_path,       // begins with '/', visible ASCII
+  host,           // empty, or a name or address, with an optional port
+};
+bool fits(TextForm form, std::string_view text);
+/// What would be right: "write 1 to 64 letters, digits, '.', '_' or '-'".
+std::string_view text_form_hint(TextForm form);
+
+/// A listener may leave its port to the system (0), a server may not.
+enum class AddressUse : std::uint8_t { listen, connect };
+
+/// What other programs call a key, and we call otherwise: "interval" is our "every". Empty when we know no
+/// such word.
+std::string_view our_word_for(std::string_view key);
+
+/// How the file writes an enumerator.
+std::string_view word_of(AffinityKind kind);
+std::string_view word_of(HealthKind kind);
+std::string_view word_of(GatewayListenerKind kind);
+
+class KeyVisitor;
+void visit(KeyVisitor& visitor, Keys& it);
+void visit(KeyVisitor& visitor, Logging& it);
+void visit(KeyVisitor& visitor, Balancer& it);
+void visit(KeyVisitor& visitor, Listener& it);
+void visit(KeyVisitor& visitor, Affinity& it);
+void visit(KeyVisitor& visitor, Health& it);
+void visit(KeyVisitor& visitor, Server& it);
+void visit(KeyVisitor& visitor, Pool& it);
+void visit(KeyVisitor& visitor, GatewayListener& it);
+void visit(KeyVisitor& visitor, Upstream& it);
+void visit(KeyVisitor& visitor, Gateway& it);
+void visit(KeyVisitor& visitor, Config& it);
+
+/// One call for each key. A visitor may change the member (the parser) or only look (the reference).
+class KeyVisitor {
+ public:
+  virtual ~KeyVisitor() = default;
+
+  virtual void text(const Key& key, std::string& into, TextForm form) = 0;
+  virtual void integer(const Key& key, int& into, Range<int> range) = 0;
+  virtual void flag(const Key& key, bool& into) = 0;
+  virtual void duration(const Key& key, Duration& into, Range<Duration> range) = 0;
+  virtual void size(const Key& key, std::uint64_t& into, Range<std::uint64_t> range) = 0;
+  virtual void address(const Key& key, Address& into, AddressUse use) = 0;
+  virtual void key_sources(const Key& key, std::vector<KeySource>& into) = 0;
+
+  /// One of `words`; E's enumerators count from 0 in the order of the words.
+  template <typename E>
+  void choice(const Key& key, E& into, std::span<const std::string_view> words) {
+    std::size_t index = static_cast<std::size_t>(into);
+    choose(key, index, words);
+    into = static_cast<E>(index);
+  }
+
+  /// A table that always exists: its absence means its defaults.
+  template <typename T>
+  void table(const Key& key, T& into) {
+    one(key, [&](KeyVisitor& visitor) { visit(visitor, into); });
+  }
+  /// A table whose absence means something: `into` stays empty.
+  template <typename T>
+  void table(const Key& key, std::optional<T>& into) {
+    one(key, [&](KeyVisitor& visitor) {
+      into.emplace();
+      visit(visitor, *into);
+    });
+  }
+  /// A list of tables, written [[key]] or key = [ { ... } ]. Need::required: at least one.
+  template <typename T>
+  void list(const Key& key, std::vector<T>& into, std::size_t most) {
+    many(key, most, [&](KeyVisitor& visitor) {
+      into.emplace_back();
+      visit(visitor, into.back());
+    });
+  }
+
+  /// The keys that follow, up to the next call, belong to these values of the table's key `kind` only;
+  /// `chosen` is the value that was read. An empty list: to all.
+  virtual void only_for(std::initializer_list<std::string_view> kinds, std::string_view chosen) = 0;
+
+ protected:
+  using Visit = std::function<void(KeyVisitor&)>;
+  virtual void choose(const Key& key, std::size_t& index, std::span<const std::string_view> words) = 0;
+  /// Calls `fill` with a visitor of the table's keys when the table is there.
+  virtual void one(const Key& key, const Visit& fill) = 0;
+  /// Calls `add` once for each entry.
+  virtual void many(const Key& key, std::size_t most, const Visit& add) = 0;
+};
+
+}  // namespace rejoin::config

@@ -1,0 +1,47 @@
+#include <algorithm>
+
+#include "apps/config/key_table.h"
+#include "base/limits.h"
+
+namespace rejoin::config {
+namespace {
+
+bool is_alnum(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9'); }
+
+/// Letters, digits, and the bytes of `others`.
+bool only(std::string_view text, std::string_view others) {
+  return std::all_of(text.begin(), text.end(),
+                     [&](char c) { return is_alnum(c) || others.find(c) != others.npos; });
+}
+bool visible_but(std::string_view text, char unwanted) {
+  return std::all_of(text.begin(), text.end(), [&](char c) { return c > 0x20 && c < 0x7f && c != unwanted; });
+}
+bool is_short(std::string_view text) { return !text.empty() && text.size() <= limits::kServerNameBytesMax; }
+
+}  // namespace
+
+bool fits(TextForm form, std::string_view text) {
+  switch (form) {
+    case TextForm::name: return is_short(text) && only(text, "._-");
+    case TextForm::cookie_name: return is_short(text) && only(text, "!#$%&'*+-.^_`|~");
+    case TextForm::cookie_path: return text.starts_with('/') && visible_but(text, ';');
+    case TextForm::cookie_domain: return only(text, ".-");
+    case TextForm::url_path: return text.starts_with('/') && visible_but(text, '#');
+    case TextForm::host: return only(text, ".-_:[]");
+  }
+  return false;
+}
+
+std::string_view text_form_hint(TextForm form) {
+  switch (form) {
+    case TextForm::name: return "write 1 to 64 letters, digits, '.', '_' or '-'";
+    case TextForm::cookie_name: return "a cookie's name is 1 to 64 characters without spaces and separators";
+    case TextForm::cookie_path: return "write a path that begins with '/', without spaces and ';'";
+    case TextForm::cookie_domain: return "write a host name such as \"play.example\", or leave it empty";
+    case TextForm::url_path: return "write a path that begins with '/', such as \"/healthz\"";
+    case TextForm::host: return "write a host name such as \"play.example\", or leave it empty";
+  }
+  return "";
+}
+
+}  // namespace rejoin::config

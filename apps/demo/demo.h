@@ -1,0 +1,24 @@
+// `rejoin demo`: the experiment, from two gateways to the client that changes its address, in one command.
+//
+// run_demo() is defined in demo.cc; that file's presence puts the sub-command into the binary.
+#pragma once
+
+#include <cstdint>
+
+namespace rejoin::demo {
+
+/// Which cookie affinity is shown. `all`: insert, rewrite and prefix, one after the other.
+enum class ShownAffinity : std::uint8_t { insert, rewrite, prefix, all };
+
+/// `verbose` lets the logs of the balancer and the gateways through.
+enum class Detail : std::uint8_t { account, verbose };
+
+struct DemoOptions {
+  ShownAffinity affinity = ShownAffinity::all;
+  Detail detail = Detail::account;
+};
+
+/// Prints a readable account on stdout. Returns the exit status: 0 only if every claim held.
+int run_demo(const DemoOptions& options);
+
+}  // namespace rejoin::demo

@@ -1,0 +1,195 @@
+// The command line: which program, with which options. The only unit that includes CLI11 (seconds of
+// compiling).
+//
+// Each sub-command is one add_*() below, which binds options to the program's struct and hands that to its
+// run_*().
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <functional>
+#include <map>
+
+#include "apps/balancer/balancer.h"
+#include "apps/check/check.h"
+#include "apps/config/units.h"
+#include "apps/connect/connect.h"
+#include "apps/demo/demo.h"
+#include "apps/gateway/gateway.h"
+
+namespace rejoin {
+namespace {
+
+constexpr int kUsageError = 2;
+
+// A sub-command whose folder is not written yet has no REJOIN_HAS_* (apps/CMakeLists.txt).
+
+/// What was asked for, called after the whole line was understood.
+using Run = std::function<int()>;
+
+#ifdef REJOIN_HAS_BALANCER
+void add_balancer(CLI::App& app, Run& run) {
+  auto options = std::make_shared<balancer::BalancerOptions>();
+  CLI::App* sub = app.add_subcommand("balancer", "Take connections and bring each client back to its server");
+  sub->add_option("-c,--config", options->config_file, "Configuration (TOML); see `rejoin check`")
+      ->required()
+      ->type_name("FILE");
+  sub->footer("Example:\n  rejoin balancer -c examples/balancer.toml");
+  sub->callback([options, &run] { run = [options] { return balancer::run_balancer(*options); }; });
+}
+#endif
+
+#ifdef REJOIN_HAS_GATEWAY
+void add_gateway(CLI::App& app, Run& run) {
+  auto options = std::make_shared<gateway::GatewayOptions>();
+  CLI::App* sub = app.add_subcommand("gateway", "Hold clients' sessions in front of a game server");
+  sub->add_option("-c,--config", options->config_file, "Configuration (TOML); see `rejoin check`")
+      ->required()
+      ->type_name("FILE");
+  sub->footer("Example:\n  rejoin gateway -c examples/gateway.toml");
+  sub->callback([options, &run] { run = [options] { return gateway::run_gateway(*options); }; });
+}
+#endif
+
+#ifdef REJOIN_HAS_CHECK
+void add_check(CLI::App& app, Run& run) {
+  auto options = std::make_shared<check::CheckOptions>();
+  auto wants_reference = std::make_shared<bool>(false);
+  CLI::App* sub =
+      app.add_subcommand("check", "Say whether a configuration is good, and what would make it so");
+  CLI::Option* file =
+      sub->add_option("-c,--config", options->config_file, "Configuration (TOML)")->type_name("FILE");
+  CLI::Option* reference =
+      sub->add_flag("--reference", *wants_reference, "Print all keys with their defaults, as Markdown");
+  reference->excludes(file);
+  sub->footer(
+      "Exit status: 0 good (warnings are on stderr), 2 not usable.\n"
+      "Examples:\n"
+      "  rejoin check -c play.toml\n"
+      "  rejoin check --reference");
+  sub->callback([options, wants_reference, file, &run] {
+    if (file->count() == 0 && !*wants_reference) throw CLI::RequiredError("-c FILE or --reference");
+    if (*wants_reference) options->task = check::Task::reference;
+    run = [options] { return check::run_check(*options); };
+  });
+}
+#endif
+
+#ifdef REJOIN_HAS_CONNECT
+void add_connect(CLI::App& app, Run& run) {
+  struct Typed {  // options whose text needs reading
+    std::vector<std::string> bind;
+    std::string timeout = "5s";
+    int receive = 0;
+    bool json = false;
+  };
+  auto options = std::make_shared<connect::ConnectOptions>();
+  auto typed = std::make_shared<Typed>();
+  CLI::App* sub = app.add_subcommand("connect", "Connect as a client, and print cookies and messages");
+  sub->add_option("url", options->url, "ws://HOST:PORT/PATH or tcp://HOST:PORT")
+      ->required()
+      ->type_name("URL");
+  sub->add_option("--cookie-jar", options->cookie_jar_file, "Keep cookies here between runs")
+      ->type_name("FILE");
+  sub->add_option("--times", options->times, "Connections, one after the other (default 1)")
+      ->check(CLI::Range(1, 1'000'000))
+      ->type_name("N");
+  sub->add_option("--bind", typed->bind, "Connect from this address; repeated: the i-th for connection i")
+      ->type_name("ADDRESS")
+      ->allow_extra_args(false);
+  sub->add_option("--message", options->messages, "Send this text, may be repeated (default: lines of stdin)")
+      ->type_name("TEXT")
+      ->allow_extra_args(false);
+  CLI::Option* receive =
+      sub->add_option("--receive", typed->receive, "Messages to wait for (default 1 + number of --message)")
+          ->check(CLI::Range(0, 1'000'000))
+          ->type_name("N");
+  sub->add_option("--timeout", typed->timeout, "For each step (default 5s)")->type_name("DURATION");
+  sub->add_flag("--json", typed->json, "One JSON object a line and connection");
+  sub->footer(
+      "Examples:\n"
+      "  rejoin connect ws://127.0.0.1:8080/play --message hello\n"
+      "  rejoin connect ws://127.0.0.1:8080/play --times 2 --bind 127.0.0.5 --bind 127.0.0.6 --message hi\n"
+      "  rejoin connect tcp://127.0.0.1:8001 --json --cookie-jar jar.txt < lines.txt");
+  sub->callback([options, typed, receive, &run] {
+    for (const std::string& text : typed->bind) {
+      auto address = Address::parse_ip(text);
+      if (!address) address = Address::parse(text);
+      if (!address) throw CLI::ValidationError("--bind", address.error().detail);
+      options->bind.push_back(*address);
+    }
+    const auto timeout = config::parse_duration(typed->timeout);
+    if (!timeout || *timeout <= Duration(0)) {
+      throw CLI::ValidationError("--timeout", config::duration_hint(typed->timeout));
+    }
+    options->timeout = *timeout;
+    if (receive->count() > 0) options->receive = typed->receive;
+    if (typed->json) options->output = connect::Output::json;
+    run = [options] { return connect::run_connect(*options); };
+  });
+}
+#endif
+
+#ifdef REJOIN_HAS_DEMO
+void add_demo(CLI::App& app, Run& run) {
+  auto options = std::make_shared<demo::DemoOptions>();
+  auto verbose = std::make_shared<bool>(false);
+  CLI::App* sub =
+      app.add_subcommand("demo", "Show it: two gateways, a balancer, and a client whose address changes");
+  const std::map<std::string, demo::ShownAffinity> words{{"insert", demo::ShownAffinity::insert},
+                                                         {"rewrite", demo::ShownAffinity::rewrite},
+                                                         {"prefix", demo::ShownAffinity::prefix},
+                                                         {"all", demo::ShownAffinity::all}};
+  sub->add_option("--affinity", options->affinity, "insert, rewrite, prefix or all (default all)")
+      ->transform(CLI::CheckedTransformer(words).description(""))
+      ->type_name("KIND");
+  sub->add_flag("--verbose", *verbose, "Also the logs of the balancer and the gateways");
+  sub->footer(
+      "Exit status: 0 only if every claim held.\n"
+      "Example:\n"
+      "  rejoin demo --affinity insert");
+  sub->callback([options, verbose, &run] {
+    if (*verbose) options->detail = demo::Detail::verbose;
+    run = [options] { return demo::run_demo(*options); };
+  });
+}
+#endif
+
+int run_command_line(int argc, char** argv) {
+  CLI::App app("Rejoin keeps players in the game when their connection breaks.", "rejoin");
+  app.set_version_flag("--version", std::string("rejoin " REJOIN_VERSION));
+  app.require_subcommand(1);
+  app.footer(
+      "Examples:\n"
+      "  rejoin demo                                     see what it does\n"
+      "  rejoin check -c examples/all.toml               is the configuration good?\n"
+      "  rejoin balancer -c examples/balancer.toml\n"
+      "  rejoin gateway -c examples/gateway.toml\n"
+      "  rejoin connect ws://127.0.0.1:8080/play --message hello\n"
+      "`rejoin COMMAND --help` says more. All keys of the configuration: docs/configuration.md.");
+  Run run;
+#ifdef REJOIN_HAS_BALANCER
+  add_balancer(app, run);
+#endif
+#ifdef REJOIN_HAS_GATEWAY
+  add_gateway(app, run);
+#endif
+#ifdef REJOIN_HAS_CONNECT
+  add_connect(app, run);
+#endif
+#ifdef REJOIN_HAS_CHECK
+  add_check(app, run);
+#endif
+#ifdef REJOIN_HAS_DEMO
+  add_demo(app, run);
+#endif
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? 0 : kUsageError;
+  }
+  return run ? run() : kUsageError;
+}
+
+}  // namespace
+}  // namespace rejoin
+
+int main(int argc, char** argv) { return rejoin::run_command_line(argc, argv); }

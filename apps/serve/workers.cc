@@ -1,0 +1,230 @@
+#include "apps/serve/workers.h"
+
+#include <signal.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include <cstdlib>
+#include <future>
+#include <optional>
+#include <thread>
+
+#include "base/limits.h"
+#include "base/random.h"
+#include "io/epoll_loop.h"
+
+namespace rejoin::serve {
+namespace {
+
+// How far the end of a worker has come. Only grows.
+enum class Phase : std::uint8_t { serving, draining, stopping };
+
+// One worker: its loop, its chance, its program. Made and destroyed by the main thread; open(), turn() and
+// advance() are called on the worker's own thread alone.
+class Seat {
+ public:
+  Seat(unsigned number, Log& log, Duration drain_time)
+      : log_(log), drain_time_(drain_time), number_(number) {}
+
+  Status open(const WorkerFactory& factory, const std::vector<Address>& at) {
+    Result<std::unique_ptr<io::EpollLoop>> loop = io::EpollLoop::make(log_);
+    if (!loop) return std::move(loop.error());
+    loop_ = std::move(*loop);
+    world_.emplace(loop_->world(random_, log_));
+    deadline_.emplace([](void* self) { static_cast<Seat*>(self)->on_deadline(); }, this);
+    program_ = factory(*world_, number_);
+    Status open = program_->open(at);
+    if (!open) close();
+    return open;
+  }
+
+  // One turn of the loop, which goes on turning when the program has ended (for worker 0, who has the
+  // signals).
+  void turn() {
+    loop_->turn(1h);
+    if (phase_ != Phase::serving && program_ && program_->idle()) close();
+  }
+  bool ended() const { return program_ == nullptr; }
+
+  void advance(Phase to) {
+    if (to <= phase_ || ended()) return;
+    phase_ = to;
+    if (to == Phase::draining) {
+      program_->drain();
+      world_->timers.arm(*deadline_, loop_->now() + drain_time_);
+    } else {
+      program_->stop();
+      world_->timers.arm(*deadline_, loop_->now() + Duration(limits::kStopS));
+    }
+  }
+
+  std::vector<Address> addresses() const { return program_->addresses(); }
+  // Any thread, once open() has come back: the loop lives as long as the seat, also after its thread has
+  // ended.
+  void order(Phase to) {
+    loop_->post([this, to] { advance(to); });
+  }
+  io::EpollLoop& loop() { return *loop_; }
+
+ private:
+  void on_deadline() {
+    if (phase_ == Phase::draining) {
+      log_.info("worker " + std::to_string(number_) + ": the time to drain is over, ending what is left");
+      advance(Phase::stopping);
+      return;
+    }
+    log_.error("worker " + std::to_string(number_) + " does not end, which is a bug: leaving without it");
+    std::_Exit(1);
+  }
+
+  void close() {
+    program_.reset();
+    deadline_.reset();
+  }
+
+  Log& log_;
+  SystemRandom random_;
+  std::unique_ptr<io::EpollLoop> loop_;
+  std::optional<io::World> world_;
+  std::optional<Timer> deadline_;  // of draining, then of stopping
+  std::unique_ptr<WorkerProgram> program_;
+  Duration drain_time_;
+  unsigned number_;
+  Phase phase_ = Phase::serving;
+};
+
+// All workers of the process. Lives on the main thread, whose loop is worker 0's.
+class Crew {
+ public:
+  Crew(const WorkersOptions& options, Log& log) {
+    for (unsigned i = 0; i < options.count; ++i)
+      seats_.push_back(std::make_unique<Seat>(i, log, options.drain_time));
+  }
+  ~Crew() {
+    for (std::thread& thread : threads_) thread.join();
+  }
+  Crew(const Crew&) = delete;
+  Crew& operator=(const Crew&) = delete;
+
+  Status open(const WorkerFactory& factory) {
+    Status first_open = main().open(factory, {});
+    if (!first_open) return first_open;
+    const std::vector<Address> at = main().addresses();
+    std::vector<std::future<Status>> opening;
+    for (std::size_t i = 1; i < seats_.size(); ++i) {
+      std::promise<Status> opened;
+      opening.push_back(opened.get_future());
+      threads_.emplace_back(
+          [this, &factory, at, seat = seats_[i].get(), opened = std::move(opened)]() mutable {
+            Status open = seat->open(factory, at);
+            const bool ok = open.ok();
+            opened.set_value(std::move(open));
+            if (!ok) return;
+            while (!seat->ended()) seat->turn();
+            main().loop().post([this] { --others_; });  // the last thing that this thread does
+          });
+    }
+    Status all;
+    for (std::size_t i = 0; i < opening.size(); ++i) {
+      Status open = opening[i].get();
+      if (open) {
+        ++others_;
+        opened_.push_back(seats_[i + 1].get());
+      } else if (all) {
+        all = std::move(open);
+      }
+    }
+    opened_.push_back(&main());
+    return all;
+  }
+
+  void end(Phase how) {
+    for (Seat* seat : opened_) seat->order(how);
+  }
+
+  // Until every worker that was opened has ended, which end() begins.
+  void run() {
+    while (!main().ended() || others_ != 0) main().turn();
+  }
+
+  Seat& main() { return *seats_.front(); }
+
+ private:
+  std::vector<std::unique_ptr<Seat>> seats_;
+  std::vector<Seat*> opened_;
+  std::vector<std::thread> threads_;
+  std::size_t others_ = 0;  // workers on other threads that have not ended. Touched by the main thread only
+};
+
+// SIGTERM and SIGINT as something to read, on the main worker's loop.
+class Signals {
+ public:
+  // Blocks them for this thread and all that it starts.
+  Signals() {
+    sigset_t ours;
+    sigemptyset(&ours);
+    sigaddset(&ours, SIGTERM);
+    sigaddset(&ours, SIGINT);
+    pthread_sigmask(SIG_BLOCK, &ours, nullptr);
+    descriptor_ = signalfd(-1, &ours, SFD_NONBLOCK | SFD_CLOEXEC);
+    signal(SIGPIPE, SIG_IGN);
+  }
+  ~Signals() { ::close(descriptor_); }
+  Signals(const Signals&) = delete;
+  Signals& operator=(const Signals&) = delete;
+
+  int descriptor() const { return descriptor_; }
+  // The number of the next one that came, or 0.
+  int next() {
+    signalfd_siginfo info;
+    return ::read(descriptor_, &info, sizeof info) == sizeof info ? static_cast<int>(info.ssi_signo) : 0;
+  }
+
+ private:
+  int descriptor_;
+};
+
+void raise_descriptor_limit() {
+  rlimit limit;
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == limit.rlim_max) return;
+  limit.rlim_cur = limit.rlim_max;
+  (void)setrlimit(RLIMIT_NOFILE, &limit);  // with fewer we serve fewer
+}
+
+}  // namespace
+
+int run_workers(const WorkersOptions& options, Log& log, const WorkerFactory& factory) {
+  Signals signals;
+  raise_descriptor_limit();
+  Crew crew(options, log);
+  Status open = crew.open(factory);
+  if (!open) {
+    log.error(to_string(open.error()));
+    crew.end(Phase::stopping);
+    crew.run();
+    return 1;
+  }
+
+  Phase next = Phase::draining;
+  crew.main().loop().watch(signals.descriptor(), [&] {
+    while (const int number = signals.next()) {
+      const bool first = next == Phase::draining;
+      log.info(std::string(number == SIGINT ? "SIGINT" : "SIGTERM") +
+               (first ? ": draining" : ": ending at once"));
+      crew.end(next);
+      next = Phase::stopping;
+    }
+  });
+  const std::vector<Address> addresses = crew.main().addresses();
+  for (std::size_t i = 0; i < addresses.size(); ++i) {
+    log.write(LogLevel::info,
+              "listener " + options.listener_names[i] + ": listening on " + addresses[i].text());
+  }
+  log.write(LogLevel::info, "ready");
+  crew.run();
+  crew.main().loop().unwatch(signals.descriptor());
+  return 0;
+}
+
+}  // namespace rejoin::serve

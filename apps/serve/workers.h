@@ -1,0 +1,71 @@
+// What the serving programs (balancer, gateway) share: N workers, each a thread with its own loop and its own
+// chance, and the signals that end them.
+//
+// Place on the path: around it. run_balancer and run_gateway read their configuration and call run_workers(),
+// which returns when the program is over. Nothing of a worker is touched by another thread: a program is
+// made, opened, told to drain, told to stop and destroyed on the thread of its loop; what comes from outside
+// comes by EpollLoop::post.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/address.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/result.h"
+#include "io/world.h"
+
+namespace rejoin::serve {
+
+/// One worker's share of a program. Knows no thread and no kernel, so that a simulation can run it as well.
+/// Every method is called on the worker's own thread.
+class WorkerProgram {
+ public:
+  virtual ~WorkerProgram() = default;
+
+  /// Binds the listeners and starts. `at` is empty in worker 0; in the others it holds the addresses() of
+  /// worker 0, so that a configured port 0 becomes the same port in all. Called once. Error: the first
+  /// listener that could not be opened; the program is then destroyed without drain() or stop(), so nothing
+  /// may be running.
+  virtual Status open(const std::vector<Address>& at) = 0;
+  /// The real addresses of the listeners, in the configuration's order. After open().
+  virtual std::vector<Address> addresses() const = 0;
+
+  /// Takes no new clients; those that are there end in an orderly way. May be called more than once.
+  virtual void drain() = 0;
+  /// Ends everything now. idle() becomes true within some turns of the loop. May come with or without drain()
+  /// before it.
+  virtual void stop() = 0;
+  /// Nothing is left: no connection, task or parked record. Asked after each turn once drain() was called;
+  /// the program is destroyed when it says true.
+  virtual bool idle() const = 0;
+};
+
+/// Called once per worker, on its thread. `world` outlives what it returns.
+using WorkerFactory = std::function<std::unique_ptr<WorkerProgram>(io::World& world, unsigned number)>;
+
+struct WorkersOptions {
+  unsigned count = 1;
+  /// Names for the line "listener NAME: listening on ADDRESS:PORT", in the order of
+  /// WorkerProgram::addresses().
+  std::vector<std::string> listener_names;
+  /// After SIGTERM the clients have this long; then stop().
+  Duration drain_time{};
+};
+
+/// Runs `options.count` workers until SIGTERM or SIGINT: worker 0 on the calling thread, the others on
+/// threads of theirs.
+///
+/// Opens worker 0, then the others; says a line for each listener and then `ready` on the log, whatever its
+/// level, since scripts wait for them. The first signal drains, a second one stops at once. SIGPIPE is
+/// ignored, and the soft limit of descriptors is raised to the hard one.
+///
+/// Returns the process's exit status: 0 when a signal ended it, 1 when a worker could not be opened (the log
+/// says why). To be called once in a process, before other threads are started, since it blocks the signals
+/// for all of them.
+int run_workers(const WorkersOptions& options, Log& log, const WorkerFactory& factory);
+
+}  // namespace rejoin::serve

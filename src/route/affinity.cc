@@ -1,0 +1,119 @@
+#include "route/affinity.h"
+
+#include <algorithm>
+
+#include "route/cookie_insert.h"
+#include "route/cookie_prefix.h"
+#include "route/cookie_rewrite.h"
+#include "route/source_ip.h"
+
+namespace rejoin::route {
+namespace {
+
+template <typename... Visitors>
+struct Overloaded : Visitors... {
+  using Visitors::operator()...;
+};
+template <typename... Visitors>
+Overloaded(Visitors...) -> Overloaded<Visitors...>;
+
+Error config_error(std::string detail) {
+  return {ErrorKind::config, Side::ours, Retry::no, std::move(detail)};
+}
+
+Status check_name(const std::string& name) {
+  if (proto::is_cookie_name(name)) return {};
+  return config_error("\"" + name + "\" cannot be a cookie's name: write letters, digits, '-' and '_'");
+}
+
+Status check_rule(const CookieInsertRule& rule) {
+  if (Status named = check_name(rule.name); !named) return named;
+  if (rule.max_idle < 0s || rule.max_life < 0s)
+    return config_error("max_idle and max_life cannot be negative");
+  proto::CookieSpec spec;
+  spec.name = rule.name;
+  spec.domain = rule.domain;
+  spec.path = rule.path;
+  spec.same_site = rule.same_site;
+  spec.secure = rule.secure;
+  spec.partitioned = rule.partitioned;
+  if (Status checked = spec.check(); !checked) return config_error(checked.error().detail);
+  return {};
+}
+Status check_rule(const CookieRewriteRule& rule) { return check_name(rule.name); }
+Status check_rule(const CookiePrefixRule& rule) { return check_name(rule.name); }
+Status check_rule(const SourceIpRule& rule) {
+  const LeaseRules& leases = rule.leases;
+  if (leases.prefix < 1 || leases.prefix > 32) return config_error("prefix must be 1 to 32");
+  if (leases.prefix_v6 < 1 || leases.prefix_v6 > 128) return config_error("prefix_v6 must be 1 to 128");
+  if (leases.grace < 0s) return config_error("grace cannot be negative");
+  if (leases.leases_max == 0) return config_error("a source-ip table needs room for one address");
+  return {};
+}
+
+/// What two rules on one pool must not both have.
+std::string key_of(const AffinityRule& rule) {
+  return std::visit(Overloaded{[](const SourceIpRule&) { return std::string("source-ip"); },
+                               [](const auto& cookie) { return "cookie " + cookie.name; }},
+                    rule);
+}
+
+}  // namespace
+
+std::string_view to_string(Reason reason) {
+  switch (reason) {
+    case Reason::none: return "none";
+    case Reason::found: return "found";
+    case Reason::malformed: return "malformed";
+    case Reason::unknown_key: return "unknown_key";
+    case Reason::forged: return "forged";
+    case Reason::expired: return "expired";
+    case Reason::ahead: return "ahead";
+    case Reason::unknown_server: return "unknown_server";
+  }
+  return "?";
+}
+
+Status check_affinity(const std::vector<AffinityRule>& rules) {
+  if (rules.size() > limits::kAffinityRulesMax) {
+    return config_error("a pool has at most " + std::to_string(limits::kAffinityRulesMax) +
+                        " affinity rules");
+  }
+  std::vector<std::string> keys;
+  for (const AffinityRule& rule : rules) {
+    if (Status checked = std::visit([](const auto& kind) { return check_rule(kind); }, rule); !checked)
+      return checked;
+    std::string key = key_of(rule);
+    if (std::find(keys.begin(), keys.end(), key) != keys.end()) {
+      return config_error("two affinity rules for " + key + ": leave one of them out");
+    }
+    keys.push_back(std::move(key));
+  }
+  return {};
+}
+
+bool Affinity::edit_response(const proto::ResponseHead&, const Pin&, ServerIndex, UnixSeconds,
+                             proto::HeadEdits&, Texts&) {
+  return false;
+}
+
+std::unique_ptr<Affinity> make_affinity(const AffinityRule& rule, const Pool& pool, Seal& seal,
+                                        LeaseTable* leases) {
+  return std::visit(Overloaded{
+                        [&](const CookieInsertRule& r) -> std::unique_ptr<Affinity> {
+                          return std::make_unique<CookieInsert>(r, pool, seal);
+                        },
+                        [&](const CookieRewriteRule& r) -> std::unique_ptr<Affinity> {
+                          return std::make_unique<CookieRewrite>(r, pool, seal);
+                        },
+                        [&](const CookiePrefixRule& r) -> std::unique_ptr<Affinity> {
+                          return std::make_unique<CookiePrefix>(r, pool, seal);
+                        },
+                        [&](const SourceIpRule&) -> std::unique_ptr<Affinity> {
+                          return std::make_unique<SourceIp>(*leases);
+                        },
+                    },
+                    rule);
+}
+
+}  // namespace rejoin::route

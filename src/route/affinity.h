@@ -1,0 +1,141 @@
+// Rules that find the server a client belongs to. A pool has an ordered list of them; the first that names a
+// usable server wins, and the scheduler is asked when none does.
+//
+// One file per kind: cookie_insert, cookie_rewrite, cookie_prefix, source_ip. Three moments, all on the way
+// of one request (at layer 4: of one connection, where only find() happens):
+//   find()           what did the client bring?         -> Pin
+//   server_sees()    what must the server not see?      -> the Cookie field that is forwarded
+//   edit_response()  what must the client remember?     -> edits of the response head, 101 included
+// What a rule found is in the Pin and travels with the request; a rule keeps nothing per request. What each
+// does where HAProxy has the same mode: docs/decisions/0002-cookie-decisions-like-haproxy.md.
+//
+// Callers use the Router (router.h), not this. Owner: one Router; one worker's thread.
+#pragma once
+
+#include <cstdint>
+#include <forward_list>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "base/address.h"
+#include "base/clock.h"
+#include "base/result.h"
+#include "proto/cookie.h"
+#include "proto/http_editor.h"
+#include "proto/http_head.h"
+#include "route/lease_table.h"
+#include "route/pool.h"
+#include "route/seal.h"
+
+namespace rejoin::route {
+
+/// A client that wants a server: all that a rule may look at. Borrowed for the call.
+struct Arrival {
+  Address client;
+  const proto::RequestHead* head = nullptr;  // none at layer 4
+  TimePoint now{};
+  UnixSeconds unix_now = 0;
+};
+
+/// What came of looking for a pin, one word per way it can end; each is counted.
+enum class Reason : std::uint8_t {
+  none,            // the client brought nothing
+  found,           // names a server of this pool; whether that is usable is the Router's question
+  malformed,       // brought something that is not of our form
+  unknown_key,     // sealed by a key that we do not have
+  forged,          // changed on the way, or of another pool or cookie
+  expired,         // older than max_idle or max_life
+  ahead,           // dated more than a day ahead: the clock of a balancer was wrong once
+  unknown_server,  // opens, and names a server that the pool does not have any more
+};
+inline constexpr std::size_t kReasons = 8;
+std::string_view to_string(Reason reason);
+
+/// What one rule found in one arrival. 12 bytes.
+struct Pin {
+  std::uint32_t first_use = 0;  // unix seconds, of a cookie that was found; else 0
+  std::uint32_t last_use = 0;
+  ServerIndex server = 0;  // only when found
+  Reason reason = Reason::none;
+
+  bool found() const { return reason == Reason::found; }
+};
+
+using proto::SameSite;
+
+/// A cookie of ours, sealed: server, first and last use.
+struct CookieInsertRule {
+  std::string name = "REJOIN";
+  /// Zero: no such bound. Both are enforced by the dates inside the seal. The cookie itself is always a
+  /// session cookie, without Max-Age: what it pins to, a server's memory of a visitor, does not outlive the
+  /// visitor's browser either.
+  Duration max_idle{0};
+  Duration max_life{0};
+  std::string domain;      // empty: no Domain attribute
+  std::string path = "/";  // without it the next handshake on another path would not carry the cookie
+  SameSite same_site = SameSite::lax;
+  bool secure = false;
+  bool http_only = true;
+  bool partitioned = false;
+  bool hide = true;  // the server never sees the cookie
+};
+
+/// The value of a cookie that the server itself sets is overwritten. The server sees our value in requests.
+struct CookieRewriteRule {
+  std::string name;
+};
+
+/// A sealed prefix and '~' before the value of a cookie that the server itself sets. The server sees its own
+/// value only.
+struct CookiePrefixRule {
+  std::string name;
+};
+
+struct SourceIpRule {
+  LeaseRules leases;
+};
+
+using AffinityRule = std::variant<CookieInsertRule, CookieRewriteRule, CookiePrefixRule, SourceIpRule>;
+
+/// What is wrong with a list of rules (Error: config), or nothing. At most limits::kAffinityRulesMax; cookie
+/// names are tokens (RFC 6265 4.1.1) and differ; the rest of a cookie is as proto::CookieSpec::check() wants
+/// it (SameSite=None and Partitioned only with secure, ...); at most one source-ip, grace not negative,
+/// prefix 1 to 32, prefix_v6 1 to 128.
+Status check_affinity(const std::vector<AffinityRule>& rules);
+
+/// Texts that edits borrow until they are written; a list, since its items never move.
+using Texts = std::forward_list<std::string>;
+
+class Affinity {
+ public:
+  virtual ~Affinity() = default;
+
+  /// What the client brought. Never fails: whatever is not a pin of ours is as if absent, with its reason. Of
+  /// several cookies of the rule's name the first that names a usable server wins, else the first that names
+  /// any; if none does, the reason is the first one's. At most limits::kPinCookiesMax are opened.
+  virtual Pin find(const Arrival& arrival) = 0;
+
+  /// The cookie that the server must not see as the client sent it; empty: the rule leaves requests alone.
+  virtual std::string_view hidden_cookie() const { return {}; }
+  /// What the server sees in its place: a part of `value`, or nothing when it is taken out.
+  virtual std::optional<std::string_view> server_sees(std::string_view value) const { return value; }
+
+  /// Before the response of `chosen` goes to the client that brought `pin`. True when a cookie of ours was
+  /// planted, anew or for the first time. `edits` borrow from `texts`.
+  virtual bool edit_response(const proto::ResponseHead& head, const Pin& pin, ServerIndex chosen,
+                             UnixSeconds unix_now, proto::HeadEdits& edits, Texts& texts);
+
+  /// The table whose leases keep this rule's pins; none for rules that the client remembers.
+  virtual LeaseTable* leases() { return nullptr; }
+};
+
+/// `leases` is the pool's shared table, for a SourceIpRule; not needed otherwise. Pool, Seal and table
+/// outlive the result.
+std::unique_ptr<Affinity> make_affinity(const AffinityRule& rule, const Pool& pool, Seal& seal,
+                                        LeaseTable* leases);
+
+}  // namespace rejoin::route

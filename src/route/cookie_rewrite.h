@@ -1,0 +1,24 @@
+// Affinity by the server's own cookie, whose value we overwrite. Its life, path and all else stay the
+// server's; where the server sets none, nothing is pinned. The server sees our value in requests, as
+// HAProxy's does.
+#pragma once
+
+#include "route/sealed_cookie.h"
+
+namespace rejoin::route {
+
+class CookieRewrite final : public Affinity {
+ public:
+  CookieRewrite(const CookieRewriteRule& rule, const Pool& pool, Seal& seal)
+      : cookie_(pool, seal, rule.name) {}
+
+  Pin find(const Arrival& arrival) override;
+  /// Every Set-Cookie of the name gets the sealed `chosen` as its value, whatever the client brought.
+  bool edit_response(const proto::ResponseHead& head, const Pin& pin, ServerIndex chosen,
+                     UnixSeconds unix_now, proto::HeadEdits& edits, Texts& texts) override;
+
+ private:
+  SealedCookie cookie_;
+};
+
+}  // namespace rejoin::route

@@ -1,0 +1,56 @@
+#include "route/health.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace rejoin::route {
+namespace {
+
+constexpr std::uint16_t kCountMax = 1000;
+
+Error config_error(std::string detail) {
+  return {ErrorKind::config, Side::ours, Retry::no, std::move(detail)};
+}
+
+}  // namespace
+
+Status check_health(const HealthRules& rules) {
+  if (rules.rise < 1 || rules.rise > kCountMax) return config_error("rise must be 1 to 1000");
+  if (rules.fall < 1 || rules.fall > kCountMax) return config_error("fall must be 1 to 1000");
+  if (rules.every <= 0s) return config_error("every must be longer than nothing");
+  if (rules.timeout <= 0s) return config_error("timeout must be longer than nothing");
+  if (rules.expect < 100 || rules.expect > 599) return config_error("expect must be a status, 100 to 599");
+  if (rules.path.empty() || rules.path.front() != '/') return config_error("path must start with '/'");
+  return {};
+}
+
+HealthStep observe(const HealthRules& rules, HealthState state, ProbeResult result) {
+  if (rules.kind == HealthKind::off) return {state, HealthChange::none};
+  const bool well = result == ProbeResult::well;
+  const bool was_probation = std::exchange(state.probation, false);
+  if (well == state.up) {  // as it was: what spoke against it was an exception
+    state.streak = 0;
+    return {state, HealthChange::none};
+  }
+  ++state.streak;
+  const std::uint16_t needed = well ? rules.rise : was_probation ? std::uint16_t{1} : rules.fall;
+  if (state.streak < needed) return {state, HealthChange::none};
+  state.up = well;
+  state.streak = 0;
+  return {state, well ? HealthChange::went_up : HealthChange::went_down};
+}
+
+ProbeSchedule::ProbeSchedule(const HealthRules& rules, TimePoint start, Random& random)
+    : every_(rules.kind == HealthKind::off ? Duration::zero() : rules.every), next_(kNever) {
+  if (every_ == Duration::zero()) return;
+  const Duration spread = std::min<Duration>(every_, 1s);
+  next_ = start + Duration(random.below(static_cast<std::uint64_t>(spread.count())));
+}
+
+void ProbeSchedule::probe_began(TimePoint now, Random& random) {
+  if (every_ == Duration::zero()) return;
+  const auto eighth = static_cast<std::uint64_t>(every_.count() / 8);
+  next_ = now + every_ - every_ / 16 + Duration(random.below(eighth + 1));
+}
+
+}  // namespace rejoin::route

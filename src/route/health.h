@@ -1,0 +1,83 @@
+// Is a server up? A calculator: results of probes in, changes out; and the moments at which to probe.
+//
+// A server starts up, on probation: its first result decides alone. Starting down would answer 503 to
+// everybody for `rise` intervals after each restart of a balancer; starting up with the full count of `fall`
+// would send clients to a dead server for seconds. After that, `fall` failures in a row take it down, `rise`
+// successes in a row bring it back.
+//
+// Place: the balancer's prober feeds it through Pool::observe(), and so does a client's connect that failed.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "base/clock.h"
+#include "base/random.h"
+#include "base/result.h"
+
+namespace rejoin::route {
+
+enum class HealthKind : std::uint8_t { off, tcp, http };
+
+/// What the configuration says of a pool's health checks. This folder uses kind, rise, fall and every; the
+/// rest is for the prober.
+struct HealthRules {
+  HealthKind kind = HealthKind::off;
+  std::string path = "/";
+  std::string host;  // the Host field of a probe; empty: the server's address
+  int expect = 200;  // the status that means well
+  Duration every = 2s;
+  Duration timeout = 1s;
+  std::uint16_t rise = 2;
+  std::uint16_t fall = 3;
+};
+
+/// Error: config, when a number is out of range (rise and fall 1 to 1000, every and timeout above 0, expect
+/// 100 to 599) or the path does not start with '/'.
+Status check_health(const HealthRules& rules);
+
+enum class ProbeResult : std::uint8_t {
+  well,     // a probe got what it expected
+  ill,      // a probe failed, timed out, or got another answer
+  refused,  // a client's connect failed: counts like `ill`, without waiting for the next probe
+};
+
+enum class HealthChange : std::uint8_t { none, went_up, went_down };
+
+/// Four bytes, so that all workers can share it as one lock-free atomic. Default: up, on probation.
+struct HealthState {
+  bool up = true;
+  bool probation = true;     // no result yet
+  std::uint16_t streak = 0;  // results in a row that speak against the present state
+
+  bool operator==(const HealthState&) const = default;
+};
+
+struct HealthStep {
+  HealthState state;
+  HealthChange change = HealthChange::none;
+};
+
+/// The state after `result`. With kind off: the same state, always up.
+HealthStep observe(const HealthRules& rules, HealthState state, ProbeResult result);
+
+/// When to probe one server next. Each (worker,) server has its own, and an own random phase: probes neither
+/// start together when the program does, nor drift into step later, in one process or over a fleet.
+class ProbeSchedule {
+ public:
+  /// The first probe is due within min(every, 1 s) after `start`: soon, since until then the server is on
+  /// probation.
+  ProbeSchedule(const HealthRules& rules, TimePoint start, Random& random);
+
+  /// kNever when health checks are off.
+  TimePoint next_probe_at() const { return next_; }
+  /// A probe begins at `now`: the next one is due `every`, give or take a sixteenth, later. Counted from the
+  /// begin, so that a slow server is probed as often as a quick one.
+  void probe_began(TimePoint now, Random& random);
+
+ private:
+  Duration every_;
+  TimePoint next_;
+};
+
+}  // namespace rejoin::route

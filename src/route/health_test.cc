@@ -1,0 +1,122 @@
+#include "route/health.h"
+
+#include <gtest/gtest.h>
+
+#include <set>
+
+#include "base/random.h"
+
+namespace rejoin::route {
+namespace {
+
+/// '+' a probe went well, '-' ill, '!' a client's connect failed. Answers: '.' no change, 'U' went up, 'D'
+/// went down.
+std::string changes(const HealthRules& rules, std::string_view results) {
+  std::string out;
+  HealthState state;
+  for (const char c : results) {
+    const auto result = c == '+' ? ProbeResult::well : c == '-' ? ProbeResult::ill : ProbeResult::refused;
+    const HealthStep step = observe(rules, state, result);
+    state = step.state;
+    out.push_back(step.change == HealthChange::none ? '.' : step.change == HealthChange::went_up ? 'U' : 'D');
+  }
+  return out + (state.up ? " up" : " down");
+}
+
+TEST(Health, rises_and_falls) {
+  const struct {
+    std::uint16_t rise, fall;
+    std::string_view results, expected;
+  } cases[] = {
+      {2, 3, "", " up"},                  // on probation: better one client too many than 503 to all
+      {2, 3, "+", ". up"},                //
+      {2, 3, "-", "D down"},              // the first result decides alone
+      {2, 3, "!", "D down"},              // a client's too
+      {2, 3, "+--", "... up"},            //
+      {2, 3, "+---", "...D down"},        //
+      {2, 3, "+--+--", "...... up"},      // only failures in a row count
+      {2, 3, "+--+---", "......D down"},  //
+      {2, 3, "+-!-", "...D down"},        // a client's failure is one of them
+      {2, 3, "+!!!", "...D down"},        //
+      {2, 3, "-+", "D. down"},            //
+      {2, 3, "-++", "D.U up"},            //
+      {2, 3, "-+-++", "D...U up"},        // only successes in a row count
+      {2, 3, "-+!+", "D... down"},        // and a client's failure breaks the row
+      {2, 3, "-++---++", "D.U..D.U up"},  // after probation it needs three again
+      {1, 1, "+-+-+-", ".DUDUD down"},    //
+      {3, 1, "+-++-+++", ".D.....U up"},  //
+      {2, 3, "+----------++", "...D........U up"},  // more failures change nothing and are not saved up
+  };
+  for (const auto& c : cases) {
+    HealthRules rules;
+    rules.kind = HealthKind::http;
+    rules.rise = c.rise;
+    rules.fall = c.fall;
+    EXPECT_EQ(changes(rules, c.results), c.expected) << c.rise << " " << c.fall << " " << c.results;
+  }
+}
+
+TEST(Health, off_means_up_whatever_clients_meet) {
+  EXPECT_EQ(changes(HealthRules{}, "!!!!----"), "........ up");
+}
+
+TEST(Health, numbers_out_of_range_are_refused) {
+  const auto is_good = [](auto change) {
+    HealthRules rules;
+    change(rules);
+    return check_health(rules).ok();
+  };
+  EXPECT_TRUE(is_good([](HealthRules&) {}));
+  EXPECT_TRUE(is_good([](HealthRules& r) { r.rise = r.fall = 1000; }));
+  EXPECT_FALSE(is_good([](HealthRules& r) { r.rise = 0; }));
+  EXPECT_FALSE(is_good([](HealthRules& r) { r.fall = 0; }));
+  EXPECT_FALSE(is_good([](HealthRules& r) { r.fall = 1001; }));
+  EXPECT_FALSE(is_good([](HealthRules& r) { r.every = 0s; }));
+  EXPECT_FALSE(is_good([](HealthRules& r) { r.timeout = -1s; }));
+  EXPECT_FALSE(is_good([](HealthRules& r) { r.expect = 99; }));
+  EXPECT_FALSE(is_good([](HealthRules& r) { r.expect = 600; }));
+  EXPECT_FALSE(is_good([](HealthRules& r) { r.path = ""; }));
+  EXPECT_FALSE(is_good([](HealthRules& r) { r.path = "healthz"; }));
+}
+
+TEST(ProbeSchedule, the_first_probe_comes_within_a_second_and_the_rest_about_every) {
+  HealthRules rules;
+  rules.kind = HealthKind::tcp;
+  rules.every = 2s;
+  SeededRandom random(7);
+  const TimePoint start{100s};
+  std::set<TimePoint> firsts;
+  for (int i = 0; i < 100; ++i) {
+    ProbeSchedule schedule(rules, start, random);
+    TimePoint due = schedule.next_probe_at();
+    EXPECT_GE(due, start);
+    EXPECT_LT(due, start + 1s);
+    firsts.insert(due);
+    for (int probe = 0; probe < 20; ++probe) {
+      schedule.probe_began(due, random);
+      const Duration pause = schedule.next_probe_at() - due;
+      EXPECT_GE(pause, 1875ms);
+      EXPECT_LE(pause, 2125ms);
+      due = schedule.next_probe_at();
+    }
+  }
+  EXPECT_GT(firsts.size(), 95u) << "probes of a hundred servers must not begin together";
+}
+
+TEST(ProbeSchedule, a_short_interval_bounds_the_first_wait_and_off_never_probes) {
+  HealthRules rules;
+  rules.kind = HealthKind::tcp;
+  rules.every = 50ms;
+  SeededRandom random(7);
+  for (int i = 0; i < 100; ++i)
+    EXPECT_LT(ProbeSchedule(rules, TimePoint{}, random).next_probe_at(), TimePoint{50ms});
+
+  rules.kind = HealthKind::off;
+  ProbeSchedule schedule(rules, TimePoint{}, random);
+  EXPECT_EQ(schedule.next_probe_at(), kNever);
+  schedule.probe_began(TimePoint{1s}, random);
+  EXPECT_EQ(schedule.next_probe_at(), kNever);
+}
+
+}  // namespace
+}  // namespace rejoin::route

@@ -1,0 +1,153 @@
+#include "route/scheduler.h"
+
+#include <gtest/gtest.h>
+
+#include <map>
+
+#include "route/route_test_support.h"
+
+namespace rejoin::route {
+namespace {
+
+/// The names of `count` picks; '-' for none.
+std::string picks(Scheduler& scheduler, const Pool& pool, int count, const Tried& tried = {}) {
+  std::string out;
+  for (int i = 0; i < count; ++i) {
+    const auto picked = scheduler.pick(pool, tried);
+    out += picked ? pool.server(*picked).name : "-";
+  }
+  return out;
+}
+
+std::string smooth(const std::vector<std::uint32_t>& weights, int count, unsigned worker = 0) {
+  const auto pool = test::pool(weights);
+  return picks(*make_scheduler(SchedulerKind::round_robin, *pool, worker), *pool, count);
+}
+
+TEST(SmoothRoundRobin, interleaves_by_weight) {
+  const struct {
+    std::vector<std::uint32_t> weights;
+    std::string_view expected;
+  } cases[] = {
+      {{1}, "aaaa"},
+      {{1, 1}, "ababab"},
+      {{1, 1, 1}, "abcabc"},
+      {{2, 1}, "abaaba"},
+      {{5, 1, 1}, "aabacaaaabacaa"},
+      {{3, 3, 1}, "abcabababcabab"},
+      {{0, 1}, "bbbb"},
+      {{0, 0}, "----"},
+      {{2, 0, 1}, "acaaca"},
+  };
+  for (const auto& c : cases) EXPECT_EQ(smooth(c.weights, static_cast<int>(c.expected.size())), c.expected);
+}
+
+TEST(SmoothRoundRobin, is_exact_in_every_window_from_the_start) {
+  SeededRandom random(3);
+  for (int round = 0; round < 50; ++round) {
+    std::vector<std::uint32_t> weights;
+    std::uint32_t sum = 0;
+    for (std::uint64_t i = 0, n = 1 + random.below(8); i < n; ++i) {
+      weights.push_back(static_cast<std::uint32_t>(random.below(20)));
+      sum += weights.back();
+    }
+    if (sum == 0) continue;
+    const std::string all = smooth(weights, static_cast<int>(3 * sum));
+    for (std::size_t from = 0; from + sum <= all.size(); from += sum) {
+      std::map<char, std::uint32_t> counts;
+      for (const char c : all.substr(from, sum)) ++counts[c];
+      for (std::size_t i = 0; i < weights.size(); ++i)
+        EXPECT_EQ(counts[static_cast<char>('a' + i)], weights[i]);
+    }
+  }
+}
+
+TEST(SmoothRoundRobin, workers_begin_at_different_servers) {
+  EXPECT_EQ(smooth({1, 1, 1}, 3, 0), "abc");
+  EXPECT_EQ(smooth({1, 1, 1}, 3, 1), "bca");
+  EXPECT_EQ(smooth({1, 1, 1}, 3, 2), "cab");
+  EXPECT_EQ(smooth({1, 1, 1}, 3, 3), "abc");
+  EXPECT_EQ(smooth({0, 1, 1}, 3, 1), "cbc");
+}
+
+TEST(SmoothRoundRobin, passes_over_who_is_down_draining_or_tried_and_takes_them_back) {
+  const auto pool = test::pool({1, 1, 1});
+  const auto scheduler = make_scheduler(SchedulerKind::round_robin, *pool, 0);
+  test::take_down(*pool, 1);
+  EXPECT_EQ(picks(*scheduler, *pool, 4), "acac");
+  for (int i = 0; i < 2; ++i) pool->observe(1, ProbeResult::well);
+  pool->set_draining(0, true);
+  EXPECT_EQ(picks(*scheduler, *pool, 4), "bcbc");
+  pool->set_draining(0, false);
+  EXPECT_EQ(picks(*scheduler, *pool, 6), "abcabc");
+
+  Tried tried;
+  tried.add(0);
+  EXPECT_EQ(picks(*scheduler, *pool, 2, tried), "bc");
+  tried.add(2);
+  EXPECT_EQ(picks(*scheduler, *pool, 2, tried), "bb");
+  tried.add(1);
+  EXPECT_EQ(picks(*scheduler, *pool, 2, tried), "--");
+}
+
+TEST(Tried, has_a_bound) {
+  Tried tried;
+  for (std::size_t i = 0; i < limits::kTriedServersMax; ++i)
+    EXPECT_TRUE(tried.add(static_cast<ServerIndex>(i)));
+  EXPECT_FALSE(tried.add(1000));
+  EXPECT_FALSE(tried.contains(1000));
+  EXPECT_TRUE(tried.contains(limits::kTriedServersMax - 1));
+}
+
+/// Each pick stays as a connection; the counts per server at the end.
+std::vector<std::uint32_t> filled(const std::vector<std::uint32_t>& weights, int clients,
+                                  const std::vector<int>& already = {}) {
+  const auto pool = test::pool(weights);
+  std::vector<ServerUse> uses;
+  for (std::size_t i = 0; i < already.size(); ++i) {
+    for (int n = 0; n < already[i]; ++n) uses.emplace_back(*pool, static_cast<ServerIndex>(i));
+  }
+  const auto scheduler = make_scheduler(SchedulerKind::least_connections, *pool, 0);
+  for (int n = 0; n < clients; ++n) uses.emplace_back(*pool, *scheduler->pick(*pool, {}));
+  std::vector<std::uint32_t> counts;
+  for (std::size_t i = 0; i < weights.size(); ++i)
+    counts.push_back(pool->active(static_cast<ServerIndex>(i)));
+  return counts;
+}
+
+TEST(LeastConnections, fills_in_proportion_to_the_weights) {
+  using Counts = std::vector<std::uint32_t>;
+  EXPECT_EQ(filled({1, 1}, 10), (Counts{5, 5}));
+  EXPECT_EQ(filled({1, 1, 1}, 9), (Counts{3, 3, 3}));
+  EXPECT_EQ(filled({3, 1}, 40), (Counts{30, 10}));
+  EXPECT_EQ(filled({5, 3, 2}, 100), (Counts{50, 30, 20}));
+  EXPECT_EQ(filled({0, 1}, 5), (Counts{0, 5}));
+  EXPECT_EQ(filled({1, 1}, 10, {8, 0}), (Counts{9, 9}));  // the empty one catches up first
+  EXPECT_EQ(filled({2, 1}, 0, {4, 2}), (Counts{4, 2}));
+  EXPECT_EQ(filled({65535, 1}, 3, {65535, 0}), (Counts{65536, 2}));  // 1 to 0, 1 to 1, 1.00002 to 1
+}
+
+TEST(LeastConnections, an_idle_pool_takes_turns_instead_of_always_the_first) {
+  const auto pool = test::pool({1, 1, 1});
+  const auto scheduler = make_scheduler(SchedulerKind::least_connections, *pool, 0);
+  EXPECT_EQ(picks(*scheduler, *pool, 6), "abcabc");
+  const auto second_worker = make_scheduler(SchedulerKind::least_connections, *pool, 1);
+  EXPECT_EQ(picks(*second_worker, *pool, 3), "bca");
+}
+
+TEST(LeastConnections, passes_over_who_is_down_or_tried) {
+  const auto pool = test::pool({1, 1, 1});
+  const auto scheduler = make_scheduler(SchedulerKind::least_connections, *pool, 0);
+  const ServerUse b(*pool, 1), c(*pool, 2), c2(*pool, 2);
+  EXPECT_EQ(picks(*scheduler, *pool, 2), "aa");
+  test::take_down(*pool, 0);
+  EXPECT_EQ(picks(*scheduler, *pool, 2), "bb");
+  Tried tried;
+  tried.add(1);
+  EXPECT_EQ(picks(*scheduler, *pool, 2, tried), "cc");
+  tried.add(2);
+  EXPECT_EQ(picks(*scheduler, *pool, 2, tried), "--");
+}
+
+}  // namespace
+}  // namespace rejoin::route

@@ -1,0 +1,61 @@
+#include "upstream/idle_connections.h"
+
+#include "base/limits.h"
+
+namespace rejoin::upstream {
+
+IdleConnections::Record::Record(IdleConnections& owner, io::Socket s, std::size_t of)
+    : home(owner),
+      socket(std::move(s)),
+      expiry([](void* self) { static_cast<Record*>(self)->home.drop(*static_cast<Record*>(self)); }, this),
+      server(of) {}
+
+// Whatever it is, the connection cannot be used again: a FIN, a reset, or bytes that no request asked for.
+void IdleConnections::Record::on_ready(io::Ready ready) {
+  if (ready.readable) home.drop(*this);
+}
+
+IdleConnections::IdleConnections(io::World& world, std::size_t servers, Duration keep) : world_(world), keep_(keep) {
+  servers_.reserve(servers);
+  for (std::size_t i = 0; i < servers; ++i) servers_.push_back(std::make_unique<Server>());
+}
+
+IdleConnections::~IdleConnections() { close_all(); }
+
+io::Socket IdleConnections::take(std::size_t server) {
+  Server& of = *servers_[server];
+  if (of.records.empty()) return {};
+  Record& record = of.records.back();
+  io::Socket socket = std::move(record.socket);
+  socket.set_events(nullptr);
+  drop(record);
+  return socket;
+}
+
+void IdleConnections::put(std::size_t server, io::Socket socket) {
+  Server& of = *servers_[server];
+  if (of.count >= limits::kIdlePerServerMax) return;
+  // A read that finds nothing arms the socket's readiness; one that finds anything says that it is of no use.
+  if (socket.may_read() && socket.read(1).state != io::ReadResult::State::would_block) return;
+  Record& record = records_.make(*this, std::move(socket), server);
+  record.socket.set_events(&record);
+  world_.timers.arm(record.expiry, world_.clock.now() + keep_);
+  of.records.push_back(record);
+  ++of.count;
+}
+
+void IdleConnections::drop(Record& record) {
+  --servers_[record.server]->count;
+  records_.destroy(record);
+}
+
+void IdleConnections::close(std::size_t server) {
+  Server& of = *servers_[server];
+  while (!of.records.empty()) drop(of.records.front());
+}
+
+void IdleConnections::close_all() {
+  for (std::size_t i = 0; i < servers_.size(); ++i) close(i);
+}
+
+}  // namespace rejoin::upstream

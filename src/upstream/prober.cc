@@ -1,0 +1,70 @@
+#include "upstream/prober.h"
+
+#include "io/stream.h"
+#include "proto/http_head.h"
+
+namespace rejoin::upstream {
+namespace {
+
+Error ill(std::string detail) { return {ErrorKind::bad_input, Side::server, Retry::no, std::move(detail)}; }
+
+std::string probe_request(const route::HealthRules& rules, const Address& server) {
+  const std::string& host = rules.host.empty() ? server.text() : rules.host;
+  return "GET " + rules.path + " HTTP/1.1\r\nHost: " + host + "\r\nUser-Agent: rejoin-probe\r\nConnection: close\r\n\r\n";
+}
+
+Task<Status> ask_http(io::World& world, const route::HealthRules& rules, io::Stream& stream, std::string request,
+                      TimePoint deadline) {
+  Status sent = co_await stream.write_all(request, deadline);
+  if (!sent) co_return sent;
+  Buffer bytes = world.buffers.borrow();
+  proto::ResponseHead head;
+  for (;;) {
+    Status more = co_await stream.read_into(bytes, deadline);
+    if (!more) co_return more;
+    const proto::HeadVerdict verdict = head.feed(bytes.view());
+    if (verdict.state == proto::HeadState::refused) co_return ill(verdict.reason);
+    if (verdict.state == proto::HeadState::complete) break;
+  }
+  if (head.status() == rules.expect) co_return Status{};
+  co_return ill("status " + std::to_string(head.status()) + ", expected " + std::to_string(rules.expect));
+}
+
+}  // namespace
+
+Task<Status> probe(io::World& world, const route::HealthRules& rules, Address server, Stop& stop) {
+  const TimePoint deadline = world.clock.now() + rules.timeout;
+  io::Stream stream(world, Side::server, stop);
+  const io::ConnectOptions options;
+  Status open = co_await stream.connect(server, options, deadline);
+  if (!open || rules.kind == route::HealthKind::tcp) {
+    // Nothing was said on it: a reset spares the server a TIME_WAIT and an empty request in its log.
+    if (open) stream.socket().reset();
+    co_return open;
+  }
+  std::string request = probe_request(rules, server);
+  Status answered = co_await ask_http(world, rules, stream, std::move(request), deadline);
+  co_return answered;
+}
+
+Task<void> probe_for_ever(io::World& world, route::Pool& pool, route::ServerIndex server, OnHealth on_health, Stop& stop) {
+  const route::HealthRules& rules = pool.health_rules();
+  route::ProbeSchedule schedule(rules, world.clock.now(), world.random);
+  while (schedule.next_probe_at() != kNever) {
+    const Woken woken = co_await io::sleep_until(world, schedule.next_probe_at(), stop);
+    if (woken == Woken::stopped) co_return;
+    schedule.probe_began(world.clock.now(), world.random);
+    Status well = co_await probe(world, rules, pool.server(server).address, stop);
+    if (!well && well.error().kind == ErrorKind::cancelled) co_return;
+    // Our own want of descriptors says nothing about the server.
+    if (!well && well.error().side == Side::ours) continue;
+    const auto change = pool.observe(server, well ? route::ProbeResult::well : route::ProbeResult::ill);
+    if (change == route::HealthChange::none) continue;
+    const std::string name = pool.name() + "/" + pool.server(server).name;
+    if (change == route::HealthChange::went_up) world.log.info("server " + name + " is up");
+    if (change == route::HealthChange::went_down) world.log.warn("server " + name + " is down: " + to_string(well.error()));
+    if (on_health) on_health(server, change);
+  }
+}
+
+}  // namespace rejoin::upstream

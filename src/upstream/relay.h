@@ -1,0 +1,95 @@
+// The steady state of a connection: two sockets, and bytes that go from each to the other. Layer 4 is this from the start,
+// layer 7 after its 101.
+//
+// A parked record: no buffer, no frame, no allocation while it is idle. Bytes lent by the loop are written on at once; what
+// the other side does not take is kept in a borrowed Buffer, and the sender is not read until that has drained.
+#pragma once
+
+#include <cstdint>
+
+#include "base/intrusive_list.h"
+#include "base/timers.h"
+#include "io/network.h"
+#include "io/world.h"
+
+namespace rejoin::upstream {
+
+/// How a relay ended, for the log and the counters: which side did it first, and how.
+struct RelayEnd {
+  enum class How : std::uint8_t {
+    finished,   // both sides said FIN; `side` said it first
+    broken,     // `side` broke: reset, or a write failed; the other side was reset as well
+    idle,       // silent for the time-out, both ways; both were reset
+    cancelled,  // we stopped
+  };
+  How how;
+  Side side;
+};
+
+std::string_view to_string(RelayEnd::How how);
+
+class Relay;
+
+/// Told when a relay has ended: its sockets are closed, its buffers are back. May destroy the Relay in the call.
+class RelayOwner {
+ public:
+  virtual void relay_ended(Relay& relay, RelayEnd end) = 0;
+
+ protected:
+  ~RelayOwner() = default;
+};
+
+/// One thread. Not movable: the loop and the timer wheel hold its address. `world` and `owner` outlive it.
+class Relay : public ListNode {
+ public:
+  /// Takes over two open sockets. Nothing happens before start().
+  Relay(io::World& world, RelayOwner& owner, io::Socket client, io::Socket server, Duration idle_timeout);
+  Relay(const Relay&) = delete;
+  Relay& operator=(const Relay&) = delete;
+
+  /// Takes the sockets' events over and moves what is there already. relay_ended() may come before it returns.
+  void start();
+  /// Ends it now, both sides reset; relay_ended() is called with `cancelled`.
+  void cancel();
+
+  std::uint64_t bytes_from_client() const { return client_.received; }
+  std::uint64_t bytes_from_server() const { return server_.received; }
+  TimePoint opened() const { return opened_; }
+  TimePoint last_active() const { return last_active_; }
+  /// How often a side was not read because the other was full.
+  std::uint32_t pauses() const { return pauses_; }
+
+ private:
+  // One direction's source, and the sink of the other direction. 72 bytes: vptr 8, relay 8, socket 16, backlog 32, count 8.
+  struct Half final : io::SocketEvents {
+    Half(Relay& owner, io::Socket s) : relay(owner), socket(std::move(s)) {}
+    void on_ready(io::Ready ready) override { relay.on_ready(*this, ready); }
+    Relay& relay;
+    io::Socket socket;
+    Buffer backlog;  // came from the other half, and this socket has not taken it yet
+    std::uint64_t received = 0;
+    bool ended = false;  // said FIN
+  };
+
+  void on_ready(Half& half, io::Ready ready);
+  void on_idle();
+  // Both answer whether the relay still exists.
+  [[nodiscard]] bool move(Half& from, Half& to);
+  [[nodiscard]] bool drain(Half& to);
+  void finish(RelayEnd end);
+  Half& other(Half& half) { return &half == &client_ ? server_ : client_; }
+  Side side_of(const Half& half) const { return &half == &client_ ? Side::client : Side::server; }
+
+  io::World& world_;
+  RelayOwner& owner_;
+  Half client_, server_;
+  Timer idle_timer_;
+  TimePoint opened_, last_active_;
+  Duration idle_timeout_;
+  std::uint32_t pauses_ = 0;
+  Side first_ended_ = Side::ours;
+};
+
+static_assert(sizeof(Relay) <= 288, "an idle relayed connection is a record: look at what was added to it");
+
+}  // namespace rejoin::upstream

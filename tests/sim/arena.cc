@@ -1,0 +1,156 @@
+#include "tests/sim/arena.h"
+
+#include <cstdio>
+#include <cstdlib>
+
+namespace rejoin::sim_test {
+namespace {
+
+constexpr int kServers = 2;
+constexpr std::uint16_t kPlayPort = 80, kWebPort = 81, kTcpPort = 82;
+
+constexpr std::string_view kBalancerConfig = R"(
+[[listener]]
+name = "play"
+listen = "10.0.0.1:80"
+pool = "gateways"
+tunnel_timeout = "30s"
+idle_timeout = "15s"
+[[listener]]
+name = "web"
+listen = "10.0.0.1:81"
+pool = "web"
+idle_timeout = "15s"
+[[listener]]
+name = "raw"
+listen = "10.0.0.1:82"
+mode = "tcp"
+pool = "gateways-tcp"
+tunnel_timeout = "30s"
+[[pool]]
+name = "gateways"
+affinity = [ { kind = "cookie-insert" } ]
+health = { kind = "http", path = "/healthz" }
+server = [ { name = "g1", address = "10.0.1.1:8000" }, { name = "g2", address = "10.0.1.2:8000" } ]
+[[pool]]
+name = "web"
+scheduler = "least-connections"
+affinity = [ { kind = "cookie-insert" } ]
+server = [ { name = "w1", address = "10.0.2.1:8000" }, { name = "w2", address = "10.0.2.2:8000" } ]
+[[pool]]
+name = "gateways-tcp"
+affinity = [ { kind = "source-ip", grace = "2s" } ]
+health = { kind = "tcp" }
+server = [ { name = "g1", address = "10.0.1.1:8001" }, { name = "g2", address = "10.0.1.2:8001" } ]
+)";
+
+std::string gateway_config(int number) {
+  const std::string n = std::to_string(number);
+  return "[gateway]\nname = \"g" + n + "\"\nlistener = [ { listen = \"10.0.1." + n +
+         ":8000\", kind = \"websocket\" }, { listen = \"10.0.1." + n + ":8001\", kind = \"tcp\" } ]\n";
+}
+
+template <typename T>
+T must(Result<T> result) {
+  if (result) return std::move(*result);
+  std::fprintf(stderr, "%s\n", to_string(result.error()).c_str());
+  std::abort();
+}
+
+}  // namespace
+
+Arena::Arena(const ArenaOptions& options)
+    : options_(options), sim_(options.seed), balancer_host_(sim_.add_host({.name = "balancer", .addresses = {"10.0.0.1"}, .send_buffer_bytes = options.socket_buffer_bytes, .receive_buffer_bytes = options.socket_buffer_bytes})) {
+  start_servers();
+  start_balancer();
+}
+
+Arena::~Arena() = default;
+
+void Arena::start_servers() {
+  for (int i = 1; i <= kServers; ++i) {
+    const std::string n = std::to_string(i);
+    io::SimHost& host = sim_.add_host({.name = "g" + n, .addresses = {"10.0.1." + n}});
+    gateway_hosts_.push_back(&host);
+    gateway_rules_.push_back(std::make_unique<config::Config>(must(config::parse_config(gateway_config(i), "g" + n))));
+    gateways_.push_back(std::make_unique<gateway::Worker>(host.world(), *gateway_rules_.back()->gateway));
+    if (!gateways_.back()->open({})) std::abort();
+
+    io::SimHost& web_host = sim_.add_host({.name = "w" + n, .addresses = {"10.0.2." + n}});
+    web_hosts_.push_back(&web_host);
+    web_.push_back(std::make_unique<HttpEcho>(web_host.world(), web_host.address(8000), "w" + n));
+  }
+}
+
+void Arena::start_balancer() {
+  Random& random = balancer_host_.world().random;
+  const config::Config config = must(config::parse_config(kBalancerConfig, "balancer"));
+  plan_ = std::make_unique<balancer::Plan>(
+      must(balancer::make_plan(config, route::KeyRing(route::generate_key(random)), random)));
+  balancer_ = std::make_unique<balancer::Worker>(balancer_host_.world(), *plan_, 0);
+  if (!balancer_->open({})) std::abort();
+}
+
+bool Arena::play() {
+  sim_.set_faults(options_.faults);
+  using Player = Task<void> (*)(io::World&, PlayerOptions, Stop&, Tally&);
+  const struct {
+    Player play;
+    std::uint16_t port;
+  } kinds[] = {{websocket_player, kPlayPort}, {http_player, kWebPort}, {tcp_player, kTcpPort}};
+  std::uint64_t number = 0;
+  for (const auto& kind : kinds) {
+    for (int i = 0; i < options_.players_of_each_kind; ++i) {
+      ++number;
+      io::SimHost& host = sim_.add_host({.name = "client" + std::to_string(number),
+                                         .addresses = {"10.1.0." + std::to_string(number)},
+                                         .send_buffer_bytes = options_.socket_buffer_bytes,
+                                         .receive_buffer_bytes = options_.socket_buffer_bytes});
+      client_hosts_.push_back(&host);
+      clients_.push_back(std::make_unique<Client>(host.world()));
+      PlayerOptions player = options_.player;
+      player.to = balancer_host_.address(kind.port);
+      player.number = number;
+      clients_.back()->scope.spawn(kind.play(host.world(), player, clients_.back()->stop, tally_));
+    }
+  }
+  const auto all_done = [this] {
+    for (const auto& client : clients_) {
+      if (client->scope.running() != 0) return false;
+    }
+    return true;
+  };
+  const bool done = sim_.run_until(all_done, 600s);
+  sim_.heal();
+  return done;
+}
+
+std::string Arena::end() {
+  for (auto& client : clients_) client->stop.request();
+  sim_.run_for(1s);
+  // The balancer drains first, then is stopped, as after SIGTERM.
+  balancer_->drain();
+  sim_.run_until([this] { return balancer_->idle(); }, 5s);
+  balancer_->stop();
+  std::string wrong;
+  if (!sim_.run_until([this] { return balancer_->idle(); }, 5s)) wrong += "the balancer did not end\n";
+  for (auto& web : web_) web->stop();
+  for (auto& gateway : gateways_) gateway->drain();
+  for (auto& gateway : gateways_) gateway->stop();
+  sim_.run_for(5s);
+  for (auto& gateway : gateways_) {
+    if (!gateway->idle()) wrong += "a gateway did not end\n";
+  }
+  for (auto& web : web_) {
+    if (!web->idle()) wrong += "a web server did not end\n";
+  }
+  if (!wrong.empty()) return wrong;
+  balancer_.reset();
+  gateways_.clear();
+  web_.clear();
+  clients_.clear();
+  sim_.run_for(1s);
+  return sim_.leftovers_text();
+}
+
+}  // namespace rejoin::sim_test

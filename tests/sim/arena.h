@@ -1,0 +1,69 @@
+// Everything in one thread: a balancer, gateways and HTTP servers behind it, and clients of three kinds, on a simulated
+// network with faults from a seed. Tests make one, play(), and look at the tally; end() checks that nothing is left.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "apps/balancer/plan.h"
+#include "apps/balancer/worker.h"
+#include "apps/config/config.h"
+#include "apps/gateway/worker.h"
+#include "base/scope.h"
+#include "io/sim_network.h"
+#include "tests/sim/http_echo.h"
+#include "tests/sim/players.h"
+
+namespace rejoin::sim_test {
+
+struct ArenaOptions {
+  std::uint64_t seed = 1;
+  io::Faults faults{};
+  int players_of_each_kind = 3;
+  PlayerOptions player{};
+  /// Small socket buffers, so that back-pressure happens.
+  std::size_t socket_buffer_bytes = 8 * 1024;
+};
+
+class Arena {
+ public:
+  explicit Arena(const ArenaOptions& options);
+  ~Arena();
+
+  io::Simulation& sim() { return sim_; }
+  balancer::Worker& balancer() { return *balancer_; }
+  HttpEcho& web(std::size_t i) { return *web_[i]; }
+  io::SimHost& gateway_host(std::size_t i) { return *gateway_hosts_[i]; }
+  const Tally& tally() const { return tally_; }
+
+  /// Starts the players and runs until all of them are done (faults on), then heals. False: some never ended.
+  bool play();
+  /// Ends clients, then the balancer, then servers, and says what any of them left behind; empty when nothing.
+  std::string end();
+
+ private:
+  void start_servers();
+  void start_balancer();
+
+  ArenaOptions options_;
+  io::Simulation sim_;
+  io::SimHost& balancer_host_;
+  std::vector<io::SimHost*> gateway_hosts_, web_hosts_, client_hosts_;
+  std::vector<std::unique_ptr<config::Config>> gateway_rules_;
+  std::vector<std::unique_ptr<gateway::Worker>> gateways_;
+  std::vector<std::unique_ptr<HttpEcho>> web_;
+  std::unique_ptr<balancer::Plan> plan_;
+  std::unique_ptr<balancer::Worker> balancer_;
+
+  struct Client {
+    explicit Client(io::World& world) : scope(world.ready) {}
+    Stop stop;
+    Scope scope;
+  };
+  std::vector<std::unique_ptr<Client>> clients_;
+  Tally tally_;
+};
+
+}  // namespace rejoin::sim_test
