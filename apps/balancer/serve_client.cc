@@ -276,8 +276,10 @@ Task<After> open_tunnel(Exchange& exchange, const ResponseHead& response) {
   if (sent && !exchange.arrived.empty()) sent = co_await visit.client.write_all(exchange.arrived.view(), deadline);
   if (sent && !visit.arrived.empty()) sent = co_await exchange.server.write_all(visit.arrived.view(), deadline);
   if (!sent) co_return After::close;
+  const upstream::ClientFin client_fin = exchange.request.wants_websocket() ? upstream::ClientFin::ends_both
+                                                                            : upstream::ClientFin::passes_on;
   visit.worker.park(visit.listener, visit.client.release(), exchange.server.release(), visit.address,
-                    *exchange.choice.server, std::move(exchange.use), std::move(visit.lease));
+                    *exchange.choice.server, std::move(exchange.use), std::move(visit.lease), client_fin);
   co_return After::tunnel;
 }
 
@@ -440,7 +442,7 @@ Task<void> serve_tcp(Worker& worker, const ListenerPlan& listener, io::Socket ac
     if (open) {
       visit.keep_lease(choice);
       worker.park(listener, visit.client.release(), server.release(), client, *choice.server, std::move(use),
-                  std::move(visit.lease));
+                  std::move(visit.lease), upstream::ClientFin::passes_on);
       co_return;
     }
     if (open.error().side != Side::server) break;  // ours: no descriptors, or stopping

@@ -11,9 +11,10 @@ PoolUse::PoolUse(io::World& world, const PoolPlan& of, route::Seal& seal, unsign
       idle(world, of.route->pool->size(), Duration(limits::kIdleServerConnectionS)) {}
 
 Tunnel::Tunnel(Worker& owner, const ListenerPlan& of, io::Socket client_socket, io::Socket server_socket,
-               const Address& from, route::ServerIndex to, route::ServerUse counted, route::Lease pin)
+               const Address& from, route::ServerIndex to, route::ServerUse counted, route::Lease pin,
+               upstream::ClientFin client_fin)
     : Relay(owner.world(), owner.tunnel_owner(), std::move(client_socket), std::move(server_socket),
-            of.rules.tunnel_timeout),
+            {of.rules.tunnel_timeout, client_fin}),
       listener(of),
       use(std::move(counted)),
       lease(std::move(pin)),
@@ -114,10 +115,11 @@ void Worker::stop() {
 bool Worker::idle() const { return connections_.running() == 0 && tunnels_.live() == 0; }
 
 void Worker::park(const ListenerPlan& listener, io::Socket client_socket, io::Socket server_socket,
-                  const Address& client, route::ServerIndex server, route::ServerUse use, route::Lease lease) {
+                  const Address& client, route::ServerIndex server, route::ServerUse use, route::Lease lease,
+                  upstream::ClientFin client_fin) {
   ++counts_.tunnels;
   Tunnel& tunnel = tunnels_.make(*this, listener, std::move(client_socket), std::move(server_socket), client, server,
-                                 std::move(use), std::move(lease));
+                                 std::move(use), std::move(lease), client_fin);
   open_tunnels_.push_back(tunnel);
   tunnel.start();
 }

@@ -441,6 +441,7 @@ void EpollLoop::read_again(std::uint32_t id) {
 }
 
 Status EpollLoop::connect_status(std::uint32_t id) {
+  if (!slot(id).peer_ended) return {};  // epoll told of no error
   int errnum = 0;
   socklen_t length = sizeof errnum;
   if (getsockopt(static_cast<int>(id), SOL_SOCKET, SO_ERROR, &errnum, &length) != 0) errnum = errno;

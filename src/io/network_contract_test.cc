@@ -15,14 +15,16 @@ TEST_P(NetworkContract, opens_and_knows_both_addresses) {
   listen();
   contract::End& client = dial();
   EXPECT_FALSE(client.socket.may_write()) << "not open yet";
-  EXPECT_EQ(client.write("too early").taken, 0u);
+  // A kernel may open a loopback connection before it has told: then the bytes are taken, whole.
+  const std::size_t early = client.write("too early").taken;
+  EXPECT_TRUE(early == 0 || early == 9) << early;
   ASSERT_TRUE(run_until([&] { return client.writable > 0 && acceptor.ends.size() == 1; }));
   EXPECT_TRUE(client.socket.connect_status());
   EXPECT_EQ(client.socket.peer_address(), listener->address());
   EXPECT_EQ(client.socket.local_address(), acceptor.peers[0]);
   EXPECT_EQ(server().socket.peer_address(), client.socket.local_address());
   EXPECT_EQ(server().socket.local_address(), listener->address());
-  EXPECT_EQ(client.received + server().received, "");
+  EXPECT_EQ(client.received, "");
 }
 
 TEST_P(NetworkContract, connect_to_nobody_is_refused) {

@@ -14,7 +14,7 @@ std::string_view to_string(RelayEnd::How how) {
   return "?";
 }
 
-Relay::Relay(io::World& world, RelayOwner& owner, io::Socket client, io::Socket server, Duration idle_timeout)
+Relay::Relay(io::World& world, RelayOwner& owner, io::Socket client, io::Socket server, RelayRules rules)
     : world_(world),
       owner_(owner),
       client_(*this, std::move(client)),
@@ -22,12 +22,12 @@ Relay::Relay(io::World& world, RelayOwner& owner, io::Socket client, io::Socket 
       idle_timer_([](void* self) { static_cast<Relay*>(self)->on_idle(); }, this),
       opened_(world.clock.now()),
       last_active_(opened_),
-      idle_timeout_(idle_timeout) {}
+      rules_(rules) {}
 
 void Relay::start() {
   client_.socket.set_events(&client_);
   server_.socket.set_events(&server_);
-  world_.timers.arm(idle_timer_, last_active_ + idle_timeout_);
+  world_.timers.arm(idle_timer_, last_active_ + rules_.idle_timeout);
   if (client_.socket.may_read() && !move(client_, server_)) return;
   if (server_.socket.may_read() && !move(server_, client_)) return;
 }
@@ -48,7 +48,7 @@ bool Relay::move(Half& from, Half& to) {
       case io::ReadResult::State::ended:
         from.ended = true;
         if (first_ended_ == Side::ours) first_ended_ = side_of(from);
-        if (to.ended) {
+        if (to.ended || (&from == &client_ && rules_.client_fin == ClientFin::ends_both)) {
           finish({RelayEnd::How::finished, first_ended_});
           return false;
         }
@@ -89,7 +89,7 @@ bool Relay::drain(Half& to) {
 
 // The timer is not moved by every message, which would cost more than the message: it looks when it fires.
 void Relay::on_idle() {
-  const TimePoint due = last_active_ + idle_timeout_;
+  const TimePoint due = last_active_ + rules_.idle_timeout;
   if (world_.clock.now() < due) {
     world_.timers.arm(idle_timer_, due);
     return;

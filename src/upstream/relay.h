@@ -39,11 +39,25 @@ class RelayOwner {
   ~RelayOwner() = default;
 };
 
+/// What a client's FIN means.
+enum class ClientFin : std::uint8_t {
+  /// It is passed on, and the server may still speak (half-close): TCP's own meaning, for layer 4 and unknown protocols.
+  passes_on,
+  /// The end of both: for WebSocket, where all that may be said after it is nothing (RFC 6455 7.1: a client that has ended in
+  /// an orderly way has exchanged close frames before), and a server that does not look would keep a dead half open.
+  ends_both,
+};
+
+struct RelayRules {
+  Duration idle_timeout{};
+  ClientFin client_fin = ClientFin::passes_on;
+};
+
 /// One thread. Not movable: the loop and the timer wheel hold its address. `world` and `owner` outlive it.
 class Relay : public ListNode {
  public:
   /// Takes over two open sockets. Nothing happens before start().
-  Relay(io::World& world, RelayOwner& owner, io::Socket client, io::Socket server, Duration idle_timeout);
+  Relay(io::World& world, RelayOwner& owner, io::Socket client, io::Socket server, RelayRules rules);
   Relay(const Relay&) = delete;
   Relay& operator=(const Relay&) = delete;
 
@@ -85,7 +99,7 @@ class Relay : public ListNode {
   Half client_, server_;
   Timer idle_timer_;
   TimePoint opened_, last_active_;
-  Duration idle_timeout_;
+  RelayRules rules_;
   std::uint32_t pauses_ = 0;
   Side first_ended_ = Side::ours;
 };

@@ -1,0 +1,153 @@
+// The contract of Network on the kernel's loopback, and what EpollLoop has besides.
+#include "io/epoll_loop.h"
+
+#include <fcntl.h>
+#include <gtest/gtest.h>
+#include <sched.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <thread>
+
+#include "io/network_contract.h"
+
+namespace rejoin::io {
+namespace {
+
+Address loopback(std::string_view ip, std::uint16_t port = 0) { return *Address::parse_ip(ip, port); }
+
+/// A loop without threads: tests turn it.
+struct Loop {
+  NullLog log;
+  std::unique_ptr<EpollLoop> epoll = std::move(*EpollLoop::make(log));
+
+  bool run_until(const std::function<bool()>& done, Duration at_most = 5s) {
+    const TimePoint deadline = SystemClock().now() + at_most;
+    while (!done()) {
+      if (SystemClock().now() > deadline) return false;
+      epoll->turn(2ms);
+    }
+    return true;
+  }
+};
+
+class LoopbackHosts final : public TwoHosts {
+ public:
+  Network& server() override { return *loop_.epoll; }
+  Network& client() override { return *loop_.epoll; }
+  Address listen_address() override { return loopback("127.0.0.1"); }
+  Address client_address(int n) override { return loopback(n == 0 ? "127.0.0.5" : "127.0.0.6"); }
+  Address nobody() override { return loopback("127.9.9.9", 9); }
+  bool run_until(const std::function<bool()>& done) override { return loop_.run_until(done); }
+  void turn(Duration wait_max) { loop_.epoll->turn(wait_max); }
+  void settle() override {
+    for (int quiet = 0; quiet < 30; ++quiet) loop_.epoll->turn(1ms);
+  }
+  // What is written to a loopback socket is in the other's queue when the call returns; closing may need a soft interrupt.
+  void let_kernels_work() override {
+    for (int i = 0; i < 1000; ++i) sched_yield();
+  }
+  // The limit is on a descriptor's number, and the lowest free one is given next.
+  bool leave_descriptors(std::size_t count) override {
+    std::vector<int> next;
+    for (std::size_t i = 0; i <= count; ++i) next.push_back(open("/dev/null", O_RDONLY | O_CLOEXEC));
+    for (const int descriptor : next) close(descriptor);
+    if (next.back() < 0 || getrlimit(RLIMIT_NOFILE, &before_) != 0) return false;
+    rlimit tight = before_;
+    tight.rlim_cur = static_cast<rlim_t>(next.back());
+    return setrlimit(RLIMIT_NOFILE, &tight) == 0;
+  }
+  void give_back_descriptors() override { setrlimit(RLIMIT_NOFILE, &before_); }
+  ~LoopbackHosts() override {
+    if (before_.rlim_cur != 0) give_back_descriptors();
+  }
+
+ private:
+  Loop loop_;
+  rlimit before_{};
+};
+
+INSTANTIATE_TEST_SUITE_P(Epoll, NetworkContract,
+                         testing::Values(NetworkMaker{"loopback", [] { return std::make_unique<LoopbackHosts>(); }}),
+                         [](const auto& test) { return test.param.name; });
+
+TEST(EpollLoop, a_listener_without_descriptors_waits_instead_of_spinning) {
+  LoopbackHosts hosts;
+  contract::Acceptor acceptor;
+  auto listener = hosts.server().listen(loopback("127.0.0.1"), {}, acceptor);
+  ASSERT_TRUE(listener);
+  auto dialled = hosts.client().connect((*listener)->address(), {});
+  ASSERT_TRUE(dialled);
+  ASSERT_TRUE(hosts.leave_descriptors(0));
+  EXPECT_TRUE(hosts.run_until([&] { return (*listener)->paused(); }));
+  int turns = 0;
+  const TimePoint until = SystemClock().now() + 300ms;
+  while (SystemClock().now() < until) hosts.turn(50ms), ++turns;
+  EXPECT_LT(turns, 40);
+  EXPECT_TRUE(acceptor.ends.empty());
+}
+
+TEST(EpollLoop, work_posted_by_other_threads_runs_on_the_loops_thread_in_order_and_stop_ends_it) {
+  Loop loop;
+  std::vector<int> seen;
+  std::thread::id ran_on;
+  std::thread other([&] {
+    for (int i = 0; i < 100; ++i) {
+      loop.epoll->post([&, i] {
+        seen.push_back(i);
+        ran_on = std::this_thread::get_id();
+      });
+    }
+    loop.epoll->stop();
+  });
+  loop.epoll->run();
+  other.join();
+  ASSERT_EQ(seen.size(), 100u);
+  for (int i = 0; i < 100; ++i) EXPECT_EQ(seen[static_cast<std::size_t>(i)], i);
+  EXPECT_EQ(ran_on, std::this_thread::get_id());
+}
+
+TEST(EpollLoop, a_watched_pipe_is_told_and_an_ordinary_file_cannot_be_watched) {
+  Loop loop;
+  int ends[2];
+  ASSERT_EQ(pipe2(ends, O_CLOEXEC | O_NONBLOCK), 0);
+  int told = 0;
+  ASSERT_TRUE(loop.epoll->watch(ends[0], [&] {
+    ++told;
+    loop.epoll->unwatch(ends[0]);  // from inside
+  }));
+  ASSERT_EQ(write(ends[1], "x", 1), 1);
+  EXPECT_TRUE(loop.run_until([&] { return told == 1; }));
+  loop.epoll->turn(5ms);
+  EXPECT_EQ(told, 1);
+  close(ends[0]);
+  close(ends[1]);
+  const int file = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
+  EXPECT_FALSE(loop.epoll->watch(file, [] {}));
+  close(file);
+}
+
+TEST(EpollLoop, two_workers_share_an_address) {
+  Loop first, second;
+  contract::Acceptor at_first, at_second;
+  auto one = first.epoll->listen(loopback("127.0.0.1"), {}, at_first);
+  ASSERT_TRUE(one);
+  auto two = second.epoll->listen((*one)->address(), {}, at_second);
+  ASSERT_TRUE(two);
+  std::vector<Socket> dialled;
+  for (int i = 0; i < 64; ++i) {
+    auto socket = first.epoll->connect((*one)->address(), {});
+    ASSERT_TRUE(socket);
+    dialled.push_back(std::move(*socket));
+  }
+  EXPECT_TRUE(first.run_until([&] {
+    second.epoll->turn(0us);
+    return at_first.ends.size() + at_second.ends.size() == 64;
+  }));
+  EXPECT_GT(at_first.ends.size(), 0u);
+  EXPECT_GT(at_second.ends.size(), 0u);
+}
+
+}  // namespace
+}  // namespace rejoin::io
