@@ -137,8 +137,9 @@ void add_demo(CLI::App& app, Run& run) {
   const std::map<std::string, demo::ShownAffinity> words{{"insert", demo::ShownAffinity::insert},
                                                          {"rewrite", demo::ShownAffinity::rewrite},
                                                          {"prefix", demo::ShownAffinity::prefix},
+                                                         {"source-ip", demo::ShownAffinity::source_ip},
                                                          {"all", demo::ShownAffinity::all}};
-  sub->add_option("--affinity", options->affinity, "insert, rewrite, prefix or all (default all)")
+  sub->add_option("--affinity", options->affinity, "insert, rewrite, prefix, source-ip or all (default all)")
       ->transform(CLI::CheckedTransformer(words).description(""))
       ->type_name("KIND");
   sub->add_flag("--verbose", *verbose, "Also the logs of the balancer and the gateways");

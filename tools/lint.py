@@ -265,7 +265,7 @@ def no_sleeps(source):
         ".js": r"\bsetTimeout\(",
         ".sh": r"(?m)^\s*sleep\b",
     }
-    pattern = patterns.get(source.suffix, r"this_thread::|(?<!co_await )\b(u|nano)?sleep\s*\(" if source.is_cpp else None)
+    pattern = patterns.get(source.suffix, r"this_thread::sleep|(?<!co_await )\b(u|nano)?sleep\s*\(" if source.is_cpp else None)
     if pattern:
         for line, _ in source.find(pattern):
             yield line, "a sleep in a test: advance the simulated clock, or poll until a deadline"

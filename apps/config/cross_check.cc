@@ -49,7 +49,7 @@ class CrossCheck {
     if (value.empty()) return;
     const auto [first, fresh] = seen.emplace(value, path);
     if (fresh) return;
-    say(path, quoted(value) + " is already " + std::string(what) + " at " + where(first->second));
+    say(path, in_quotes(value) + " is already " + std::string(what) + " at " + where(first->second));
   }
 
   void something_to_do() {
@@ -65,8 +65,8 @@ class CrossCheck {
       const std::string from = (source.kind == KeySource::Kind::file ? "file:" : "env:") + source.from;
       const auto [first, fresh] = seen.emplace(from, source.place);
       if (fresh) continue;
-      out_.push_back(
-          {config_.file, source.place, numbered("keys.seal", i), quoted(from) + " is already in the list"});
+      out_.push_back({config_.file, source.place, numbered("keys.seal", i),
+                      in_quotes(from) + " is already in the list"});
     }
   }
 
@@ -146,7 +146,7 @@ class CrossCheck {
     } else if (config_.pools.empty()) {
       if (!places_.has("pool")) say(path, "is missing, and the file has no [[pool]]");
     } else {
-      say(path, "is missing; there are several pools: write pool = " + quoted(config_.pools.front().name));
+      say(path, "is missing; there are several pools: write pool = " + in_quotes(config_.pools.front().name));
     }
   }
 
@@ -157,15 +157,15 @@ class CrossCheck {
       if (pool.name.empty()) return;  // it may be the one that is meant
       names.push_back(pool.name);
     }
-    std::string message = "there is no pool " + quoted(name);
+    std::string message = "there is no pool " + in_quotes(name);
     if (const std::string_view near = nearest(name, names); !near.empty()) {
-      message += "; did you mean " + quoted(near) + "?";
+      message += "; did you mean " + in_quotes(near) + "?";
     } else if (config_.pools.empty()) {
       message += ": the file has no [[pool]]";
     } else {
       message += "; there is ";
       for (std::size_t i = 0; i < names.size() && i < 8; ++i)
-        message += (i > 0 ? ", " : "") + quoted(names[i]);
+        message += (i > 0 ? ", " : "") + in_quotes(names[i]);
     }
     say(path, std::move(message));
   }
@@ -176,7 +176,7 @@ class CrossCheck {
     for (std::size_t i = 0; listener.mode == Mode::tcp && i < pool.affinity.size(); ++i) {
       const std::string path = numbered(numbered("pool", pool_index) + ".affinity", i) + ".kind";
       if (!places_.good(path) || pool.affinity[i].kind == AffinityKind::source_ip) continue;
-      say(path, "cannot work for listener " + quoted(listener.name) + " (" +
+      say(path, "cannot work for listener " + in_quotes(listener.name) + " (" +
                     where(numbered("listener", listener_index) + ".mode") +
                     "), whose mode is \"tcp\": a cookie is in HTTP, which layer 4 does not read; use kind "
                     "\"source-ip\", "
@@ -185,7 +185,7 @@ class CrossCheck {
     for (std::size_t i = 0; listener.listen.port != 0 && i < pool.servers.size(); ++i) {
       if (pool.servers[i].address != listener.listen) continue;
       say(numbered(numbered("pool", pool_index) + ".server", i) + ".address",
-          "is the address of listener " + quoted(listener.name) +
+          "is the address of listener " + in_quotes(listener.name) +
               " itself: the balancer would connect to itself for ever");
     }
   }
@@ -258,7 +258,7 @@ class CrossCheck {
             [&](const GatewayListener& it) { return it.listen && it.listen == servers[s].address; });
         if (!here || servers[s].name.empty() || servers[s].name == gateway.name) continue;
         warn(numbered(numbered("pool", p) + ".server", s) + ".name",
-             "the gateway at this address calls itself " + quoted(gateway.name) + " (" +
+             "the gateway at this address calls itself " + in_quotes(gateway.name) + " (" +
                  where("gateway.name") + ')');
       }
     }

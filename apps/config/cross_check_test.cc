@@ -183,9 +183,9 @@ name = "q"
 server = [ { name = "a", address = "127.0.0.1:8000" } ]
 )"),
        R"(f:8:8: warning: pool[1].name: no listener uses this pool)"},
-      {in_affinity(R"({ kind = "cookie-insert", max_life = "10m" })"),
-       R"(f:6:51: warning: pool.affinity[0].max_life: max_idle is longer than max_life, so it never decides)"},
-      {in_affinity(R"({ kind = "cookie-insert", max_idle = "48h" })"),
+      {in_affinity(R"({ kind = "cookie-insert", max_life = "10m", max_idle = "11m" })"),
+       R"(f:6:69: warning: pool.affinity[0].max_idle: max_idle is longer than max_life, so it never decides)"},
+      {in_affinity(R"({ kind = "cookie-insert", max_idle = "48h", max_life = "24h" })"),
        R"(f:6:51: warning: pool.affinity[0].max_idle: max_idle is longer than max_life, so it never decides)"},
       {in_health(R"({ kind = "tcp", every = "1s", timeout = "2s" })"),
        R"(f:6:50: warning: pool.health.timeout: is longer than `every`: a probe may begin while the one before still waits)"},

@@ -43,7 +43,7 @@ std::string to_text(const std::vector<Diagnostic>& diagnostics) {
   return out;
 }
 
-std::string quoted(std::string_view text) {
+std::string in_quotes(std::string_view text) {
   std::string_view rest;
   if (text.size() > kQuotedBytesMax) {
     std::size_t cut = kQuotedBytesMax;
@@ -75,7 +75,7 @@ std::string key_text(std::string_view key) {
   if (!key.empty() && std::all_of(key.begin(), key.end(), is_bare)) {
     if (key.size() <= kQuotedBytesMax) return std::string(key);
   }
-  return quoted(key);
+  return in_quotes(key);
 }
 
 }  // namespace rejoin::config

@@ -44,8 +44,8 @@ void sort_by_place(std::vector<Diagnostic>& diagnostics);
 std::string to_text(const std::vector<Diagnostic>& diagnostics);
 
 /// `text` in double quotes for a message: control characters escaped, cut at 64 bytes. Never for secrets.
-std::string quoted(std::string_view text);
-/// The key as TOML would have it: bare when it can be, else quoted().
+std::string in_quotes(std::string_view text);
+/// The key as TOML would have it: bare when it can be, else in_quotes().
 std::string key_text(std::string_view key);
 
 }  // namespace rejoin::config

@@ -47,7 +47,7 @@ std::string one_line(std::string_view text) {
 
 std::string either(std::span<const std::string_view> words) {
   std::string out = words.size() > 1 ? "write one of " : "write ";
-  for (std::size_t i = 0; i < words.size(); ++i) out += (i > 0 ? ", " : "") + quoted(words[i]);
+  for (std::size_t i = 0; i < words.size(); ++i) out += (i > 0 ? ", " : "") + in_quotes(words[i]);
   return out;
 }
 
@@ -66,10 +66,10 @@ class TomlReader final : public KeyVisitor {
     const toml::node* node = find(key);
     if (!node) return;
     const auto* value = node->as_string();
-    if (!value) return wrong_form(key, *node, "a text", quoted(into));
+    if (!value) return wrong_form(key, *node, "a text", in_quotes(into));
     if (!fits(form, value->get())) {
       return wrong(key, *node,
-                   quoted(value->get()) + " cannot stand here; " + std::string(text_form_hint(form)));
+                   in_quotes(value->get()) + " cannot stand here; " + std::string(text_form_hint(form)));
     }
     into = value->get();
   }
@@ -98,10 +98,10 @@ class TomlReader final : public KeyVisitor {
     const std::optional<std::string> text = unit_text(key, "a duration", "\"10s\"", R"("10s" or "10ms")");
     if (!text) return;
     const auto value = parse_duration(*text);
-    if (!value) return wrong(key, *found_, quoted(*text) + " is not a duration; " + duration_hint(*text));
+    if (!value) return wrong(key, *found_, in_quotes(*text) + " is not a duration; " + duration_hint(*text));
     if (*value < range.min || *value > range.max) {
-      return out_of_range(key, *found_, quoted(*text), quoted(duration_text(range.min)),
-                          quoted(duration_text(range.max)));
+      return out_of_range(key, *found_, in_quotes(*text), in_quotes(duration_text(range.min)),
+                          in_quotes(duration_text(range.max)));
     }
     into = *value;
   }
@@ -110,10 +110,10 @@ class TomlReader final : public KeyVisitor {
     const std::optional<std::string> text = unit_text(key, "a size", "\"64KiB\"", R"("64KiB" or "65536B")");
     if (!text) return;
     const auto value = parse_size(*text);
-    if (!value) return wrong(key, *found_, quoted(*text) + " is not a size; " + size_hint(*text));
+    if (!value) return wrong(key, *found_, in_quotes(*text) + " is not a size; " + size_hint(*text));
     if (*value < range.min || *value > range.max) {
-      return out_of_range(key, *found_, quoted(*text), quoted(size_text(range.min)),
-                          quoted(size_text(range.max)));
+      return out_of_range(key, *found_, in_quotes(*text), in_quotes(size_text(range.min)),
+                          in_quotes(size_text(range.max)));
     }
     into = *value;
   }
@@ -126,10 +126,10 @@ class TomlReader final : public KeyVisitor {
     const auto address = Address::parse(value->get());
     if (!address)
       return wrong(key, *node,
-                   quoted(value->get()) + " is not an address; " + address_hint(value->get(), use));
+                   in_quotes(value->get()) + " is not an address; " + address_hint(value->get(), use));
     if (use == AddressUse::connect && address->port == 0) {
       return wrong(key, *node,
-                   quoted(value->get()) + " has no port to connect to; write 1 to 65535 behind the ':'");
+                   in_quotes(value->get()) + " has no port to connect to; write 1 to 65535 behind the ':'");
     }
     into = *address;
   }
@@ -278,7 +278,7 @@ class TomlReader final : public KeyVisitor {
     const toml::node* node = find(key);
     if (!node) return;
     const auto* value = node->as_string();
-    if (!value) return wrong_form(key, *node, "a text", quoted(words[index]));
+    if (!value) return wrong_form(key, *node, "a text", in_quotes(words[index]));
     const auto word = std::find(words.begin(), words.end(), value->get());
     if (word != words.end()) {
       index = static_cast<std::size_t>(word - words.begin());
@@ -286,16 +286,16 @@ class TomlReader final : public KeyVisitor {
     }
     const std::string_view near = nearest(value->get(), words);
     wrong(key, *node,
-          quoted(value->get()) + " is not a " + std::string(key.name) + "; " +
-              (near.empty() ? either(words) : "did you mean " + quoted(near) + "?"));
+          in_quotes(value->get()) + " is not a " + std::string(key.name) + "; " +
+              (near.empty() ? either(words) : "did you mean " + in_quotes(near) + "?"));
   }
 
   void unknown(const toml::key& key) {
     const Spot spot{place_of(key.source()), display(key_text(key.str()))};
     for (const Stranger& stranger : frame_->strangers) {
       if (stranger.key != key.str()) continue;
-      return say(spot, "belongs to kind " + quoted(stranger.kind) + ", and the kind here is " +
-                           quoted(frame_->chosen));
+      return say(spot, "belongs to kind " + in_quotes(stranger.kind) + ", and the kind here is " +
+                           in_quotes(frame_->chosen));
     }
     std::string_view near = our_word_for(key.str());
     if (std::find(frame_->known.begin(), frame_->known.end(), near) == frame_->known.end()) {

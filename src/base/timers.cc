@@ -29,11 +29,9 @@ void TimerWheel::arm(Timer& timer, TimePoint when) {
 // A timer lives on the level of the highest 6-bit group in which its tick differs from the present one, so all slots in
 // use on a level lie ahead of the present slot and none wraps round.
 void TimerWheel::insert(Timer& timer) {
-  constexpr std::uint64_t kSpan = std::uint64_t{1} << (kLevels * kSlotBits);
-  const std::uint64_t shown_tick = std::min(timer.tick_, tick_ | (kSpan - 1));  // beyond the top: seen again there
-  const std::uint64_t difference = (shown_tick ^ tick_) | 1;
+  const std::uint64_t difference = (timer.tick_ ^ tick_) | 1;
   const int level = (63 - std::countl_zero(difference)) / kSlotBits;
-  const auto slot = static_cast<int>((shown_tick >> (level * kSlotBits)) & (kSlots - 1));
+  const auto slot = static_cast<int>((timer.tick_ >> (level * kSlotBits)) & (kSlots - 1));
   Level& home = levels_[static_cast<std::size_t>(level)];
   home.slots[static_cast<std::size_t>(slot)].push_back(timer);
   home.maybe_used |= std::uint64_t{1} << slot;

@@ -283,8 +283,10 @@ void Core::pause_accepting(ListenerRecord& listener) {
   if (listener.paused) return;
   listener.paused = true;
   ++counters.accept_pauses;
-  if (now >= listener.quiet_until) listener.program->log.warn("accepting on " + listener.address.text() + " pauses: no descriptors");
-  if (now >= listener.quiet_until) listener.quiet_until = now + 1s;
+  if (now >= listener.quiet_until) {
+    listener.quiet_until = now + 1s;
+    listener.program->log.warn("accepting on " + listener.address.text() + " pauses: no descriptors");
+  }
   push({.at = {}, .sequence = 0, .serial = listener.serial, .what = What::accept_retry},
        now + limits::kAcceptRetryMs);
 }

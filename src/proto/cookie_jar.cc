@@ -148,13 +148,11 @@ CookieJar::Stored CookieJar::insert(StoredCookie cookie, UnixSeconds now) {
     return there ? Stored::deleted : Stored::already_expired;
   }
   if (old != cookies_.end()) {
-    cookie.created = old->created;  // RFC 6265 5.3 step 11.3: a renewed cookie keeps its place in the order
-    *old = std::move(cookie);
+    *old = std::move(cookie);  // a renewed cookie keeps its place in the order (RFC 6265 5.3 step 11.3)
     return there ? Stored::replaced : Stored::kept;
   }
   forget_expired(now);
   make_room(cookie.domain);
-  cookie.created = next_created_++;
   cookies_.push_back(std::move(cookie));
   return Stored::kept;
 }

@@ -22,8 +22,7 @@ struct StoredCookie {
   std::string domain;  // lower case, without a leading dot
   std::string path;    // begins with '/'
   UnixSeconds expires = 0;
-  std::uint64_t created = 0;  // counts up: the order in which cookies were first stored
-  bool session = true;        // no Max-Age, no Expires: `expires` means nothing
+  bool session = true;  // no Max-Age, no Expires: `expires` means nothing
   bool host_only = true;
   bool secure = false;
   bool http_only = false;
@@ -58,6 +57,7 @@ class CookieJar {
   /// Empty: send no such field. Expired cookies are thrown out on the way.
   std::string header_for(const Url& url, UnixSeconds now);
 
+  /// In the order in which they were first stored.
   const std::vector<StoredCookie>& cookies() const { return cookies_; }
   void clear() { cookies_.clear(); }
 
@@ -75,7 +75,6 @@ class CookieJar {
   void make_room(std::string_view domain);
 
   std::vector<StoredCookie> cookies_;
-  std::uint64_t next_created_ = 1;
 };
 
 /// RFC 6265 5.1.3: is `host` the domain itself or under it? Both lower case, no IP addresses.

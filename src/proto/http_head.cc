@@ -148,8 +148,10 @@ class HeadReader {
   static Refusal start_line(RequestHead& head, Bytes line) {
     const std::size_t space = find_near(line.data(), line.size(), line.size(), ' ');
     const Bytes method = line.substr(0, space);
-    if (!is_method(method))
+    head.method_ = method_of(method);
+    if (head.method_ == Method::other && !is_method(method)) {
       return {400, line.empty() ? "more than one empty line before the request" : "malformed method"};
+    }
     // The version has a fixed length, so what is between is the target, and a third space falls into it.
     constexpr std::size_t kVersionBytes = 8;
     if (line.size() < method.size() + 2 + kVersionBytes || line[line.size() - kVersionBytes - 1] != ' ') {
@@ -158,7 +160,6 @@ class HeadReader {
     if (const Refusal wrong = read_version(line.substr(line.size() - kVersionBytes), head.minor_version_))
       return wrong;
     const std::size_t begin = method.size() + 1;
-    head.method_ = method_of(method);
     head.method_length_ = static_cast<std::uint16_t>(method.size());
     head.target_begin_ = static_cast<std::uint16_t>(begin);
     head.target_length_ = static_cast<std::uint16_t>(line.size() - kVersionBytes - 1 - begin);
@@ -224,9 +225,14 @@ class HeadReader {
     std::size_t from = begin + length + 1, to = end;
     while (from < to && is_space(text[from])) ++from;
     while (from < to && is_space(text[to - 1])) --to;
-    head_.fields_[head_.count_++] = {static_cast<std::uint16_t>(begin), static_cast<std::uint16_t>(length),
-                                     static_cast<std::uint16_t>(from), static_cast<std::uint16_t>(to - from),
-                                     known};
+    // Member by member: GCC 12 would build the ten bytes aside in two-byte stores and copy them by an
+    // eight-byte load, which waits for all of those stores (some 35 ns in a head of 14 fields).
+    Field& field = head_.fields_[head_.count_++];
+    field.name_begin = static_cast<std::uint16_t>(begin);
+    field.name_length = static_cast<std::uint16_t>(length);
+    field.value_begin = static_cast<std::uint16_t>(from);
+    field.value_length = static_cast<std::uint16_t>(to - from);
+    field.known = known;
     const std::uint64_t seen = head_.present_;
     head_.present_ |= mask_of(known);
     if ((mask_of(known) & kRead) == 0) return {};

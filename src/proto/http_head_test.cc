@@ -23,7 +23,8 @@ const std::string kText =
 
 TEST(RequestHead, FieldsAreFoundByNumberAndByName) {
   RequestHead head;
-  const HeadVerdict verdict = head.feed(kText + "body");
+  const std::string text = kText + "body";
+  const HeadVerdict verdict = head.feed(text);
   ASSERT_EQ(verdict.state, HeadState::complete);
   EXPECT_EQ(verdict.consumed, kText.size());
   EXPECT_EQ(head.bytes(), kText);
@@ -71,7 +72,8 @@ TEST(RequestHead, ACopyIsAHeadOfItsOwn) {
 
 TEST(RequestHead, WhatIsConsumedCountsTheEmptyLineBefore) {
   RequestHead head;
-  const HeadVerdict verdict = head.feed("\r\n" + kText + "body");
+  const std::string text = "\r\n" + kText + "body";
+  const HeadVerdict verdict = head.feed(text);
   EXPECT_EQ(verdict.consumed, kText.size() + 2);
   EXPECT_EQ(head.bytes(), kText);
 }

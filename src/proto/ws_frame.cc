@@ -200,8 +200,7 @@ FrameReader::Refusal FrameReader::begin_frame() {
     in_message_ = first_piece_ = true;
     message_opcode_ = header_[0] & kOpcode;
     compressed_ = (header_[0] & kRsv1) != 0;
-    message_bytes_ = 0;
-    utf8_.reset();
+    message_bytes_ = 0;  // utf8_ is at rest: a text ends with a whole character, or is refused
   }
   if (length > message_max_ - message_bytes_) return Refusal::message_too_big;
   message_bytes_ += static_cast<std::uint32_t>(length);

@@ -46,8 +46,8 @@ class Lease {
   Lease() = default;
   Lease(Lease&& other) noexcept;
   Lease& operator=(Lease&& other) noexcept;
-  /// close() at the latest moment that the table was told of by anybody: never too late, and early by no more
-  /// than nobody asked (call LeaseTable::tick each second or so). Prefer close(now).
+  /// As close(), at the latest moment that anybody told the table (by find, open, close or tick): a
+  /// destructor is not given the time. With a tick each second, grace begins at most a second too early.
   ~Lease();
 
   /// The connection closed at `now`. If it was the last one of its address, grace begins. Harmless when

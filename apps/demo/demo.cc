@@ -1,0 +1,63 @@
+// The parts list of the demo: children, folder, addresses, and the parts of the experiment one after the other.
+#include "apps/demo/demo.h"
+
+#include <cstdio>
+
+#include "apps/demo/children.h"
+#include "apps/demo/script.h"
+#include "apps/demo/stage.h"
+
+namespace rejoin::demo {
+namespace {
+
+constexpr int kFailed = 1;
+
+std::vector<CookieKind> cookie_kinds(ShownAffinity shown) {
+  switch (shown) {
+    case ShownAffinity::insert: return {CookieKind::insert};
+    case ShownAffinity::rewrite: return {CookieKind::rewrite};
+    case ShownAffinity::prefix: return {CookieKind::prefix};
+    case ShownAffinity::source_ip: return {};
+    case ShownAffinity::all: break;
+  }
+  return {CookieKind::insert, CookieKind::rewrite, CookieKind::prefix};
+}
+
+int give_up(const Error& error) {
+  std::printf("\nThe demo could not go on: %s\n", error.detail.c_str());
+  return kFailed;
+}
+
+}  // namespace
+
+int run_demo(const DemoOptions& options) {
+  Children::OnLine on_line;
+  if (options.detail == Detail::verbose) {
+    on_line = [](const std::string& child, std::string_view line) {
+      std::printf("      [%s] %.*s\n", child.c_str(), static_cast<int>(line.size()), line.data());
+    };
+  }
+  Result<std::unique_ptr<PrivateFolder>> folder = PrivateFolder::make();
+  if (!folder) return give_up(folder.error());
+  const Result<std::array<Address, kGateways>> gateways = free_gateway_addresses();
+  if (!gateways) return give_up(gateways.error());
+  Children children(std::move(on_line));  // after the folder: they end before it is removed
+
+  Narrator narrator;
+  narrator.note("Two gateways, g1 on " + (*gateways)[0].text() + " and g2 on " + (*gateways)[1].text() +
+                ", and one balancer before them.");
+  if ((*gateways)[0].ip_text() != "127.0.1.1") narrator.note("(Port 8000 of 127.0.1.1 or 127.0.1.2 is taken here.)");
+  narrator.note("Every connection below is a real one, of `rejoin connect` with a cookie jar, from the address that it names.");
+  for (const CookieKind kind : cookie_kinds(options.affinity)) {
+    const Status played = play_cookie_part(children, **folder, *gateways, kind, narrator);
+    if (!played) return give_up(played.error());
+  }
+  const Status played = play_source_ip_part(children, **folder, *gateways, narrator);
+  if (!played) return give_up(played.error());
+
+  const int held = narrator.claims() - narrator.failed();
+  narrator.note("\n" + std::to_string(held) + " of " + std::to_string(narrator.claims()) + " claims held.");
+  return narrator.failed() == 0 ? 0 : kFailed;
+}
+
+}  // namespace rejoin::demo
