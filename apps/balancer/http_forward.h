@@ -26,13 +26,13 @@ bool may_be_repeated(proto::Method method);
 Status write_request(Buffer& out, route::Router& router, route::Choice& choice,
                      const proto::RequestHead& request, const Address& client, bool upgrade);
 
-/// How a final response is passed on.
+/// How a final response is passed on. `last`: the client's connection ends after it, whatever the heads say.
 struct ResponsePlan {
   proto::NextHop next = proto::NextHop::close;
   upstream::Framing framing = upstream::Framing::as_it_is;
 };
 ResponsePlan plan_response(const proto::RequestHead& request, const proto::ResponseHead& response,
-                           proto::Body body, bool draining);
+                           proto::Body body, bool last);
 
 /// Writes the head for the client: no hop-by-hop fields, and what the affinities plant. Error: exhausted.
 Status write_response(Buffer& out, route::Router& router, route::Choice& choice,

@@ -73,10 +73,11 @@ struct Exchange {
   io::Stream server;
   Buffer arrived;              // from the server: the head of its response, then what came behind it
   Scope upload;                // home of the coroutine that moves the request's body
-  Status uploaded;             // how that ended
+  Status uploaded;             // how that ended; an error when it could not begin
   bool uploading = false;      // it has begun and has not ended
   bool reused = false;         // the connection served another request before
   bool server_spoke = false;   // a byte of the response has come
+  bool continued = false;      // the client was told 100, so that its body comes
 };
 
 // --- answers of our own ---
@@ -220,13 +221,18 @@ Task<void> end_upload(Exchange& exchange) {
 
 /// Reads the head of the next response; its bytes stay in exchange.arrived.
 Task<Result<HeadVerdict>> hear_response(Exchange& exchange, ResponseHead& response) {
-  const TimePoint deadline = exchange.visit.in(exchange.visit.listener.rules.idle_timeout);
+  const Duration patience = exchange.visit.listener.rules.idle_timeout;
+  TimePoint deadline = exchange.visit.in(patience);
   for (;;) {
     if (!exchange.arrived.empty()) {
       const HeadVerdict verdict = response.feed(exchange.arrived.view());
       if (verdict.state != HeadState::need_more) co_return verdict;
     }
     Status possible = co_await exchange.server.readable(deadline);
+    if (!possible && possible.error().kind == ErrorKind::timed_out && exchange.uploading) {
+      deadline = exchange.visit.in(patience);  // the server still gets its request, within a time-out of its own
+      continue;
+    }
     if (!possible) co_return std::move(possible.error());
     if (!exchange.arrived) exchange.arrived = exchange.visit.worker.world().buffers.borrow();
     Status more = co_await exchange.server.read_into(exchange.arrived, deadline);
@@ -292,6 +298,7 @@ Task<Status> pass_interim(Exchange& exchange, const ResponseHead& response) {
     written = write_interim(out, response);
     if (written) written = co_await visit.client.write_all(out.view(), visit.in(visit.listener.rules.idle_timeout));
   }
+  exchange.continued |= response.status() == 100;
   exchange.arrived.consume(response.bytes().size());
   co_return written;
 }
@@ -300,7 +307,10 @@ Task<Status> pass_interim(Exchange& exchange, const ResponseHead& response) {
 Task<After> pass_response(Exchange& exchange, const ResponseHead& response) {
   Visit& visit = exchange.visit;
   const proto::Body body = response.body(exchange.request.method());
-  const ResponsePlan plan = plan_response(exchange.request, response, body, visit.worker.draining());
+  // Who waits for 100 and gets a final answer may send the body or not (RFC 9110 10.1.1): what comes next is unknown.
+  const bool body_uncertain = exchange.request.expects_continue() && exchange.uploading && !exchange.continued;
+  const bool last = visit.worker.draining() || body_uncertain;
+  const ResponsePlan plan = plan_response(exchange.request, response, body, last);
   const bool server_stays = response.keep_alive() && body.kind != proto::BodyKind::until_close;
   Status sent = co_await send_head(exchange, response, plan, body);
   if (!sent) co_return After::close;
@@ -357,6 +367,7 @@ Task<After> exchange_messages(Exchange& exchange) {
     visit.keep_lease(exchange.choice);
     const TimePoint deadline = visit.in(visit.listener.rules.idle_timeout);
     Status sent = co_await exchange.server.write_all(outgoing.view(), deadline);
+    if (!sent) exchange.uploaded = sent;  // there may be an answer all the same, but the request was not heard whole
     if (sent && has_body) {
       exchange.uploading = true;
       exchange.upload.spawn(upload_body(exchange));
@@ -373,6 +384,7 @@ Task<After> exchange_messages(Exchange& exchange) {
       if (heard.error().kind == ErrorKind::cancelled && visit.worker.stop_switch().requested()) co_return After::close;
       if (exchange.reused && !exchange.server_spoke && heard.error().kind != ErrorKind::timed_out) {
         may_reuse = false;
+        exchange.uploaded = Status();
         exchange.server.close();
         continue;
       }

@@ -1,5 +1,6 @@
 // Deadlines of a loop: a hierarchical timing wheel (Varghese and Lauck, 1987) of nine levels with 64 slots each, one
-// millisecond a tick: 2^54 ticks are more than a TimePoint can say, so nothing ever wraps. Arming, cancelling and firing are O(1); an idle connection's timer costs 40 bytes and no work.
+// millisecond a tick: 2^54 ticks are more than a TimePoint can say, so nothing ever wraps. Arming, cancelling and firing are
+// O(1); an idle connection's timer costs 40 bytes and no work.
 #pragma once
 
 #include <array>
