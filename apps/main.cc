@@ -4,12 +4,18 @@
 // Each sub-command is one add_*() below, which binds options to the program's struct and hands that to its
 // run_*().
 #include <CLI/CLI.hpp>
-#include <cstdio>
+#include <algorithm>
 #include <functional>
 #include <map>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
 
 #include "apps/balancer/balancer.h"
 #include "apps/check/check.h"
+#include "apps/config/diagnostic.h"
+#include "apps/config/nearest.h"
 #include "apps/config/units.h"
 #include "apps/connect/connect.h"
 #include "apps/demo/demo.h"
@@ -139,20 +145,36 @@ void add_demo(CLI::App& app, Run& run) {
                                                          {"prefix", demo::ShownAffinity::prefix},
                                                          {"source-ip", demo::ShownAffinity::source_ip},
                                                          {"all", demo::ShownAffinity::all}};
-  sub->add_option("--affinity", options->affinity, "insert, rewrite, prefix, source-ip or all (default all)")
-      ->transform(CLI::CheckedTransformer(words).description(""))
+  auto word = std::make_shared<std::string>("all");
+  sub->add_option("--affinity", *word, "insert, rewrite, prefix, source-ip or all (default all)")
       ->type_name("KIND");
   sub->add_flag("--verbose", *verbose, "Also the logs of the balancer and the gateways");
   sub->footer(
       "Exit status: 0 only if every claim held.\n"
       "Example:\n"
       "  rejoin demo --affinity insert");
-  sub->callback([options, verbose, &run] {
+  sub->callback([options, verbose, word, words, &run] {
+    const auto chosen = words.find(*word);
+    if (chosen == words.end()) {
+      throw CLI::ValidationError("--affinity", "write insert, rewrite, prefix, source-ip or all");
+    }
+    options->affinity = chosen->second;
     if (*verbose) options->detail = demo::Detail::verbose;
     run = [options] { return demo::run_demo(*options); };
   });
 }
 #endif
+
+/// CLI11 says of a mistyped sub-command only that one is missing.
+void name_mistyped_command(const CLI::App& app, std::string_view typed) {
+  std::vector<std::string_view> commands;
+  for (const CLI::App* sub : app.get_subcommands({})) commands.push_back(sub->get_name());
+  if (typed.starts_with('-') || std::find(commands.begin(), commands.end(), typed) != commands.end()) return;
+  const std::string_view near = config::nearest(typed, commands);
+  std::string message = config::in_quotes(typed) + " is not a command";
+  if (!near.empty()) message += "; did you mean " + config::in_quotes(near) + "?";
+  throw CLI::ValidationError(message);
+}
 
 int run_command_line(int argc, char** argv) {
   CLI::App app("Rejoin keeps players in the game when their connection breaks.", "rejoin");
@@ -183,6 +205,7 @@ int run_command_line(int argc, char** argv) {
   add_demo(app, run);
 #endif
   try {
+    if (argc > 1) name_mistyped_command(app, argv[1]);
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? 0 : kUsageError;

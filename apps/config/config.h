@@ -67,11 +67,11 @@ enum class SameSite : std::uint8_t { unset, lax, strict, none };  // unset: no s
 
 struct CookieInsert {
   std::string name = "REJOIN";
-  // Zero, no bound, is the default: dates in a cookie count from the last response, and a WebSocket gets none while it is
-  // open, so a bound would end the pin under a player who is connected all the time.
+  // Zero, no bound, is the default: dates in a cookie count from the last response, and a WebSocket gets none
+  // while it is open, so a bound would end the pin under a player who is connected all the time.
   Duration max_idle{0};  // since the last use
   Duration max_life{0};  // since it was first given
-  std::string domain;         // empty: no Domain attribute
+  std::string domain;    // empty: no Domain attribute
   std::string path = "/";
   SameSite same_site = SameSite::lax;
   bool secure = false;

@@ -120,7 +120,8 @@ void visit(KeyVisitor& v, Affinity& it) {
   v.only_for({"cookie-insert"}, kind);
   CookieInsert& insert = it.insert;
   v.text({"name", "The cookie's name."}, insert.name, TextForm::cookie_name);
-  v.duration({"max_idle", "The cookie is as if absent when it was last used longer ago. `0s`: no bound. Counted from the "
+  v.duration({"max_idle",
+              "The cookie is as if absent when it was last used longer ago. `0s`: no bound. Counted from the "
               "last response: an open WebSocket does not renew it."},
              insert.max_idle, kFromZero);
   v.duration({"max_life", "The cookie is as if absent when it was first given longer ago. `0s`: no bound."},

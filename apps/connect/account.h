@@ -1,4 +1,5 @@
-// What happened on one connection, and how it is told: to people as it happens, to scripts as one JSON object at its end.
+// What happened on one connection, and how it is told: to people as it happens, to scripts as one JSON object
+// at its end.
 #pragma once
 
 #include <memory>
@@ -24,7 +25,7 @@ struct ReceivedCookie {
 struct Account {
   int number = 1;  // of the run's connections
   std::string url;
-  Address local, peer;  // none while nothing was connected
+  Address local, peer;        // none while nothing was connected
   std::optional<int> status;  // of the handshake's answer; nothing for tcp://
   std::vector<SentCookie> cookies_sent;
   std::vector<ReceivedCookie> cookies_received;
@@ -38,9 +39,10 @@ struct Account {
 class Reporter {
  public:
   virtual ~Reporter() = default;
-  virtual void connected(const Account& account) = 0;  // local and peer are known, and the cookies that will be sent
-  virtual void answered(const Account& account) = 0;   // status and received cookies
-  virtual void received(const Account& account) = 0;   // messages.back(), maybe server
+  virtual void connected(
+      const Account& account) = 0;  // local and peer are known, and the cookies that will be sent
+  virtual void answered(const Account& account) = 0;  // status and received cookies
+  virtual void received(const Account& account) = 0;  // messages.back(), maybe server
   virtual void ended(const Account& account) = 0;
 };
 /// Both write to stdout and flush at each call, so that a reader behind a pipe sees it at once.

@@ -1,7 +1,6 @@
 // The only unit of this folder that includes nlohmann-json (seconds of compiling).
-#include <nlohmann/json.hpp>
-
 #include <cstdio>
+#include <nlohmann/json.hpp>
 
 #include "apps/connect/account.h"
 
@@ -44,7 +43,8 @@ class JsonReporter final : public Reporter {
 
 std::string to_json(const Account& account) {
   Json sent = Json::array();
-  for (const SentCookie& cookie : account.cookies_sent) sent.push_back({{"name", cookie.name}, {"value", cookie.value}});
+  for (const SentCookie& cookie : account.cookies_sent)
+    sent.push_back({{"name", cookie.name}, {"value", cookie.value}});
   Json received = Json::array();
   for (const ReceivedCookie& cookie : account.cookies_received) {
     received.push_back({{"name", cookie.name}, {"value", cookie.value}, {"attributes", cookie.attributes}});
@@ -75,10 +75,12 @@ std::optional<Account> from_json(std::string_view line) {
     out.peer = address_of(in.at("peer"));
     out.status = optional_of<int>(in.at("status"));
     for (const Json& cookie : in.at("cookies_sent")) {
-      out.cookies_sent.push_back({cookie.at("name").get<std::string>(), cookie.at("value").get<std::string>()});
+      out.cookies_sent.push_back(
+          {cookie.at("name").get<std::string>(), cookie.at("value").get<std::string>()});
     }
     for (const Json& cookie : in.at("cookies_received")) {
-      out.cookies_received.push_back({cookie.at("name").get<std::string>(), cookie.at("value").get<std::string>(),
+      out.cookies_received.push_back({cookie.at("name").get<std::string>(),
+                                      cookie.at("value").get<std::string>(),
                                       cookie.at("attributes").get<std::vector<std::string>>()});
     }
     out.messages = in.at("messages").get<std::vector<std::string>>();

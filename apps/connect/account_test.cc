@@ -22,11 +22,12 @@ Account full_account() {
 
 // Scripts read this: a change of it is a change of the contract.
 TEST(Account, is_one_json_object) {
-  EXPECT_EQ(to_json(full_account()),
-            R"({"connection":1,"url":"ws://127.0.0.1:8080/","local":"127.0.0.5:41000","peer":"127.0.0.1:8080",)"
-            R"("status":101,"cookies_sent":[{"name":"REJOIN","value":"abc"}],)"
-            R"("cookies_received":[{"name":"REJOIN","value":"def","attributes":["Path=/","HttpOnly"]}],)"
-            R"("messages":["{\"server\":\"g1\"}","hello"],"server":"g1","close_code":1000,"error":null})");
+  EXPECT_EQ(
+      to_json(full_account()),
+      R"({"connection":1,"url":"ws://127.0.0.1:8080/","local":"127.0.0.5:41000","peer":"127.0.0.1:8080",)"
+      R"("status":101,"cookies_sent":[{"name":"REJOIN","value":"abc"}],)"
+      R"("cookies_received":[{"name":"REJOIN","value":"def","attributes":["Path=/","HttpOnly"]}],)"
+      R"("messages":["{\"server\":\"g1\"}","hello"],"server":"g1","close_code":1000,"error":null})");
 }
 
 TEST(Account, has_nulls_for_what_did_not_happen) {
@@ -34,9 +35,10 @@ TEST(Account, has_nulls_for_what_did_not_happen) {
   account.number = 3;
   account.url = "tcp://127.0.0.1:1";
   account.error = "refused";
-  EXPECT_EQ(to_json(account),
-            R"({"connection":3,"url":"tcp://127.0.0.1:1","local":null,"peer":null,"status":null,"cookies_sent":[],)"
-            R"("cookies_received":[],"messages":[],"server":null,"close_code":null,"error":"refused"})");
+  EXPECT_EQ(
+      to_json(account),
+      R"({"connection":3,"url":"tcp://127.0.0.1:1","local":null,"peer":null,"status":null,"cookies_sent":[],)"
+      R"("cookies_received":[],"messages":[],"server":null,"close_code":null,"error":"refused"})");
 }
 
 TEST(Account, stays_json_whatever_a_server_sent) {
@@ -55,7 +57,8 @@ TEST(Account, comes_back_from_its_json) {
     ASSERT_TRUE(back);
     EXPECT_EQ(to_json(*back), to_json(account));
   }
-  for (const char* wrong : {"", "{}", "null", "[1]", R"({"connection":"1"})", "{"}) EXPECT_FALSE(from_json(wrong)) << wrong;
+  for (const char* wrong : {"", "{}", "null", "[1]", R"({"connection":"1"})", "{"})
+    EXPECT_FALSE(from_json(wrong)) << wrong;
 }
 
 TEST(Greeting, has_members_that_are_texts) {

@@ -19,7 +19,8 @@ class TextReporter final : public Reporter {
   void connected(const Account& account) override {
     said_server_ = false;
     say("#" + std::to_string(account.number) + " " + account.local.text() + " -> " + account.url);
-    for (const SentCookie& cookie : account.cookies_sent) row("cookie sent", cookie.name + "=" + shortened(cookie.value));
+    for (const SentCookie& cookie : account.cookies_sent)
+      row("cookie sent", cookie.name + "=" + shortened(cookie.value));
   }
 
   void answered(const Account& account) override {
@@ -42,7 +43,8 @@ class TextReporter final : public Reporter {
     // A dial that failed was not told of before.
     if (!account.local) say("#" + std::to_string(account.number) + " -> " + account.url);
     if (account.error) row("error", *account.error);
-    if (account.local) say(account.close_code ? "   closed " + std::to_string(*account.close_code) : "   closed");
+    if (account.local)
+      say(account.close_code ? "   closed " + std::to_string(*account.close_code) : "   closed");
   }
 
  private:
@@ -62,7 +64,8 @@ class TextReporter final : public Reporter {
 
 std::string shortened(std::string_view value) {
   if (value.size() <= kWholeValueMax) return std::string(value);
-  return std::string(value.substr(0, kShownEnd)) + "..." + std::string(value.substr(value.size() - kShownEnd));
+  return std::string(value.substr(0, kShownEnd)) + "..." +
+         std::string(value.substr(value.size() - kShownEnd));
 }
 
 std::unique_ptr<Reporter> make_text_reporter() { return std::make_unique<TextReporter>(); }

@@ -1,4 +1,5 @@
-// The life of a client's connection: dial, shake hands (ws://), talk until all that was asked has come, close.
+// The life of a client's connection: dial, shake hands (ws://), talk until all that was asked has come,
+// close.
 #include "apps/connect/call.h"
 
 #include "apps/connect/talk.h"
@@ -55,12 +56,14 @@ void take_cookies(Run& run, const ResponseHead& head, Account& account) {
 }
 
 /// Reads the head of the answer into `arrived`; how many bytes it has. 1xx answers before it are passed over.
-Task<Result<std::size_t>> hear_answer(io::Stream& server, Buffer& arrived, ResponseHead& head, TimePoint deadline) {
+Task<Result<std::size_t>> hear_answer(io::Stream& server, Buffer& arrived, ResponseHead& head,
+                                      TimePoint deadline) {
   for (;;) {
     if (!arrived.empty()) {
       const proto::HeadVerdict verdict = head.feed(arrived.view());
       if (verdict.state == HeadState::refused) {
-        co_return Error{ErrorKind::bad_input, Side::server, Retry::no, "the answer is no HTTP: " + std::string(verdict.reason)};
+        co_return Error{ErrorKind::bad_input, Side::server, Retry::no,
+                        "the answer is no HTTP: " + std::string(verdict.reason)};
       }
       if (verdict.state == HeadState::complete) {
         if (!head.interim()) co_return std::size_t{verdict.consumed};
@@ -137,7 +140,8 @@ class Progress {
   bool input_open() const { return run_.lines != nullptr && !run_.lines->ended() && !run_.options.receive; }
   bool done() const { return heard_all() && !input_open(); }
   std::string missing() const {
-    return std::to_string(account_.messages.size()) + " of " + std::to_string(wanted()) + " messages had come";
+    return std::to_string(account_.messages.size()) + " of " + std::to_string(wanted()) +
+           " messages had come";
   }
 
  private:
@@ -203,7 +207,8 @@ bool lines_wanted(const Run& run, const Talk& talk) {
          talk.unsent() <= limits::kConnectUnsentHighBytes / 2;
 }
 
-/// Until all that was asked for has come and the goodbye was answered, or something is wrong: account.error says what.
+/// Until all that was asked for has come and the goodbye was answered, or something is wrong: account.error
+/// says what.
 Task<void> talk_on(Run& run, Talk& talk, Progress& progress, Account& account) {
   bool leaving = false;
   for (;;) {

@@ -1,4 +1,5 @@
-// One connection of the client, from the dial to the close, as a coroutine: call.cc, read from make_call() down.
+// One connection of the client, from the dial to the close, as a coroutine: call.cc, read from make_call()
+// down.
 #pragma once
 
 #include <string>
@@ -27,8 +28,8 @@ struct Run {
   Stop& stop;
 };
 
-/// Connects, shakes hands, talks and closes; `account` says at the end how it went, and the reporter was told of each step.
-/// `bind`: dial from there, if it is an address.
+/// Connects, shakes hands, talks and closes; `account` says at the end how it went, and the reporter was told
+/// of each step. `bind`: dial from there, if it is an address.
 Task<void> make_call(Run& run, Address bind, Account& account);
 
 }  // namespace rejoin::connect

@@ -30,12 +30,15 @@ Result<std::vector<Address>> resolve(const proto::Url& url) {
   addrinfo* list = nullptr;
   const int failed = getaddrinfo(url.host.c_str(), std::to_string(url.port).c_str(), &hints, &list);
   if (failed != 0) {
-    return Error{ErrorKind::unreachable, Side::server, Retry::yes, "resolve " + url.host + ": " + gai_strerror(failed)};
+    return Error{ErrorKind::unreachable, Side::server, Retry::yes,
+                 "resolve " + url.host + ": " + gai_strerror(failed)};
   }
   std::vector<Address> out;
-  for (const addrinfo* at = list; at != nullptr && out.size() < limits::kAddressesPerNameMax; at = at->ai_next) {
+  for (const addrinfo* at = list; at != nullptr && out.size() < limits::kAddressesPerNameMax;
+       at = at->ai_next) {
     sockaddr_storage storage{};
-    std::copy_n(reinterpret_cast<const char*>(at->ai_addr), at->ai_addrlen, reinterpret_cast<char*>(&storage));
+    std::copy_n(reinterpret_cast<const char*>(at->ai_addr), at->ai_addrlen,
+                reinterpret_cast<char*>(&storage));
     const Address address = io::from_sockaddr(storage);
     if (address && std::find(out.begin(), out.end(), address) == out.end()) out.push_back(address);
   }
@@ -50,9 +53,11 @@ Result<proto::Url> usable_url(const std::string& text) {
   if (url->scheme == proto::Scheme::ws || url->scheme == proto::Scheme::tcp) return url;
   const std::string scheme(to_string(url->scheme));
   if (url->scheme == proto::Scheme::wss || url->scheme == proto::Scheme::tls) {
-    return Error{ErrorKind::unsupported, Side::ours, Retry::no, scheme + ":// needs TLS, which `rejoin connect` does not speak yet: use ws:// or tcp://"};
+    return Error{ErrorKind::unsupported, Side::ours, Retry::no,
+                 scheme + ":// needs TLS, which `rejoin connect` does not speak yet: use ws:// or tcp://"};
   }
-  return Error{ErrorKind::bad_input, Side::ours, Retry::no, scheme + ":// is not for long connections: use ws:// or tcp://"};
+  return Error{ErrorKind::bad_input, Side::ours, Retry::no,
+               scheme + ":// is not for long connections: use ws:// or tcp://"};
 }
 
 /// Calls one after the other; how many did not do what was asked.
@@ -63,7 +68,8 @@ Task<void> make_calls(Run& run, int& failed) {
     account.number = i + 1;
     account.url = run.url.text();
     Address bind;
-    if (!options.bind.empty()) bind = options.bind[std::min(static_cast<std::size_t>(i), options.bind.size() - 1)];
+    if (!options.bind.empty())
+      bind = options.bind[std::min(static_cast<std::size_t>(i), options.bind.size() - 1)];
     co_await make_call(run, bind, account);
     if (account.error) ++failed;
     if (options.cookie_jar_file.empty()) continue;
@@ -110,7 +116,14 @@ int run_connect(const ConnectOptions& options) {
   Stop stop;
   const std::unique_ptr<Reporter> reporter =
       options.output == Output::json ? make_json_reporter() : make_text_reporter();
-  Run run{world, options, std::move(*url), std::move(*addresses), jar, *reporter, options.messages.empty() ? &lines : nullptr, stop};
+  Run run{world,
+          options,
+          std::move(*url),
+          std::move(*addresses),
+          jar,
+          *reporter,
+          options.messages.empty() ? &lines : nullptr,
+          stop};
 
   int failed = 0;
   Scope scope(world.ready);

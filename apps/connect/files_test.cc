@@ -41,7 +41,8 @@ TEST(Lines, of_an_ordinary_file_come_at_once) {
     const char* text;
     Texts lines;
   } cases[] = {
-      {"", {}}, {"a\nb\n", {"a", "b"}}, {"a\nlast", {"a", "last"}}, {"a\r\n\r\nb\n", {"a", "", "b"}}, {"\n", {""}},
+      {"", {}},     {"a\nb\n", {"a", "b"}}, {"a\nlast", {"a", "last"}}, {"a\r\n\r\nb\n", {"a", "", "b"}},
+      {"\n", {""}},
   };
   for (const auto& c : cases) {
     SCOPED_TRACE(c.text);
@@ -116,11 +117,15 @@ TEST(Lines, wait_while_they_are_paused) {
 
 TEST(Lines, of_a_descriptor_that_cannot_be_read_have_ended) {
   Loop loop;
-  Heard heard;
-  Lines lines(*loop.loop, -1);
-  lines.tell(heard.events());
-  lines.resume();
-  EXPECT_EQ(heard.ends, 1);
+  const int descriptor = ::open("/dev/null", O_WRONLY);
+  {
+    Heard heard;
+    Lines lines(*loop.loop, descriptor);
+    lines.tell(heard.events());
+    lines.resume();
+    EXPECT_EQ(heard.ends, 1);
+  }
+  ::close(descriptor);
 }
 
 // --- the jar ---
@@ -165,8 +170,8 @@ TEST(JarFile, says_what_is_wrong_with_it) {
 // --- what cannot be dialled ---
 
 TEST(RunConnect, refuses_what_it_cannot_dial) {
-  for (const char* url : {"wss://play.example/", "tls://play.example:443", "http://play.example/", "play.example", "",
-                          "ws://user@play.example/", "tcp://play.example"}) {
+  for (const char* url : {"wss://play.example/", "tls://play.example:443", "http://play.example/",
+                          "play.example", "", "ws://user@play.example/", "tcp://play.example"}) {
     ConnectOptions options;
     options.url = url;
     EXPECT_EQ(run_connect(options), 2) << url;

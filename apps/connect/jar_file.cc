@@ -44,7 +44,8 @@ Status load_jar(const std::string& path, proto::CookieJar& jar, UnixSeconds now)
     if (got == 0) break;
     text.append(block, static_cast<std::size_t>(got));
     if (text.size() > limits::kCookieJarBytesMax) {
-      return Error{ErrorKind::too_large, Side::ours, Retry::no, "cookie jar " + path + " is too large to be one"};
+      return Error{ErrorKind::too_large, Side::ours, Retry::no,
+                   "cookie jar " + path + " is too large to be one"};
     }
   }
   Status loaded = jar.load(text, now);

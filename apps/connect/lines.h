@@ -8,13 +8,13 @@
 
 namespace rejoin::connect {
 
-/// One owner, one thread. What can be watched (a terminal, a pipe) is read when there is something; an ordinary file, which
-/// is always there, is read on the spot.
+/// One owner, one thread. What can be watched (a terminal, a pipe) is read when there is something; an
+/// ordinary file, which is always there, is read on the spot.
 class Lines {
  public:
   struct Events {
     std::function<void(std::string_view line)> on_line;  // without its line end; may pause()
-    std::function<void()> on_end;                        // once; a last line without a line end came before it
+    std::function<void()> on_end;  // once; a last line without a line end came before it
   };
 
   /// `descriptor` stays the caller's. Nothing is read before resume().

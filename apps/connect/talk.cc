@@ -72,7 +72,8 @@ Status Talk::pump() {
     }
     const io::ReadResult read = socket_.read();
     if (read.state == io::ReadResult::State::would_block) break;
-    if (read.state == io::ReadResult::State::failed) return Error::from_errno(read.errnum, "read", Side::server);
+    if (read.state == io::ReadResult::State::failed)
+      return Error::from_errno(read.errnum, "read", Side::server);
     if (read.state == io::ReadResult::State::ended) {
       hear(Heard::Kind::ended);
     } else {
@@ -91,7 +92,8 @@ std::optional<Heard> Talk::next() {
 }
 
 void Talk::hear(Heard::Kind kind, std::uint16_t code, std::string text) {
-  if (kind == Heard::Kind::ended || (kind == Heard::Kind::refused && transport_ == Transport::tcp)) over_ = true;
+  if (kind == Heard::Kind::ended || (kind == Heard::Kind::refused && transport_ == Transport::tcp))
+    over_ = true;
   inbox_.push_back({kind, code, std::move(text)});
 }
 
@@ -113,7 +115,9 @@ void Talk::take_frames(MutableBytes bytes) {
         break;
       case proto::WsEvent::Kind::ping:
         if (!goodbye_) {
-          outgoing_ += proto::write_control(proto::WsOpcode::pong, event.view(), proto::make_mask_key(world_.random)).view();
+          outgoing_ +=
+              proto::write_control(proto::WsOpcode::pong, event.view(), proto::make_mask_key(world_.random))
+                  .view();
         }
         break;
       case proto::WsEvent::Kind::pong: break;
@@ -137,7 +141,9 @@ void Talk::take_lengths(Bytes bytes) {
       case proto::LengthEvent::Kind::piece:
         if (const auto message = assembler_.add(event)) hear(Heard::Kind::message, 0, std::string(*message));
         break;
-      case proto::LengthEvent::Kind::refused: hear(Heard::Kind::refused, 0, std::string(event.reason)); return;
+      case proto::LengthEvent::Kind::refused:
+        hear(Heard::Kind::refused, 0, std::string(event.reason));
+        return;
     }
   }
 }

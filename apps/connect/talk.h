@@ -1,7 +1,8 @@
-// An open connection to a server, as messages: what the client says waits in a queue, what it hears stands in an inbox.
+// An open connection to a server, as messages: what the client says waits in a queue, what it hears stands in
+// an inbox.
 //
-// Place: after the handshake (call.cc). Nothing here waits: one coroutine calls pump(), looks at the inbox, and awaits news().
-// One thread; not movable, since the loop holds its address.
+// Place: after the handshake (call.cc). Nothing here waits: one coroutine calls pump(), looks at the inbox,
+// and awaits news(). One thread; not movable, since the loop holds its address.
 #pragma once
 
 #include <cstdint>
@@ -49,7 +50,8 @@ class Talk final : private io::SocketEvents {
   /// WebSocket: a close frame with `code`. TCP: FIN behind what is queued.
   void say_goodbye(proto::CloseCode code);
 
-  /// Writes and reads what is possible now. Error (server): the connection is broken; what was heard before it is in the inbox.
+  /// Writes and reads what is possible now. Error (server): the connection is broken; what was heard before
+  /// it is in the inbox.
   Status pump();
   std::optional<Heard> next();
   /// Bytes that the server has not taken.
@@ -78,9 +80,9 @@ class Talk final : private io::SocketEvents {
   std::deque<Heard> inbox_;
   std::string outgoing_;
   std::size_t sent_ = 0;
-  bool goodbye_ = false;   // said
+  bool goodbye_ = false;  // said
   bool said_fin_ = false;
-  bool over_ = false;      // nothing more will be heard
+  bool over_ = false;  // nothing more will be heard
 };
 
 }  // namespace rejoin::connect

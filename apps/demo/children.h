@@ -1,7 +1,7 @@
 // The processes that the demo starts: this same program as gateway, balancer and client.
 //
-// One thread, no signal handlers: what the children say and the signals that end the demo are waited for by poll(). Every
-// child dies with the demo, also when the demo is killed.
+// One thread, no signal handlers: what the children say and the signals that end the demo are waited for by
+// poll(). Every child dies with the demo, also when the demo is killed.
 #pragma once
 
 #include <sys/types.h>
@@ -35,7 +35,8 @@ class Children {
   /// Starts `rejoin ARGUMENTS...`. Error: os, exhausted.
   Result<Child*> start(std::string name, std::vector<std::string> arguments);
 
-  /// Until `done()` is true, asked after each thing that a child did. Errors: timed_out; cancelled after a signal.
+  /// Until `done()` is true, asked after each thing that a child did. Errors: timed_out; cancelled after a
+  /// signal.
   Status wait(const std::function<bool()>& done, std::chrono::milliseconds at_most);
 
   /// Ends `child`, by force if `signal` is SIGKILL or it takes longer than a second, and forgets it.
@@ -56,7 +57,8 @@ class Child {
  public:
   const std::string& name() const { return name_; }
   pid_t pid() const { return pid_; }
-  /// Its exit status, once it has ended and all that it said was read; 128 and the signal's number if one ended it.
+  /// Its exit status, once it has ended and all that it said was read; 128 and the signal's number if one
+  /// ended it.
   std::optional<int> ended() const { return out_ < 0 && err_ < 0 ? status_ : std::nullopt; }
   /// Lines on stderr so far, at most the last hundred.
   const std::vector<std::string>& said() const { return said_; }

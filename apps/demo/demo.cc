@@ -1,4 +1,5 @@
-// The parts list of the demo: children, folder, addresses, and the parts of the experiment one after the other.
+// The parts list of the demo: children, folder, addresses, and the parts of the experiment one after the
+// other.
 #include "apps/demo/demo.h"
 
 #include <cstdio>
@@ -46,8 +47,11 @@ int run_demo(const DemoOptions& options) {
   Narrator narrator;
   narrator.note("Two gateways, g1 on " + (*gateways)[0].text() + " and g2 on " + (*gateways)[1].text() +
                 ", and one balancer before them.");
-  if ((*gateways)[0].ip_text() != "127.0.1.1") narrator.note("(Port 8000 of 127.0.1.1 or 127.0.1.2 is taken here.)");
-  narrator.note("Every connection below is a real one, of `rejoin connect` with a cookie jar, from the address that it names.");
+  if ((*gateways)[0].ip_text() != "127.0.1.1")
+    narrator.note("(Port 8000 of 127.0.1.1 or 127.0.1.2 is taken here.)");
+  narrator.note(
+      "Every connection below is a real one, of `rejoin connect` with a cookie jar, from the address that it "
+      "names.");
   for (const CookieKind kind : cookie_kinds(options.affinity)) {
     const Status played = play_cookie_part(children, **folder, *gateways, kind, narrator);
     if (!played) return give_up(played.error());

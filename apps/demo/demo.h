@@ -7,8 +7,8 @@
 
 namespace rejoin::demo {
 
-/// Which affinity is shown. `all`: the cookies insert, rewrite and prefix, one after the other. Layer-4 persistence (source_ip)
-/// follows every one of them, as the contrast.
+/// Which affinity is shown. `all`: the cookies insert, rewrite and prefix, one after the other. Layer-4
+/// persistence (source_ip) follows every one of them, as the contrast.
 enum class ShownAffinity : std::uint8_t { insert, rewrite, prefix, source_ip, all };
 
 /// `verbose` lets the logs of the balancer and the gateways through.

@@ -14,8 +14,8 @@ const char* const kMobile = "127.0.0.6";
 const char* const kOtherMobile = "127.0.0.7";
 const char* const kNewcomer = "127.0.0.8";
 const char* const kJar = "client.jar";
-/// Newcomers that may come until one of them reaches a gateway that has just been started: a probe takes 200 ms, a newcomer
-/// some 20.
+/// Newcomers that may come until one of them reaches a gateway that has just been started: a probe takes 200
+/// ms, a newcomer some 20.
 constexpr int kNewcomersMax = 200;
 
 // --- what an account says ---
@@ -38,12 +38,14 @@ std::string sent_value(const Account& account, const std::string& name) {
 
 /// What reached the gateway; empty: none.
 std::string seen_value(const Account& account) {
-  return account.messages.empty() ? std::string() : connect::greeting_member(account.messages[0], "cookie").value_or("");
+  return account.messages.empty() ? std::string()
+                                  : connect::greeting_member(account.messages[0], "cookie").value_or("");
 }
 
 std::string cut(const std::string& value) {
   constexpr std::size_t kEnd = 6;
-  return value.size() <= 2 * kEnd + 3 ? value : value.substr(0, kEnd) + "..." + value.substr(value.size() - kEnd);
+  return value.size() <= 2 * kEnd + 3 ? value
+                                      : value.substr(0, kEnd) + "..." + value.substr(value.size() - kEnd);
 }
 
 std::string cookie_text(const std::string& name, const std::string& value) { return name + "=" + cut(value); }
@@ -95,7 +97,9 @@ class Client {
   std::string server() const { return served_by(last()); }
   bool well() const { return !last().error && last().server; }
   /// The last connection sent the cookie that the jar had from before.
-  bool sent_what_it_held() const { return !held_value_.empty() && sent_value(last(), cookie_) == held_value_; }
+  bool sent_what_it_held() const {
+    return !held_value_.empty() && sent_value(last(), cookie_) == held_value_;
+  }
 
  private:
   Stage& stage_;
@@ -122,17 +126,20 @@ Status three_connections(Client& client, CookieKind kind, Narrator& narrator, co
   const std::vector<Account>& visits = client.visits();
   narrator.claim(!received_value(visits[0], cookie).empty(), "the first connection was given a cookie");
   narrator.claim(sent, "the second and the third sent back the cookie that they were given");
-  narrator.claim(same && visits[0].server, "all three cookies name one server, and all three were answered by " + server);
+  narrator.claim(same && visits[0].server,
+                 "all three cookies name one server, and all three were answered by " + server);
   if (kind == CookieKind::prefix) {
     const bool stripped = std::all_of(visits.begin() + 1, visits.end(), [&](const Account& visit) {
       const std::string seen = seen_value(visit), told = sent_value(visit, cookie);
       return !seen.empty() && seen.size() < told.size() && told.ends_with(seen);
     });
-    narrator.claim(stripped, "the gateway saw its own value " + cut(seen_value(visits[1])) + ", without the balancer's prefix");
+    narrator.claim(stripped, "the gateway saw its own value " + cut(seen_value(visits[1])) +
+                                 ", without the balancer's prefix");
   }
   if (kind == CookieKind::rewrite) {
     const bool rewritten = !received_value(visits[0], cookie).starts_with(server + "-");
-    narrator.claim(rewritten, "the gateway's value never reached the client: the balancer's stands in its place");
+    narrator.claim(rewritten,
+                   "the gateway's value never reached the client: the balancer's stands in its place");
   }
   return {};
 }
@@ -151,17 +158,20 @@ Status change_of_address(Client& client, Narrator& narrator) {
 }
 
 /// The gateway that served the client is killed; `lost` is its number.
-Status loss_of_gateway(Stage& stage, Client& client, std::size_t lost, Narrator& narrator, const std::string& cookie) {
+Status loss_of_gateway(Stage& stage, Client& client, std::size_t lost, Narrator& narrator,
+                       const std::string& cookie) {
   const std::string before = gateway_name(lost), after = gateway_name(1 - lost);
   narrator.act(before + " is killed");
   stage.kill_gateway(lost);
   Status came = client.come(kMobile);
   if (!came) return came;
-  narrator.claim(client.well() && client.server() == after, "without an error in between it was answered by " + after);
+  narrator.claim(client.well() && client.server() == after,
+                 "without an error in between it was answered by " + after);
   narrator.claim(!received_value(client.last(), cookie).empty(), "and was given a new cookie");
   came = client.come(kMobile);
   if (!came) return came;
-  narrator.claim(client.well() && client.sent_what_it_held() && client.server() == after, "with which it came back to " + after);
+  narrator.claim(client.well() && client.sent_what_it_held() && client.server() == after,
+                 "with which it came back to " + after);
   return {};
 }
 
@@ -197,8 +207,8 @@ Status return_of_gateway(Stage& stage, Client& client, std::size_t lost, Narrato
 
 }  // namespace
 
-Status play_cookie_part(Children& children, const PrivateFolder& folder, const std::array<Address, kGateways>& gateways,
-                        CookieKind kind, Narrator& narrator) {
+Status play_cookie_part(Children& children, const PrivateFolder& folder,
+                        const std::array<Address, kGateways>& gateways, CookieKind kind, Narrator& narrator) {
   const CookieWords words = words_of(kind);
   narrator.title(words.title);
   Status status = folder.write(kJar, "");
@@ -226,13 +236,15 @@ Status play_source_ip_part(Children& children, const PrivateFolder& folder,
   if (status) status = client.come(kWifi);
   if (!status) return status;
   const std::string home = client.server();
-  narrator.claim(client.well() && home == served_by(client.visits()[0]), "from the same address it came back to " + home);
+  narrator.claim(client.well() && home == served_by(client.visits()[0]),
+                 "from the same address it came back to " + home);
 
   narrator.act("Wi-Fi to 4G: its address changes");
   status = client.come(kMobile);
   if (!status) return status;
-  narrator.expected_fault(client.well() && client.server() != home,
-                          "it came to " + client.server() + ", which does not know it: the fault that the cookies remove");
+  narrator.expected_fault(
+      client.well() && client.server() != home,
+      "it came to " + client.server() + ", which does not know it: the fault that the cookies remove");
   status = client.come(kWifi);
   if (!status) return status;
   narrator.claim(client.well() && client.server() == home, "back on Wi-Fi it is at " + home + " again");
@@ -253,20 +265,25 @@ void Narrator::visit(const std::string& from, const Account& account) {
   if (!std::exchange(heads_said_, true)) {
     std::printf(format, "from", "cookie sent", "cookie received", "gateway saw", "server");
   }
-  const std::string sent =
-      account.cookies_sent.empty() ? "-" : cookie_text(account.cookies_sent[0].name, account.cookies_sent[0].value);
-  const std::string received = account.cookies_received.empty()
-                                   ? "-"
-                                   : cookie_text(account.cookies_received[0].name, account.cookies_received[0].value);
+  const std::string sent = account.cookies_sent.empty()
+                               ? "-"
+                               : cookie_text(account.cookies_sent[0].name, account.cookies_sent[0].value);
+  const std::string received =
+      account.cookies_received.empty()
+          ? "-"
+          : cookie_text(account.cookies_received[0].name, account.cookies_received[0].value);
   const std::string seen = seen_value(account);
   const std::string server = account.error ? "error: " + *account.error : served_by(account);
-  std::printf(format, from.c_str(), sent.c_str(), received.c_str(), seen.empty() ? "-" : cut(seen).c_str(), server.c_str());
+  std::printf(format, from.c_str(), sent.c_str(), received.c_str(), seen.empty() ? "-" : cut(seen).c_str(),
+              server.c_str());
   std::fflush(stdout);
 }
 
 void Narrator::claim(bool held, const std::string& text) { verdict(held, "held", text); }
 
-void Narrator::expected_fault(bool seen, const std::string& text) { verdict(seen, "not held, as expected", text); }
+void Narrator::expected_fault(bool seen, const std::string& text) {
+  verdict(seen, "not held, as expected", text);
+}
 
 void Narrator::verdict(bool held, const char* word, const std::string& text) {
   ++claims_;

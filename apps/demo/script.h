@@ -35,10 +35,11 @@ class Narrator {
 /// The three ways to remember by a cookie.
 enum class CookieKind : std::uint8_t { insert, rewrite, prefix };
 
-/// A client comes three times, moves from Wi-Fi to 4G, loses its gateway, and sees it return; all with one kind of cookie.
-/// Error: the stage could not be held up (a process did not start, the user interrupted); claims that fail are no errors.
-Status play_cookie_part(Children& children, const PrivateFolder& folder, const std::array<Address, kGateways>& gateways,
-                        CookieKind kind, Narrator& narrator);
+/// A client comes three times, moves from Wi-Fi to 4G, loses its gateway, and sees it return; all with one
+/// kind of cookie. Error: the stage could not be held up (a process did not start, the user interrupted);
+/// claims that fail are no errors.
+Status play_cookie_part(Children& children, const PrivateFolder& folder,
+                        const std::array<Address, kGateways>& gateways, CookieKind kind, Narrator& narrator);
 
 /// The same client with layer-4 persistence: it comes back to its gateway until its address changes.
 Status play_source_ip_part(Children& children, const PrivateFolder& folder,

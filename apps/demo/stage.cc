@@ -51,9 +51,11 @@ std::string balancer_toml(const std::array<Address, kGateways>& gateways, const 
     servers += "{ name = \"" + gateway_name(i) + "\", address = \"" + gateways[i].text() + "\" }";
   }
   return "[[listener]]\nname = \"play\"\nlisten = \"127.0.0.1:0\"\nmode = \"" + setting.mode +
-         "\"\npool = \"gateways\"\n\n[[pool]]\nname = \"gateways\"\nscheduler = \"round-robin\"\naffinity = [ " +
+         "\"\npool = \"gateways\"\n\n[[pool]]\nname = \"gateways\"\nscheduler = \"round-robin\"\naffinity = "
+         "[ " +
          setting.affinity +
-         " ]\nhealth = { kind = \"http\", path = \"/healthz\", every = \"200ms\", timeout = \"1s\", rise = 2, fall = 2 }\n"
+         " ]\nhealth = { kind = \"http\", path = \"/healthz\", every = \"200ms\", timeout = \"1s\", rise = "
+         "2, fall = 2 }\n"
          "connect_timeout = \"1s\"\nserver = [ " +
          servers + " ]\n";
 }
@@ -64,7 +66,8 @@ std::string gateway_name(std::size_t number) { return "g" + std::to_string(numbe
 
 Result<std::unique_ptr<PrivateFolder>> PrivateFolder::make() {
   const char* parent = std::getenv("TMPDIR");
-  std::string path = std::string(parent != nullptr && *parent != '\0' ? parent : "/tmp") + "/rejoin-demo-XXXXXX";
+  std::string path =
+      std::string(parent != nullptr && *parent != '\0' ? parent : "/tmp") + "/rejoin-demo-XXXXXX";
   if (mkdtemp(path.data()) == nullptr) return Error::from_errno(errno, "make a folder " + path);
   return std::unique_ptr<PrivateFolder>(new PrivateFolder(std::move(path)));
 }
@@ -92,8 +95,9 @@ Result<std::array<Address, kGateways>> free_gateway_addresses() {
     }
     if (all_free) return out;
   }
-  return Error{ErrorKind::refused, Side::ours, Retry::no,
-               "port 8000 is taken on all of 127.0.1.1 to 127.0.9.2: something listens there on every address"};
+  return Error{
+      ErrorKind::refused, Side::ours, Retry::no,
+      "port 8000 is taken on all of 127.0.1.1 to 127.0.9.2: something listens there on every address"};
 }
 
 Stage::Stage(Children& children, const PrivateFolder& folder, const std::array<Address, kGateways>& gateways)
@@ -149,8 +153,8 @@ Result<Child*> Stage::start_server(const std::string& name, const std::string& c
 }
 
 Result<connect::Account> Stage::visit(const std::string& from, const std::string& jar) {
-  std::vector<std::string> arguments{"connect", url_,        "--json",         "--bind",     from, "--message",
-                                     "hello",   "--timeout", kVisitStepTime};
+  std::vector<std::string> arguments{"connect",   url_,    "--json",    "--bind",      from,
+                                     "--message", "hello", "--timeout", kVisitStepTime};
   if (!jar.empty()) {
     arguments.push_back("--cookie-jar");
     arguments.push_back(folder_.path(jar));

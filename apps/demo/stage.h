@@ -1,5 +1,6 @@
-// The scene of the experiment: two gateways on one port of two loopback addresses, a balancer before them, and a client, all of
-// them processes of this program, with their configurations and the client's cookie jar in a folder that vanishes at the end.
+// The scene of the experiment: two gateways on one port of two loopback addresses, a balancer before them,
+// and a client, all of them processes of this program, with their configurations and the client's cookie jar
+// in a folder that vanishes at the end.
 #pragma once
 
 #include <array>
@@ -32,7 +33,8 @@ class PrivateFolder {
 
 constexpr std::size_t kGateways = 2;
 
-/// Two loopback addresses whose port 8000 is free: 127.0.1.1 and 127.0.1.2 if possible. Error: refused, none was found.
+/// Two loopback addresses whose port 8000 is free: 127.0.1.1 and 127.0.1.2 if possible. Error: refused, none
+/// was found.
 Result<std::array<Address, kGateways>> free_gateway_addresses();
 
 /// What differs from one part of the experiment to the next.
@@ -50,15 +52,15 @@ class Stage {
   Stage(const Stage&) = delete;
   Stage& operator=(const Stage&) = delete;
 
-  /// Writes the configurations and starts all three; ok when each of them said `ready`. The errors of this class: `detail`
-  /// has the last words of the process that failed.
+  /// Writes the configurations and starts all three; ok when each of them said `ready`. The errors of this
+  /// class: `detail` has the last words of the process that failed.
   Status open(const Setting& setting);
   /// Without a word, as by a crash.
   void kill_gateway(std::size_t number);
   Status start_gateway(std::size_t number);
 
-  /// One connection of a client, dialled from `from`; `jar` is a file's name, empty for a client without a cookie jar.
-  /// Not an error: an account that has one.
+  /// One connection of a client, dialled from `from`; `jar` is a file's name, empty for a client without a
+  /// cookie jar. Not an error: an account that has one.
   Result<connect::Account> visit(const std::string& from, const std::string& jar);
 
  private:

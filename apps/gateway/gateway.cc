@@ -31,10 +31,10 @@ int run_gateway(const GatewayOptions& options) {
   serve::WorkersOptions workers;
   workers.count = static_cast<unsigned>(rules.workers);
   workers.drain_time = rules.drain_timeout;
-  for (const config::GatewayListener& listener : rules.listeners) workers.listener_names.push_back(listener.name);
-  return serve::run_workers(workers, *log, [&rules](io::World& world, unsigned) {
-    return std::make_unique<Worker>(world, rules);
-  });
+  for (const config::GatewayListener& listener : rules.listeners)
+    workers.listener_names.push_back(listener.name);
+  return serve::run_workers(
+      workers, *log, [&rules](io::World& world, unsigned) { return std::make_unique<Worker>(world, rules); });
 }
 
 }  // namespace rejoin::gateway

@@ -61,7 +61,9 @@ bool Link::receive() {
       case io::ReadResult::State::got: break;
       case io::ReadResult::State::would_block: return true;
       case io::ReadResult::State::ended: return receive_end();
-      case io::ReadResult::State::failed: end(phase_ == LinkPhase::parting ? why_ : LinkEnd::broken); return false;
+      case io::ReadResult::State::failed:
+        end(phase_ == LinkPhase::parting ? why_ : LinkEnd::broken);
+        return false;
     }
     if (phase_ != LinkPhase::parting) {
       take(read.bytes);
@@ -106,7 +108,8 @@ bool Link::flush() {
     return false;
   }
   if (!said_fin_) {
-    // Closing over bytes that we have not read would send a RST, which throws away our last word before it is read.
+    // Closing over bytes that we have not read would send a RST, which throws away our last word before it is
+    // read.
     said_fin_ = true;
     socket_.shutdown_write();
     arm(limits::kLingerMs);
@@ -162,7 +165,8 @@ void Link::arm(Duration time) { worker_.world().timers.arm(timer_, worker_.world
 
 void Link::end(LinkEnd how) {
   timer_.cancel();
-  const bool orderly = outbox_.empty() && how != LinkEnd::broken && how != LinkEnd::cancelled && how != LinkEnd::stalled;
+  const bool orderly =
+      outbox_.empty() && how != LinkEnd::broken && how != LinkEnd::cancelled && how != LinkEnd::stalled;
   if (orderly) {
     socket_.close();
   } else {
@@ -194,11 +198,13 @@ void WebSocketLink::take(MutableBytes arrived) {
         if (const auto message = assembler_.add(event)) {
           ++worker().counts().messages;
           const bool text = event.opcode == proto::WsOpcode::text;
-          worker().echo().take({*message, text ? upstream::MessageKind::text : upstream::MessageKind::binary}, *this);
+          worker().echo().take({*message, text ? upstream::MessageKind::text : upstream::MessageKind::binary},
+                               *this);
         }
         break;
       case proto::WsEvent::Kind::ping:
-        if (phase() == LinkPhase::open) put(proto::write_control(proto::WsOpcode::pong, event.view(), {}).view());
+        if (phase() == LinkPhase::open)
+          put(proto::write_control(proto::WsOpcode::pong, event.view(), {}).view());
         break;
       case proto::WsEvent::Kind::pong: break;
       case proto::WsEvent::Kind::close:
@@ -211,7 +217,8 @@ void WebSocketLink::take(MutableBytes arrived) {
 void WebSocketLink::take_close(const proto::WsEvent& event) {
   const bool refused = event.kind == proto::WsEvent::Kind::refused;
   if (refused) ++worker().counts().refused_frames;
-  // To a close frame the answer is its own code (RFC 6455 5.5.1), to a broken rule the code that names it (7.1.7).
+  // To a close frame the answer is its own code (RFC 6455 5.5.1), to a broken rule the code that names it
+  // (7.1.7).
   const bool first_word = phase() == LinkPhase::open;
   if (first_word) put(proto::write_close(event.code, refused ? Bytes(event.reason) : Bytes(), {}).view());
   if (refused) {
@@ -221,7 +228,8 @@ void WebSocketLink::take_close(const proto::WsEvent& event) {
 }
 
 bool WebSocketLink::take_end() {
-  end(LinkEnd::abandoned);  // a WebSocket that ends without a close frame has broken (RFC 6455 7.1.5: code 1006)
+  end(LinkEnd::abandoned);  // a WebSocket that ends without a close frame has broken (RFC 6455 7.1.5: code
+                            // 1006)
   return false;
 }
 

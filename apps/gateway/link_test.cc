@@ -29,7 +29,8 @@ std::string hex(std::string_view digits) {
   return out;
 }
 
-// A masked frame by hand: first byte, length as it stands in the second byte and behind, key 0 (so the payload is as it is).
+// A masked frame by hand: first byte, length as it stands in the second byte and behind, key 0 (so the
+// payload is as it is).
 std::string raw(std::string_view first_and_length, std::string_view payload = "") {
   std::string out = hex(first_and_length);
   out[1] = static_cast<char>(out[1] | '\x80');
@@ -52,7 +53,8 @@ std::vector<FrameCase> frame_cases() {
       {"close 3000", masked(WsOpcode::close, close_payload(3000)), {close_frame(3000)}},
       {"close 4999", masked(WsOpcode::close, close_payload(4999)), {close_frame(4999)}},
       {"close without a code", masked(WsOpcode::close, ""), {close_frame(0)}},
-      {"a message, then close", masked(WsOpcode::text, "hello") + masked(WsOpcode::close, close_payload(1000)),
+      {"a message, then close",
+       masked(WsOpcode::text, "hello") + masked(WsOpcode::close, close_payload(1000)),
        {hello, close_frame(1000)}},
       // wrong close frames
       {"close 999", masked(WsOpcode::close, close_payload(999)), {close_frame(1002)}},
@@ -61,7 +63,9 @@ std::vector<FrameCase> frame_cases() {
       {"close 1006", masked(WsOpcode::close, close_payload(1006)), {close_frame(1002)}},
       {"close 5000", masked(WsOpcode::close, close_payload(5000)), {close_frame(1002)}},
       {"close with half a code", masked(WsOpcode::close, "\x03"), {close_frame(1002)}},
-      {"close with a reason that is no UTF-8", masked(WsOpcode::close, close_payload(1000, "\xff")), {close_frame(1007)}},
+      {"close with a reason that is no UTF-8",
+       masked(WsOpcode::close, close_payload(1000, "\xff")),
+       {close_frame(1007)}},
       // wrong frames
       {"no mask", hex("810568656c6c6f") + after, {close_frame(1002)}},
       {"RSV1", raw("c105", "hello"), {close_frame(1002)}},
@@ -76,7 +80,8 @@ std::vector<FrameCase> frame_cases() {
       {"a length with the top bit", raw("827f8000000000000000"), {close_frame(1002)}},
       {"a continuation of nothing", raw("8005", "hello"), {close_frame(1002)}},
       {"a message inside a message", raw("0105", "hello") + raw("8105", "hello"), {close_frame(1002)}},
-      {"a message before a wrong frame", masked(WsOpcode::text, "hello") + raw("8305", "hello") + after,
+      {"a message before a wrong frame",
+       masked(WsOpcode::text, "hello") + raw("8305", "hello") + after,
        {hello, close_frame(1002)}},
       // wrong texts
       {"text that is no UTF-8", masked(WsOpcode::text, "a\xff"), {close_frame(1007)}},
@@ -86,7 +91,8 @@ std::vector<FrameCase> frame_cases() {
       // too large: refused by the header, no payload is waited for
       {"a message of a byte too many", raw("827e1001"), {close_frame(1009)}},
       {"a terabyte", raw("827f0000010000000000"), {close_frame(1009)}},
-      {"fragments that are too large together", raw("027e0800", std::string(2048, 'x')) + raw("807e0801"),
+      {"fragments that are too large together",
+       raw("027e0800", std::string(2048, 'x')) + raw("807e0801"),
        {close_frame(1009)}},
   };
 }
@@ -146,15 +152,21 @@ TEST(WebSocketLink, says_messages_back_whole_and_with_their_kind) {
     std::vector<HeardFrame> hears;
   } cases[] = {
       {"text", masked(WsOpcode::text, "gr\xc3\xbc\xc3\x9f dich"), {text_frame("gr\xc3\xbc\xc3\x9f dich")}},
-      {"binary", masked(WsOpcode::binary, std::string("\0\xff", 2)), {{WsOpcode::binary, std::string("\0\xff", 2)}}},
+      {"binary",
+       masked(WsOpcode::binary, std::string("\0\xff", 2)),
+       {{WsOpcode::binary, std::string("\0\xff", 2)}}},
       {"empty", masked(WsOpcode::text, ""), {text_frame("")}},
       {"fragments, one of them empty, cut in a character",
        raw("0102", "\xe2\x82") + raw("0000") + raw("8001", "\xac"),
        {text_frame("\xe2\x82\xac")}},
-      {"a ping between fragments", raw("0103", "abc") + masked(WsOpcode::ping, "are you there") + raw("8003", "def"),
+      {"a ping between fragments",
+       raw("0103", "abc") + masked(WsOpcode::ping, "are you there") + raw("8003", "def"),
        {{WsOpcode::pong, "are you there"}, text_frame("abcdef")}},
-      {"a pong that nobody asked for", masked(WsOpcode::pong, "x") + masked(WsOpcode::text, "y"), {text_frame("y")}},
-      {"many at once", masked(WsOpcode::text, "1") + masked(WsOpcode::ping, "") + masked(WsOpcode::text, "2"),
+      {"a pong that nobody asked for",
+       masked(WsOpcode::pong, "x") + masked(WsOpcode::text, "y"),
+       {text_frame("y")}},
+      {"many at once",
+       masked(WsOpcode::text, "1") + masked(WsOpcode::ping, "") + masked(WsOpcode::text, "2"),
        {text_frame("1"), {WsOpcode::pong, ""}, text_frame("2")}},
   };
   for (const auto& c : cases) {
@@ -342,8 +354,8 @@ TEST(TcpLink, ends_with_a_fin_when_the_gateway_drains) {
 
 // --- whatever breaks ---
 
-// Each operation of the gateway fails once, until the scenario survives: nothing may be left behind by any of them (the
-// scene's end looks).
+// Each operation of the gateway fails once, until the scenario survives: nothing may be left behind by any of
+// them (the scene's end looks).
 TEST(Link, leaves_nothing_behind_whichever_operation_fails) {
   for (std::uint64_t nth = 1;; ++nth) {
     ASSERT_LT(nth, 100u);
@@ -353,11 +365,12 @@ TEST(Link, leaves_nothing_behind_whichever_operation_fails) {
     scene.gateway.fail_operation(nth);
     RawClient& web = scene.client();
     RawClient& tcp = scene.client(Scene::kTcpPort);
-    web.say(kUpgrade + "\r\n" + masked(WsOpcode::text, "hello") + masked(WsOpcode::close, close_payload(1000)));
+    web.say(kUpgrade + "\r\n" + masked(WsOpcode::text, "hello") +
+            masked(WsOpcode::close, close_payload(1000)));
     web.say_fin();
     tcp.say(framed("hello"));
     tcp.say_fin();
-    EXPECT_TRUE(scene.until([&] { return web.over() && tcp.over(); }));
+    EXPECT_TRUE(scene.until([&] { return web.over() && tcp.over(); })) << "websocket " << web.over() << ", tcp " << tcp.over();
     scene.gateway.fail_operation(0);
     if (scene.gateway.operations() - before < nth) break;  // it never came to the nth
   }

@@ -55,7 +55,8 @@ void Outbox::sent(std::size_t count) {
   rest_->sent += count - from_block;
   if (rest_->sent == rest_->bytes.size()) {
     rest_.reset();
-  } else if (rest_->sent > rest_->bytes.size() / 2) {  // so that a link that is never quite empty does not grow
+  } else if (rest_->sent >
+             rest_->bytes.size() / 2) {  // so that a link that is never quite empty does not grow
     rest_->bytes.erase(0, rest_->sent);
     rest_->sent = 0;
   }

@@ -1,6 +1,6 @@
-// The life of a player's connection. Read it from serve_websocket() down: a request is heard within its time; one for
-// /healthz is answered and the next one heard; one that may become a WebSocket is answered with 101 and the upstream's
-// greeting; then the socket goes to a parked record (link.h) and the coroutine is gone.
+// The life of a player's connection. Read it from serve_websocket() down: a request is heard within its time;
+// one for /healthz is answered and the next one heard; one that may become a WebSocket is answered with 101
+// and the upstream's greeting; then the socket goes to a parked record (link.h) and the coroutine is gone.
 //
 // On a tcp listener there is no handshake: serve_tcp(), at the end.
 #include "apps/gateway/serve_player.h"
@@ -44,8 +44,8 @@ struct Visit {
 
 // --- answers that end the connection ---
 
-/// Reads and forgets what a client still sends, for a while: closing over unread bytes would send a RST, which throws away
-/// our answer before the client has read it.
+/// Reads and forgets what a client still sends, for a while: closing over unread bytes would send a RST,
+/// which throws away our answer before the client has read it.
 Task<void> linger(Visit& visit) {
   visit.client.socket().shutdown_write();
   const TimePoint deadline = visit.in(limits::kLingerMs);
@@ -70,7 +70,8 @@ struct Refusal {
 Task<void> refuse(Visit& visit, const Refusal& refusal) {
   ++visit.worker.counts().refused_heads;
   const std::string text = std::to_string(refusal.status) + " " +
-                           std::string(proto::reason_phrase(refusal.status)) + "\n" + std::string(refusal.why) + "\n";
+                           std::string(proto::reason_phrase(refusal.status)) + "\n" +
+                           std::string(refusal.why) + "\n";
   visit.worker.tell(visit.address, "answered " + text);
   proto::SimpleResponse response;
   response.status = refusal.status;
@@ -87,8 +88,8 @@ Task<void> refuse(Visit& visit, const Refusal& refusal) {
 
 // --- a request ---
 
-/// Reads one whole head into visit.arrived; how many bytes of it are the head, 0 if there is none: the client was told so
-/// where it should be.
+/// Reads one whole head into visit.arrived; how many bytes of it are the head, 0 if there is none: the client
+/// was told so where it should be.
 Task<std::size_t> hear_request(Visit& visit, RequestHead& request, TimePoint deadline) {
   Refusal refusal;
   for (;;) {
@@ -143,7 +144,8 @@ Task<After> answer_health(Visit& visit, const RequestHead& request) {
   response.text = draining ? "draining\n" : "ok\n";
   response.request_method = request.method();
   response.next = proto::NextHop::close;
-  if (stays) response.next = request.minor_version() == 0 ? proto::NextHop::persist_aloud : proto::NextHop::persist;
+  if (stays)
+    response.next = request.minor_version() == 0 ? proto::NextHop::persist_aloud : proto::NextHop::persist;
   Buffer out = visit.worker.world().buffers.borrow();
   Status written = write_simple_response(out, response);
   const TimePoint deadline = visit.in(visit.worker.rules().handshake_timeout);
@@ -157,8 +159,8 @@ Task<After> answer_health(Visit& visit, const RequestHead& request) {
 
 // --- the upgrade ---
 
-/// The session cookie of a gateway that sets one. It stands in for the application's: a server knows the sessions that it
-/// made, and gives every other client a new one.
+/// The session cookie of a gateway that sets one. It stands in for the application's: a server knows the
+/// sessions that it made, and gives every other client a new one.
 struct SessionCookie {
   std::optional<upstream::Echo::SeenCookie> seen;  // nothing: we set none
   std::string field_line;                          // empty: the client has one of ours
@@ -184,13 +186,15 @@ SessionCookie session_cookie(Worker& worker, const RequestHead& request) {
   spec.value = value;
   spec.http_only = true;
   out.field_line = "Set-Cookie: ";
-  proto::write_checked_set_cookie(spec, out.field_line);  // the configuration was checked, and the value is base64url
+  proto::write_checked_set_cookie(
+      spec, out.field_line);  // the configuration was checked, and the value is base64url
   out.field_line += "\r\n";
   return out;
 }
 
 /// 101 and the greeting, in one write; then the connection is a link.
-Task<void> open_link(Visit& visit, const RequestHead& request, Bytes key, std::size_t head_bytes, TimePoint deadline) {
+Task<void> open_link(Visit& visit, const RequestHead& request, Bytes key, std::size_t head_bytes,
+                     TimePoint deadline) {
   Worker& worker = visit.worker;
   Buffer out = worker.world().buffers.borrow();
   {
@@ -200,7 +204,8 @@ Task<void> open_link(Visit& visit, const RequestHead& request, Bytes key, std::s
     spec.opcode = proto::WsOpcode::text;
     spec.payload_bytes = greeting.size();
     // Both are short, and a block is long: neither can fail.
-    const Status written = proto::write_upgrade_response(out, worker.hasher().accept(key), Bytes(), cookie.field_line);
+    const Status written =
+        proto::write_upgrade_response(out, worker.hasher().accept(key), Bytes(), cookie.field_line);
     if (!written) co_return;
     out.append(proto::write_frame_header(spec).view());
     out.append(greeting);

@@ -1,5 +1,5 @@
-// For tests: a gateway's worker and raw clients on a simulated network. A client says bytes and keeps bytes; what they mean is
-// the test's business, so that a client may be as bad as it likes.
+// For tests: a gateway's worker and raw clients on a simulated network. A client says bytes and keeps bytes;
+// what they mean is the test's business, so that a client may be as bad as it likes.
 #pragma once
 
 #include <gtest/gtest.h>

@@ -53,7 +53,8 @@ Status Worker::open(const std::vector<Address>& at) {
 
 std::vector<Address> Worker::addresses() const {
   std::vector<Address> out;
-  for (const auto& entrance : entrances_) out.push_back(entrance->listener ? entrance->listener->address() : Address());
+  for (const auto& entrance : entrances_)
+    out.push_back(entrance->listener ? entrance->listener->address() : Address());
   return out;
 }
 
@@ -86,7 +87,8 @@ void Worker::park_tcp(io::Socket socket, const Address& client) {
 void Worker::begin(Link& link, MutableBytes arrived) {
   ++counts_.links;
   open_links_.push_back(link);
-  // One that was accepted from the queue of a closing listener is told at once; what it sent is not for us any more.
+  // One that was accepted from the queue of a closing listener is told at once; what it sent is not for us
+  // any more.
   if (draining_) {
     link.start({});
     open_links_.for_each([](Link& open) { open.go_away(); });

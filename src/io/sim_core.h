@@ -324,7 +324,10 @@ struct Core {
   // --- sim_loop.cc ---
   void push(Event event, TimePoint at);
   void push_for(const Connection& c, What what, std::uint8_t side, TimePoint at);
-  TimePoint next_time() const;
+  TimePoint next_time();
+  TimePoint next_known() const;
+  void refresh(const Program& program);
+  void refresh_all();
   bool step_until(TimePoint until);
   void handle(const Event& event);
   void turn(Program& program);
@@ -400,6 +403,8 @@ struct Core {
   std::map<std::uint64_t, std::function<void()>> acts;
   std::vector<std::unique_ptr<SimHost>> hosts;
   std::vector<Program*> programs;
+  std::vector<TimePoint> wakes;  // of programs, as known
+  int steps_since_refresh = 0;
   std::vector<Program*> awake;  // of a step; kept for its memory
   std::deque<Machine> machines;
   std::map<std::pair<std::size_t, std::size_t>, Link> links;

@@ -206,8 +206,14 @@ void SimHost::restart() {
   program_->machine.off = false;
 }
 bool SimHost::crashed() const { return program_->crashed; }
-void SimHost::pause() { program_->paused = true; }
-void SimHost::resume() { program_->paused = false; }
+void SimHost::pause() {
+  program_->paused = true;
+  program_->core.refresh(*program_);
+}
+void SimHost::resume() {
+  program_->paused = false;
+  program_->core.refresh(*program_);
+}
 void SimHost::set_descriptors_max(std::size_t count) { program_->options.descriptors_max = count; }
 std::size_t SimHost::open_sockets() const { return program_->open; }
 std::uint64_t SimHost::turns() const { return program_->turns; }
@@ -256,15 +262,20 @@ SimHost& Simulation::add_host(HostOptions options) {
                                                 core.random.u64());
   machine->programs.push_back(program.get());
   core.programs.push_back(program.get());
+  core.wakes.push_back(kNever);
   core.hosts.push_back(std::make_unique<SimHost>(std::move(program)));
   return *core.hosts.back();
 }
 
 TimePoint Simulation::now() const { return core_->now; }
-bool Simulation::step() { return core_->step_until(kNever); }
+bool Simulation::step() {
+  core_->refresh_all();
+  return core_->step_until(kNever);
+}
 
 void Simulation::run_for(Duration duration) {
   const TimePoint until = core_->now + duration;
+  core_->refresh_all();
   while (core_->step_until(until)) {
   }
   core_->now = until;
@@ -272,6 +283,7 @@ void Simulation::run_for(Duration duration) {
 
 bool Simulation::run_until(const std::function<bool()>& done, Duration at_most) {
   const TimePoint until = core_->now + at_most;
+  core_->refresh_all();
   while (!done()) {
     if (core_->step_until(until)) continue;
     if (core_->next_time() != kNever) core_->now = until;
@@ -329,6 +341,7 @@ void Simulation::heal() {
     }
   }
   for (sim::Program* program : core_->programs) program->paused = false;
+  core_->refresh_all();
 }
 
 void Simulation::on_crash(std::function<void(SimHost&)> hook) { core_->crash_hook = std::move(hook); }

@@ -137,7 +137,10 @@ bool good_host(const std::string& text) {
 
 const char* check_target(const Seen& seen, std::string& authority) {
   const std::string& target = seen.target;
-  if (target.empty() || !only(target, kLetters + kDigits + "%-._~:/?[]@!$&'()*+,;=")) return "target bytes";
+  const std::string good = kLetters + kDigits + "%-._~:/?[]@!$&'()*+,;=";
+  const auto query = std::min(target.find('?'), target.size());
+  if (query == 0 || !only(target.substr(0, query), good)) return "target bytes";
+  if (!only(target.substr(query), good + "{}|\\^`")) return "query bytes";
   if (seen.method == "CONNECT") {
     authority = target;
     const auto colon = target.rfind(':');

@@ -99,6 +99,8 @@ TEST(HttpStrict, WhatIsAccepted) {
       {"a method of one's own", line("M-SEARCH / HTTP/1.1"), "M-SEARCH / 1.1 host=a.example"},
       {"a target with every good byte", line("GET /aZ09-._~!$&'()*+,;=:@%2f/?[]?/ HTTP/1.1"),
        "GET /aZ09-._~!$&'()*+,;=:@%2f/?[]?/ 1.1 host=a.example"},
+      {"a query with what browsers leave as it is", line("GET /?a={x|y}\\^`? HTTP/1.1"),
+       "GET /?a={x|y}\\^`? 1.1 host=a.example"},
       {"a target that begins with two slashes is a path", line("GET //b.example/ HTTP/1.1"),
        "GET //b.example/ 1.1 host=a.example"},
       {"absolute-form", line("GET http://a.example/x HTTP/1.1"), "GET http://a.example/x 1.1 host=a.example"},

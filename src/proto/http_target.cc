@@ -7,17 +7,20 @@
 namespace rejoin::proto {
 namespace {
 
-enum : std::uint8_t { kTarget = 1, kName = 2, kAddress6 = 4, kDigit = 8 };
+enum : std::uint8_t { kTarget = 1, kName = 2, kAddress6 = 4, kDigit = 8, kQuery = 16 };
 
 consteval std::array<std::uint8_t, 256> make_classes() {
   std::array<std::uint8_t, 256> table{};
   const auto add = [&table](Bytes bytes, std::uint8_t classes) {
     for (char byte : bytes) table[static_cast<unsigned char>(byte)] |= classes;
   };
-  add("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ", kTarget | kName);
-  add("0123456789", kTarget | kName | kAddress6 | kDigit);
-  add("-._~%!$&'()*+;=", kTarget | kName);
-  add(",:/?[]@", kTarget);
+  add("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ", kTarget | kQuery | kName);
+  add("0123456789", kTarget | kQuery | kName | kAddress6 | kDigit);
+  add("-._~%!$&'()*+;=", kTarget | kQuery | kName);
+  add(",:/?[]@", kTarget | kQuery);
+  // Outside RFC 3986, and what browsers send: the URL standard (WHATWG, query state) leaves them as they are in a query.
+  // None of them can end a line, a target or a name.
+  add("{}|\\^`", kQuery);
   add("abcdefABCDEF:.", kAddress6);
   return table;
 }
@@ -59,7 +62,11 @@ bool is_authority(Bytes text, bool port_needed) {
 
 }  // namespace
 
-bool is_target_text(Bytes text) { return all_of(text, kTarget); }
+bool is_target_text(Bytes text) {
+  const std::size_t question = text.find('?');
+  if (!all_of(text.substr(0, question), kTarget)) return false;
+  return question == Bytes::npos || all_of(text.substr(question), kQuery);
+}
 bool is_authority(Bytes text) { return is_authority(text, false); }
 bool is_authority_with_port(Bytes text) { return is_authority(text, true); }
 

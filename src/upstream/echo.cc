@@ -5,7 +5,8 @@
 namespace rejoin::upstream {
 namespace {
 
-// Four lines instead of a JSON library: its header costs seconds a unit, and this is the only text that is written here.
+// Four lines instead of a JSON library: its header costs seconds a unit, and this is the only text that is
+// written here.
 void append_json_string(std::string& out, std::string_view text) {
   static constexpr char kHex[] = "0123456789abcdef";
   out += '"';

@@ -1,7 +1,9 @@
-// The upstream that needs no game server: it greets, and says everything back. For demonstrations and for tests of the path.
+// The upstream that needs no game server: it greets, and says everything back. For demonstrations and for
+// tests of the path.
 //
-// Place: the end of the path. A link (apps/gateway) hands it whole messages; what it says comes back through a MessageSink.
-// Owner: a gateway's worker, one for all its links, since an echo remembers nothing; its loop's thread.
+// Place: the end of the path. A link (apps/gateway) hands it whole messages; what it says comes back through
+// a MessageSink. Owner: a gateway's worker, one for all its links, since an echo remembers nothing; its
+// loop's thread.
 #pragma once
 
 #include <cstdint>
@@ -14,7 +16,8 @@
 
 namespace rejoin::upstream {
 
-/// Text is UTF-8 and checked before it comes here. Transports without the distinction (length-framed TCP) speak `binary`.
+/// Text is UTF-8 and checked before it comes here. Transports without the distinction (length-framed TCP)
+/// speak `binary`.
 enum class MessageKind : std::uint8_t { text, binary };
 
 /// A whole message. `bytes` are lent: they live until the call that was given them returns.
@@ -26,8 +29,8 @@ struct Message {
 /// Where an upstream's messages go: towards the client.
 class MessageSink {
  public:
-  /// Takes all of it, in order. What the client does not read yet is kept by the sink, which has to stop the source of
-  /// messages before it holds too much.
+  /// Takes all of it, in order. What the client does not read yet is kept by the sink, which has to stop the
+  /// source of messages before it holds too much.
   virtual void send(const Message& message) = 0;
 
  protected:
@@ -44,10 +47,11 @@ class Echo {
     std::optional<std::string_view> value;  // nothing: it brought none
   };
 
-  /// The first message of a link, one JSON object of ASCII characters: {"server":"g1","client":"127.0.0.1:41000"}. With
-  /// `cookie` there is a member "cookie" as well: the value that reached us (at most limits::kGreetingCookieBytesMax of it),
-  /// or null; so that an experiment can see what a balancer stripped or rewrote. Bytes that are not ASCII are written as the
-  /// characters U+0080 to U+00FF.
+  /// The first message of a link, one JSON object of ASCII characters:
+  /// {"server":"g1","client":"127.0.0.1:41000"}. With `cookie` there is a member "cookie" as well: the value
+  /// that reached us (at most limits::kGreetingCookieBytesMax of it), or null; so that an experiment can see
+  /// what a balancer stripped or rewrote. Bytes that are not ASCII are written as the characters U+0080 to
+  /// U+00FF.
   std::string greeting(const Address& client, const std::optional<SeenCookie>& cookie) const;
 
   /// Says `message` back.

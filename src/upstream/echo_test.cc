@@ -24,10 +24,8 @@ TEST(Echo, tells_the_cookie_that_reached_it) {
     std::optional<std::string_view> value;
     const char* member;
   } const cases[] = {
-      {std::nullopt, R"("cookie":null})"},
-      {"", R"("cookie":""})"},
-      {"g1-abc", R"("cookie":"g1-abc"})"},
-      {"a\"b\\c\x01", R"("cookie":"a\u0022b\u005cc\u0001"})"},
+      {std::nullopt, R"("cookie":null})"},         {"", R"("cookie":""})"},
+      {"g1-abc", R"("cookie":"g1-abc"})"},         {"a\"b\\c\x01", R"("cookie":"a\u0022b\u005cc\u0001"})"},
       {"\xff\x80", R"("cookie":"\u00ff\u0080"})"},
   };
   for (const auto& c : cases) {

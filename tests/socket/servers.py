@@ -114,14 +114,17 @@ class Listener:
         finally:
             probe.close()
 
-    def end(self):
-        if self.socket is not None:
-            self.shut()
+    def die(self):
+        """As if its process had ended: connects are refused, and open connections end."""
+        self.shut()
         for peer in self.peers:
             try:
                 peer.socket.shutdown(socket.SHUT_RDWR)
             except OSError:
                 pass  # it was closed
+
+    def end(self):
+        self.die()
         for peer in self.peers:
             peer.done.wait(DEADLINE_S)
 

@@ -131,7 +131,8 @@ class TwoWorkers(ProgramsTest):
 
     def test_a_gateway_dies_under_load(self):
         """Its clients are told by the end of their connection, come again, and are given another server and cookie."""
-        pool = {**COOKIE, "health": {"kind": "http", "every": "100ms", "fall": 2, "rise": 1}, "connect_timeout": "1s"}
+        health = {"kind": "http", "path": "/healthz", "every": "200ms", "timeout": "200ms", "fall": 2, "rise": 1}
+        pool = {**COOKIE, "health": health, "connect_timeout": "1s"}
         balancer = self.http_balancer(self.pool(), pool=pool, head=TWO)
         players = []
         for _ in range(CLIENTS // 3):
