@@ -82,22 +82,6 @@ struct Exchange {
 
 // --- answers of our own ---
 
-/// Reads and forgets what a client still sends, for a while: closing over unread bytes would send a RST, which throws away
-/// our answer before the client has read it.
-Task<void> linger(Visit& visit) {
-  visit.client.socket().shutdown_write();
-  const TimePoint deadline = visit.in(limits::kLingerMs);
-  std::size_t left = limits::kLingerBytesMax;
-  while (left != 0) {
-    Status possible = co_await visit.client.readable(deadline);
-    if (!possible) co_return;
-    const io::ReadResult read = visit.client.socket().read();
-    if (read.state == io::ReadResult::State::would_block) continue;
-    if (!read.got()) co_return;
-    left -= std::min(left, read.bytes.size());
-  }
-}
-
 /// Answers with an error; the connection ends after it.
 Task<After> refuse(Visit& visit, int status, Bytes why, proto::Method method) {
   visit.worker.tell(visit.listener, visit.address, "answered " + std::to_string(status) + ": " + std::string(why));
@@ -109,7 +93,7 @@ Task<After> refuse(Visit& visit, int status, Bytes why, proto::Method method) {
   response.request_method = method;
   Status written = write_simple_response(out, response);
   if (written) written = co_await visit.client.write_all(out.view(), visit.in(visit.listener.rules.idle_timeout));
-  if (written) co_await linger(visit);
+  if (written) co_await visit.client.linger();
   co_return After::close;
 }
 
@@ -335,7 +319,7 @@ Task<After> pass_response(Exchange& exchange, const ResponseHead& response) {
     visit.pool.idle.put(*exchange.choice.server, exchange.server.release());
   }
   if (plan.next == proto::NextHop::close || !request_whole) {
-    if (!request_whole || !visit.arrived.empty()) co_await linger(visit);
+    if (!request_whole || !visit.arrived.empty()) co_await visit.client.linger();
     co_return After::close;
   }
   co_return After::next_request;

@@ -367,10 +367,12 @@ TEST(Link, leaves_nothing_behind_whichever_operation_fails) {
     RawClient& tcp = scene.client(Scene::kTcpPort);
     web.say(kUpgrade + "\r\n" + masked(WsOpcode::text, "hello") +
             masked(WsOpcode::close, close_payload(1000)));
-    web.say_fin();
     tcp.say(framed("hello"));
+    scene.sim.run_for(1s);
+    web.say_fin();
     tcp.say_fin();
-    EXPECT_TRUE(scene.until([&] { return web.over() && tcp.over(); })) << "websocket " << web.over() << ", tcp " << tcp.over();
+    EXPECT_TRUE(scene.until([&] { return web.over() && tcp.over(); }))
+        << "websocket " << web.over() << ", tcp " << tcp.over();
     scene.gateway.fail_operation(0);
     if (scene.gateway.operations() - before < nth) break;  // it never came to the nth
   }

@@ -44,22 +44,6 @@ struct Visit {
 
 // --- answers that end the connection ---
 
-/// Reads and forgets what a client still sends, for a while: closing over unread bytes would send a RST,
-/// which throws away our answer before the client has read it.
-Task<void> linger(Visit& visit) {
-  visit.client.socket().shutdown_write();
-  const TimePoint deadline = visit.in(limits::kLingerMs);
-  std::size_t left = limits::kLingerBytesMax;
-  while (left != 0) {
-    Status possible = co_await visit.client.readable(deadline);
-    if (!possible) co_return;
-    const io::ReadResult read = visit.client.socket().read();
-    if (read.state == io::ReadResult::State::would_block) continue;
-    if (!read.got()) co_return;
-    left -= std::min(left, read.bytes.size());
-  }
-}
-
 struct Refusal {
   int status = 400;
   Bytes why;
@@ -83,7 +67,7 @@ Task<void> refuse(Visit& visit, const Refusal& refusal) {
   const TimePoint deadline = visit.in(limits::kCloseReplyS);
   const Bytes bytes = out.view();
   if (written) written = co_await visit.client.write_all(bytes, deadline);
-  if (written) co_await linger(visit);
+  if (written) co_await visit.client.linger();
 }
 
 // --- a request ---
@@ -153,7 +137,7 @@ Task<After> answer_health(Visit& visit, const RequestHead& request) {
   if (written) written = co_await visit.client.write_all(bytes, deadline);
   if (!written) co_return After::close;
   if (stays) co_return After::next_request;
-  co_await linger(visit);
+  co_await visit.client.linger();
   co_return After::close;
 }
 

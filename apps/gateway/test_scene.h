@@ -4,6 +4,8 @@
 
 #include <gtest/gtest.h>
 
+#include <cstdlib>
+#include <iostream>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -163,6 +165,7 @@ class Scene {
         gateway(sim.add_host({.name = "g1", .addresses = {"10.0.0.1"}})),
         phone(sim.add_host({.name = "phone", .addresses = {"10.1.0.2"}})),
         rules(base) {
+    if (std::getenv("REJOIN_TRACE") != nullptr) sim.trace_to(&std::cerr);
     rules.name = "g1";
     config::GatewayListener websocket, tcp;
     websocket.listen = gateway.address(kWebSocketPort);

@@ -159,9 +159,9 @@ TimePoint Core::next_known() const {
   return next == kNever ? next : std::max(next, now);
 }
 
-// A program's timers and ready queue change in its own turns, or by the test's hand: between two runs, or from the turn of
-// another host, which nobody tells us of. So all are asked before time makes a leap, and now and then; asking a thousand
-// wheels at each step would be most of a simulation's work.
+// A program's timers and ready queue change in its own turns, or by the test's hand: between two runs, or
+// from the turn of another host, which nobody tells us of. So all are asked before time makes a leap, and now
+// and then; asking a thousand wheels at each step would be most of a simulation's work.
 TimePoint Core::next_time() {
   constexpr Duration kLeap = 100us;
   constexpr int kStepsBetween = 64;
@@ -173,8 +173,8 @@ TimePoint Core::next_time() {
   return next;
 }
 
-// All that happens at the next moment, unless that lies behind `until`: first the wires, then the programs, in an order that
-// nobody may rely on.
+// All that happens at the next moment, unless that lies behind `until`: first the wires, then the programs,
+// in an order that nobody may rely on.
 bool Core::step_until(TimePoint until) {
   const TimePoint next = next_time();
   if (next == kNever || next > until) return false;

@@ -1,6 +1,6 @@
 #include "io/stream.h"
 
-#include <cerrno>
+#include <algorithm>
 
 namespace rejoin::io {
 
@@ -82,6 +82,20 @@ Task<Status> Stream::write_all(Bytes bytes, TimePoint deadline) {
     if (bytes.empty()) co_return Status{};
     Status possible = co_await writable(deadline);
     if (!possible) co_return possible;
+  }
+}
+
+Task<void> Stream::linger() {
+  socket_.shutdown_write();
+  const TimePoint deadline = world_.clock.now() + limits::kLingerMs;
+  std::size_t left = limits::kLingerBytesMax;
+  while (left != 0) {
+    Status possible = co_await readable(deadline);
+    if (!possible) co_return;
+    const ReadResult read = socket_.read();
+    if (read.state == ReadResult::State::would_block) continue;
+    if (!read.got()) co_return;
+    left -= std::min(left, read.bytes.size());
   }
 }
 

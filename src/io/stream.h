@@ -48,6 +48,11 @@ class Stream final : private SocketEvents {
   /// Writes all of `bytes`, which must stay valid until it ends (they may not be lent ones).
   Task<Status> write_all(Bytes bytes, TimePoint deadline);
 
+  /// Says FIN, then reads and forgets what the peer still sends, until it has ended, or until limits::kLingerMs or
+  /// limits::kLingerBytesMax. For who has answered before it has heard all: closing over unread bytes would send a RST,
+  /// which throws away the answer before the peer has read it.
+  Task<void> linger();
+
   /// Without waiting.
   Socket& socket() { return socket_; }
   explicit operator bool() const { return static_cast<bool>(socket_); }

@@ -18,7 +18,6 @@ class HarmTest(ProgramsTest):
         self.proxy = self.http_balancer(servers(*(server.address for server in self.servers)), listener=listener, pool=pool)
         return self.proxy.address()
 
-
     def three(self, **options):
         return self.before(*(told_by_requests(name) for name in "abc"), **options)
 
@@ -226,7 +225,7 @@ class Gone(HarmTest):
 
 class SlowReaders(HarmTest):
     SIZE = 20 * MIB
-    MEMORY_KIB = 4 * 1024  # of a pause on either side; without one, all of SIZE would be held
+    MEMORY_KIB = 8 * 1024  # of a pause on either side; without one, all of SIZE would be held
 
     def grows_by(self, before):
         return self.proxy.memory_kib() - before
