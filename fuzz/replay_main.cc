@@ -1,5 +1,5 @@
-// Runs a fuzz target over the files of a corpus folder, once each. Fails when the folder is missing or empty, so that a
-// target cannot pass by testing nothing.
+// Runs a fuzz target over the files of a corpus folder, once each. Fails when the folder is missing or empty,
+// so that a target cannot pass by testing nothing.
 #include <cstdint>
 #include <cstdio>
 #include <filesystem>

@@ -17,7 +17,8 @@ namespace {
 constexpr int kConfigurationStatus = 2;
 
 void print(const std::vector<config::Diagnostic>& diagnostics) {
-  for (const config::Diagnostic& diagnostic : diagnostics) std::fprintf(stderr, "%s\n", diagnostic.text().c_str());
+  for (const config::Diagnostic& diagnostic : diagnostics)
+    std::fprintf(stderr, "%s\n", diagnostic.text().c_str());
 }
 
 }  // namespace
@@ -28,7 +29,8 @@ int run_balancer(const BalancerOptions& options) {
   if (!reading.ok()) return kConfigurationStatus;
   const config::Config& config = reading.config;
   if (config.listeners.empty()) {
-    std::fprintf(stderr, "%s: there is no [[listener]]: a balancer needs at least one\n", options.config_file.c_str());
+    std::fprintf(stderr, "%s: there is no [[listener]]: a balancer needs at least one\n",
+                 options.config_file.c_str());
     return kConfigurationStatus;
   }
   SystemRandom random;
@@ -37,7 +39,8 @@ int run_balancer(const BalancerOptions& options) {
   if (!keys.ok()) return kConfigurationStatus;
 
   const std::unique_ptr<Log> log = make_stderr_log("balancer", config.log.level);
-  if (config.keys.seal.empty()) log->warn("no [keys]: cookies are sealed with a random key and will not open after a restart");
+  if (config.keys.seal.empty())
+    log->warn("no [keys]: cookies are sealed with a random key and will not open after a restart");
   Result<Plan> plan = make_plan(config, std::move(*keys.ring), random);
   if (!plan) {
     std::fprintf(stderr, "%s: %s\n", options.config_file.c_str(), plan.error().detail.c_str());

@@ -47,11 +47,13 @@ Status write_request(Buffer& out, route::Router& router, route::Choice& choice, 
   return edits.write(out);
 }
 
-ResponsePlan plan_response(const RequestHead& request, const ResponseHead& response, proto::Body body, bool last) {
+ResponsePlan plan_response(const RequestHead& request, const ResponseHead& response, proto::Body body,
+                           bool last) {
   ResponsePlan plan;
   const bool old_client = request.minor_version() == 0;
   if (old_client && response.chunked()) {
-    plan.framing = upstream::Framing::content_only;  // it does not know chunks; the end of the connection ends the body
+    plan.framing =
+        upstream::Framing::content_only;  // it does not know chunks; the end of the connection ends the body
     return plan;
   }
   if (last || !request.keep_alive() || body.kind == proto::BodyKind::until_close) return plan;

@@ -38,30 +38,35 @@ struct Forward : testing::Test {
 };
 
 TEST_F(Forward, a_request_loses_what_is_of_one_hop_and_gains_where_it_came_from) {
-  EXPECT_EQ(forward("GET /a?b HTTP/1.1\r\nHost: game.example\r\nConnection: keep-alive, X-Mine\r\nX-Mine: 1\r\n"
-                    "Keep-Alive: timeout=5\r\nAccept: */*\r\n\r\n"),
-            "GET /a?b HTTP/1.1\r\nHost: game.example\r\nAccept: */*\r\nX-Forwarded-For: 192.0.2.7\r\n"
-            "X-Forwarded-Proto: http\r\nX-Forwarded-Host: game.example\r\n\r\n");
+  EXPECT_EQ(
+      forward("GET /a?b HTTP/1.1\r\nHost: game.example\r\nConnection: keep-alive, X-Mine\r\nX-Mine: 1\r\n"
+              "Keep-Alive: timeout=5\r\nAccept: */*\r\n\r\n"),
+      "GET /a?b HTTP/1.1\r\nHost: game.example\r\nAccept: */*\r\nX-Forwarded-For: 192.0.2.7\r\n"
+      "X-Forwarded-Proto: http\r\nX-Forwarded-Host: game.example\r\n\r\n");
 }
 
 TEST_F(Forward, forwarded_for_grows_over_all_its_lines_and_the_other_two_are_ours_to_say) {
-  EXPECT_EQ(forward("GET / HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: 1.1.1.1\r\nX-Forwarded-For: 2.2.2.2, 3.3.3.3\r\n"
-                    "X-Forwarded-Proto: https\r\nX-Forwarded-Host: evil\r\n\r\n",
-                    "2001:db8::1"),
-            "GET / HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: 1.1.1.1, 2.2.2.2, 3.3.3.3, 2001:db8::1\r\n"
-            "X-Forwarded-Proto: http\r\nX-Forwarded-Host: a\r\n\r\n");
+  EXPECT_EQ(
+      forward("GET / HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: 1.1.1.1\r\nX-Forwarded-For: 2.2.2.2, 3.3.3.3\r\n"
+              "X-Forwarded-Proto: https\r\nX-Forwarded-Host: evil\r\n\r\n",
+              "2001:db8::1"),
+      "GET / HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: 1.1.1.1, 2.2.2.2, 3.3.3.3, 2001:db8::1\r\n"
+      "X-Forwarded-Proto: http\r\nX-Forwarded-Host: a\r\n\r\n");
 }
 
 TEST_F(Forward, an_absolute_target_becomes_a_path) {
-  EXPECT_EQ(forward("GET http://a:81/x HTTP/1.1\r\nHost: a:81\r\n\r\n").substr(0, 33), "GET /x HTTP/1.1\r\nHost: a:81\r\nX-Fo");
+  EXPECT_EQ(forward("GET http://a:81/x HTTP/1.1\r\nHost: a:81\r\n\r\n").substr(0, 33),
+            "GET /x HTTP/1.1\r\nHost: a:81\r\nX-Fo");
 }
 
 TEST_F(Forward, a_websocket_upgrade_passes_and_h2c_does_not) {
-  const std::string websocket = forward("GET / HTTP/1.1\r\nHost: a\r\nConnection: keep-alive, Upgrade\r\nUpgrade: websocket\r\n\r\n");
+  const std::string websocket =
+      forward("GET / HTTP/1.1\r\nHost: a\r\nConnection: keep-alive, Upgrade\r\nUpgrade: websocket\r\n\r\n");
   EXPECT_NE(websocket.find("Upgrade: websocket\r\n"), std::string::npos) << websocket;
   EXPECT_NE(websocket.find("Connection: upgrade\r\n"), std::string::npos) << websocket;
-  const std::string h2c = forward("GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\n"
-                                  "HTTP2-Settings: AAMAAABkAARAAAAAAAIAAAAA\r\n\r\n");
+  const std::string h2c = forward(
+      "GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\n"
+      "HTTP2-Settings: AAMAAABkAARAAAAAAAIAAAAA\r\n\r\n");
   EXPECT_EQ(h2c.find("pgrade"), std::string::npos) << h2c;
   EXPECT_EQ(h2c.find("HTTP2"), std::string::npos) << h2c;
 }
@@ -81,20 +86,21 @@ TEST_F(Forward, how_a_response_is_passed_on) {
     proto::NextHop next;
     upstream::Framing framing;
   } cases[] = {
-      {"GET / HTTP/1.1\r\nHost: a\r\n\r\n", "HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n", false, proto::NextHop::persist,
-       upstream::Framing::as_it_is},
-      {"GET / HTTP/1.1\r\nHost: a\r\n\r\n", "HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n", true, proto::NextHop::close,
-       upstream::Framing::as_it_is},
-      {"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n", "HTTP/1.1 204 No\r\n\r\n", false, proto::NextHop::close,
-       upstream::Framing::as_it_is},
+      {"GET / HTTP/1.1\r\nHost: a\r\n\r\n", "HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n", false,
+       proto::NextHop::persist, upstream::Framing::as_it_is},
+      {"GET / HTTP/1.1\r\nHost: a\r\n\r\n", "HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n", true,
+       proto::NextHop::close, upstream::Framing::as_it_is},
+      {"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n", "HTTP/1.1 204 No\r\n\r\n", false,
+       proto::NextHop::close, upstream::Framing::as_it_is},
       {"GET / HTTP/1.1\r\nHost: a\r\n\r\n", "HTTP/1.1 200 OK\r\n\r\n", false, proto::NextHop::close,
        upstream::Framing::as_it_is},
       {"GET / HTTP/1.1\r\nHost: a\r\n\r\n", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", false,
        proto::NextHop::persist, upstream::Framing::as_it_is},
-      {"GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n", "HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n", false,
-       proto::NextHop::persist_aloud, upstream::Framing::as_it_is},
-      {"GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", false,
-       proto::NextHop::close, upstream::Framing::content_only},
+      {"GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n", "HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n",
+       false, proto::NextHop::persist_aloud, upstream::Framing::as_it_is},
+      {"GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n",
+       "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", false, proto::NextHop::close,
+       upstream::Framing::content_only},
   };
   for (const auto& one : cases) {
     SCOPED_TRACE(std::string(one.request) + one.response);
@@ -110,10 +116,13 @@ TEST_F(Forward, how_a_response_is_passed_on) {
 
 TEST_F(Forward, the_cookie_is_planted_on_a_101_as_well) {
   proto::RequestHead request;
-  ASSERT_EQ(request.feed("GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n").state, HeadState::complete);
+  ASSERT_EQ(
+      request.feed("GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n").state,
+      HeadState::complete);
   proto::ResponseHead response;
-  ASSERT_EQ(response.feed("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
-                          "Sec-WebSocket-Accept: x\r\n\r\n")
+  ASSERT_EQ(response
+                .feed("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+                      "Sec-WebSocket-Accept: x\r\n\r\n")
                 .state,
             HeadState::complete);
   route::Choice choice = router.choose({address("192.0.2.7"), &request, {}, 1'700'000'000});

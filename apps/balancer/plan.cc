@@ -64,8 +64,9 @@ route::RouteRules route_rules(const config::Pool& from) {
   for (const config::Server& server : from.servers) {
     rules.servers.push_back({server.name, server.address, static_cast<std::uint32_t>(server.weight)});
   }
-  rules.scheduler = from.scheduler == config::Scheduler::least_connections ? route::SchedulerKind::least_connections
-                                                                           : route::SchedulerKind::round_robin;
+  rules.scheduler = from.scheduler == config::Scheduler::least_connections
+                        ? route::SchedulerKind::least_connections
+                        : route::SchedulerKind::round_robin;
   for (const config::Affinity& affinity : from.affinity) rules.affinity.push_back(affinity_rule(affinity));
   rules.health = health_rules(from.health);
   rules.retries = static_cast<unsigned>(from.retries);

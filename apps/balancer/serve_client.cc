@@ -1,6 +1,6 @@
-// The life of a client's connection. Read it from serve_http() down: each request is heard, a server is chosen and reached,
-// the request is sent on, the answer is sent back, and either the next request follows or the two connections become a
-// tunnel (a parked record, worker.h) and the coroutine is gone.
+// The life of a client's connection. Read it from serve_http() down: each request is heard, a server is
+// chosen and reached, the request is sent on, the answer is sent back, and either the next request follows or
+// the two connections become a tunnel (a parked record, worker.h) and the coroutine is gone.
 //
 // Layer 4 is serve_tcp(), at the end: the same without a head.
 #include "apps/balancer/serve_client.h"
@@ -38,7 +38,8 @@ struct Visit {
 
   TimePoint in(Duration time) const { return worker.world().clock.now() + time; }
 
-  /// With a source-ip rule: the pin holds as long as the connection does, and follows where the client is sent.
+  /// With a source-ip rule: the pin holds as long as the connection does, and follows where the client is
+  /// sent.
   void keep_lease(const route::Choice& choice) {
     if (lease) {
       lease.move_to(*choice.server);
@@ -71,28 +72,31 @@ struct Exchange {
   route::Choice choice;
   route::ServerUse use;
   io::Stream server;
-  Buffer arrived;              // from the server: the head of its response, then what came behind it
-  Scope upload;                // home of the coroutine that moves the request's body
-  Status uploaded;             // how that ended; an error when it could not begin
-  bool uploading = false;      // it has begun and has not ended
-  bool reused = false;         // the connection served another request before
-  bool server_spoke = false;   // a byte of the response has come
-  bool continued = false;      // the client was told 100, so that its body comes
+  Buffer arrived;             // from the server: the head of its response, then what came behind it
+  Scope upload;               // home of the coroutine that moves the request's body
+  Status uploaded;            // how that ended; an error when it could not begin
+  bool uploading = false;     // it has begun and has not ended
+  bool reused = false;        // the connection served another request before
+  bool server_spoke = false;  // a byte of the response has come
+  bool continued = false;     // the client was told 100, so that its body comes
 };
 
 // --- answers of our own ---
 
 /// Answers with an error; the connection ends after it.
 Task<After> refuse(Visit& visit, int status, Bytes why, proto::Method method) {
-  visit.worker.tell(visit.listener, visit.address, "answered " + std::to_string(status) + ": " + std::string(why));
+  visit.worker.tell(visit.listener, visit.address,
+                    "answered " + std::to_string(status) + ": " + std::string(why));
   Buffer out = visit.worker.world().buffers.borrow();
-  std::string text = std::to_string(status) + " " + std::string(proto::reason_phrase(status)) + "\n" + std::string(why) + "\n";
+  std::string text = std::to_string(status) + " " + std::string(proto::reason_phrase(status)) + "\n" +
+                     std::string(why) + "\n";
   proto::SimpleResponse response;
   response.status = status;
   response.text = text;
   response.request_method = method;
   Status written = write_simple_response(out, response);
-  if (written) written = co_await visit.client.write_all(out.view(), visit.in(visit.listener.rules.idle_timeout));
+  if (written)
+    written = co_await visit.client.write_all(out.view(), visit.in(visit.listener.rules.idle_timeout));
   if (written) co_await visit.client.linger();
   co_return After::close;
 }
@@ -101,7 +105,8 @@ Task<After> refuse(Visit& visit, int status, Bytes why, proto::Method method) {
 
 /// Waits for the first byte of a request. A client that goes, or stays silent, between requests is no error.
 Task<Status> wait_for_request(Visit& visit) {
-  if (!visit.first_request && visit.worker.draining()) co_return Error{ErrorKind::cancelled, Side::ours, Retry::no, "draining"};
+  if (!visit.first_request && visit.worker.draining())
+    co_return Error{ErrorKind::cancelled, Side::ours, Retry::no, "draining"};
   const Duration patience =
       visit.first_request ? visit.listener.rules.head_timeout : visit.listener.rules.idle_timeout;
   const Worker::Waiting waiting(visit.worker, visit.client);  // a drain ends this wait
@@ -109,8 +114,8 @@ Task<Status> wait_for_request(Visit& visit) {
   co_return come;
 }
 
-/// Reads one whole head into visit.head, and what lies behind it into visit.arrived. False: there is none, and the client
-/// was told so where it should be.
+/// Reads one whole head into visit.head, and what lies behind it into visit.arrived. False: there is none,
+/// and the client was told so where it should be.
 Task<bool> hear_request(Visit& visit, RequestHead& request) {
   if (visit.arrived.empty()) {
     visit.arrived.release();
@@ -146,8 +151,8 @@ Task<bool> hear_request(Visit& visit, RequestHead& request) {
 
 // --- the server ---
 
-/// Connects to the chosen server, or to the next one as long as they refuse. Errors with Side::server mean that nobody
-/// could be reached.
+/// Connects to the chosen server, or to the next one as long as they refuse. Errors with Side::server mean
+/// that nobody could be reached.
 Task<Status> reach_server(Exchange& exchange, bool may_reuse) {
   Visit& visit = exchange.visit;
   route::Router& router = visit.pool.router;
@@ -186,7 +191,8 @@ Task<void> upload_body(Exchange& exchange) {
                             .arrived = visit.arrived,
                             .silence_max = visit.listener.rules.idle_timeout};
   Status uploaded = co_await upstream::relay_body(route, exchange.request.body());
-  // Without the client's body there is nothing to wait for; with a server that takes none, there is still its answer.
+  // Without the client's body there is nothing to wait for; with a server that takes none, there is still its
+  // answer.
   if (!uploaded && uploaded.error().side == Side::client) exchange.server.interrupt();
   exchange.uploaded = std::move(uploaded);
   exchange.uploading = false;
@@ -214,7 +220,8 @@ Task<Result<HeadVerdict>> hear_response(Exchange& exchange, ResponseHead& respon
     }
     Status possible = co_await exchange.server.readable(deadline);
     if (!possible && possible.error().kind == ErrorKind::timed_out && exchange.uploading) {
-      deadline = exchange.visit.in(patience);  // the server still gets its request, within a time-out of its own
+      deadline =
+          exchange.visit.in(patience);  // the server still gets its request, within a time-out of its own
       continue;
     }
     if (!possible) co_return std::move(possible.error());
@@ -233,7 +240,8 @@ Task<After> no_response(Exchange& exchange, Error error) {
   std::string why = "no answer of the server can be passed on: " + error.detail;
   if (!exchange.uploaded && exchange.uploaded.error().side == Side::client) {
     const Error& of_client = exchange.uploaded.error();
-    if (of_client.kind != ErrorKind::bad_input && of_client.kind != ErrorKind::timed_out) co_return After::close;
+    if (of_client.kind != ErrorKind::bad_input && of_client.kind != ErrorKind::timed_out)
+      co_return After::close;
     status = of_client.kind == ErrorKind::bad_input ? 400 : 408;
     why = "the body of the request: " + of_client.detail;
   } else {
@@ -244,13 +252,16 @@ Task<After> no_response(Exchange& exchange, Error error) {
 }
 
 /// Sends an edited head, and with it what of the body fits beside it.
-Task<Status> send_head(Exchange& exchange, const ResponseHead& response, ResponsePlan plan, proto::Body body) {
+Task<Status> send_head(Exchange& exchange, const ResponseHead& response, ResponsePlan plan,
+                       proto::Body body) {
   Visit& visit = exchange.visit;
   Buffer out = visit.worker.world().buffers.borrow();
-  Status written = write_response(out, visit.pool.router, exchange.choice, response, plan, visit.worker.world().clock.unix_now());
+  Status written = write_response(out, visit.pool.router, exchange.choice, response, plan,
+                                  visit.worker.world().clock.unix_now());
   if (!written) co_return written;
   exchange.arrived.consume(response.bytes().size());
-  // A small body leaves with its head, in one packet. (Not all bodies may be cut here: chunks are scanned first.)
+  // A small body leaves with its head, in one packet. (Not all bodies may be cut here: chunks are scanned
+  // first.)
   const Bytes behind = exchange.arrived.view();
   if (body.kind == proto::BodyKind::tunnel) exchange.arrived.consume(out.append(behind));
   written = co_await visit.client.write_all(out.view(), visit.in(visit.listener.rules.idle_timeout));
@@ -263,11 +274,13 @@ Task<After> open_tunnel(Exchange& exchange, const ResponseHead& response) {
   const TimePoint deadline = visit.in(visit.listener.rules.idle_timeout);
   const ResponsePlan plan{.next = proto::NextHop::upgrade};
   Status sent = co_await send_head(exchange, response, plan, response.body(exchange.request.method()));
-  if (sent && !exchange.arrived.empty()) sent = co_await visit.client.write_all(exchange.arrived.view(), deadline);
-  if (sent && !visit.arrived.empty()) sent = co_await exchange.server.write_all(visit.arrived.view(), deadline);
+  if (sent && !exchange.arrived.empty())
+    sent = co_await visit.client.write_all(exchange.arrived.view(), deadline);
+  if (sent && !visit.arrived.empty())
+    sent = co_await exchange.server.write_all(visit.arrived.view(), deadline);
   if (!sent) co_return After::close;
-  const upstream::ClientFin client_fin = exchange.request.wants_websocket() ? upstream::ClientFin::ends_both
-                                                                            : upstream::ClientFin::passes_on;
+  const upstream::ClientFin client_fin =
+      exchange.request.wants_websocket() ? upstream::ClientFin::ends_both : upstream::ClientFin::passes_on;
   visit.worker.park(visit.listener, visit.client.release(), exchange.server.release(), visit.address,
                     *exchange.choice.server, std::move(exchange.use), std::move(visit.lease), client_fin);
   co_return After::tunnel;
@@ -280,7 +293,8 @@ Task<Status> pass_interim(Exchange& exchange, const ResponseHead& response) {
   if (exchange.request.minor_version() > 0) {
     Buffer out = visit.worker.world().buffers.borrow();
     written = write_interim(out, response);
-    if (written) written = co_await visit.client.write_all(out.view(), visit.in(visit.listener.rules.idle_timeout));
+    if (written)
+      written = co_await visit.client.write_all(out.view(), visit.in(visit.listener.rules.idle_timeout));
   }
   exchange.continued |= response.status() == 100;
   exchange.arrived.consume(response.bytes().size());
@@ -291,8 +305,10 @@ Task<Status> pass_interim(Exchange& exchange, const ResponseHead& response) {
 Task<After> pass_response(Exchange& exchange, const ResponseHead& response) {
   Visit& visit = exchange.visit;
   const proto::Body body = response.body(exchange.request.method());
-  // Who waits for 100 and gets a final answer may send the body or not (RFC 9110 10.1.1): what comes next is unknown.
-  const bool body_uncertain = exchange.request.expects_continue() && exchange.uploading && !exchange.continued;
+  // Who waits for 100 and gets a final answer may send the body or not (RFC 9110 10.1.1): what comes next is
+  // unknown.
+  const bool body_uncertain =
+      exchange.request.expects_continue() && exchange.uploading && !exchange.continued;
   const bool last = visit.worker.draining() || body_uncertain;
   const ResponsePlan plan = plan_response(exchange.request, response, body, last);
   const bool server_stays = response.keep_alive() && body.kind != proto::BodyKind::until_close;
@@ -332,14 +348,16 @@ Task<After> exchange_messages(Exchange& exchange) {
   const bool upgrade = passes_upgrade(request);
   const bool has_body = request.body().kind != proto::BodyKind::none;
   Buffer outgoing = visit.worker.world().buffers.borrow();
-  Status written = write_request(outgoing, visit.pool.router, exchange.choice, request, visit.address, upgrade);
+  Status written =
+      write_request(outgoing, visit.pool.router, exchange.choice, request, visit.address, upgrade);
   if (!written) {
     After after = co_await refuse(visit, 431, "no room for the proxy's own fields", request.method());
     co_return after;
   }
 
   std::optional<ResponseHead> response;
-  // A connection kept from before may have been closed by its server at this very moment: what may be sent twice is.
+  // A connection kept from before may have been closed by its server at this very moment: what may be sent
+  // twice is.
   bool may_reuse = !has_body && !upgrade && may_be_repeated(request.method());
   for (;;) {
     Status reached = co_await reach_server(exchange, may_reuse);
@@ -351,7 +369,8 @@ Task<After> exchange_messages(Exchange& exchange) {
     visit.keep_lease(exchange.choice);
     const TimePoint deadline = visit.in(visit.listener.rules.idle_timeout);
     Status sent = co_await exchange.server.write_all(outgoing.view(), deadline);
-    if (!sent) exchange.uploaded = sent;  // there may be an answer all the same, but the request was not heard whole
+    if (!sent)
+      exchange.uploaded = sent;  // there may be an answer all the same, but the request was not heard whole
     if (sent && has_body) {
       exchange.uploading = true;
       exchange.upload.spawn(upload_body(exchange));
@@ -365,7 +384,8 @@ Task<After> exchange_messages(Exchange& exchange) {
       heard = co_await hear_response(exchange, *response);
     }
     if (!heard) {
-      if (heard.error().kind == ErrorKind::cancelled && visit.worker.stop_switch().requested()) co_return After::close;
+      if (heard.error().kind == ErrorKind::cancelled && visit.worker.stop_switch().requested())
+        co_return After::close;
       if (exchange.reused && !exchange.server_spoke && heard.error().kind != ErrorKind::timed_out) {
         may_reuse = false;
         exchange.uploaded = Status();
@@ -406,7 +426,8 @@ Task<After> serve_request(Visit& visit) {
   }
   Exchange exchange(visit, request);
   io::World& world = visit.worker.world();
-  exchange.choice = visit.pool.router.choose({visit.address, &request, world.clock.now(), world.clock.unix_now()});
+  exchange.choice =
+      visit.pool.router.choose({visit.address, &request, world.clock.now(), world.clock.unix_now()});
   const After after = co_await exchange_messages(exchange);
   co_await end_upload(exchange);
   visit.first_request = false;

@@ -46,7 +46,8 @@ Worker::Worker(io::World& world, const Plan& plan, unsigned number)
       seal_(plan.keys, world.random),
       connections_(world.ready),
       second_([](void* self) { static_cast<Worker*>(self)->tick(); }, this) {
-  for (const PoolPlan& pool : plan.pools) pools_.push_back(std::make_unique<PoolUse>(world, pool, seal_, number));
+  for (const PoolPlan& pool : plan.pools)
+    pools_.push_back(std::make_unique<PoolUse>(world, pool, seal_, number));
   for (const ListenerPlan& listener : plan.listeners) {
     entrances_.push_back(std::make_unique<Entrance>(*this, listener));
   }
@@ -75,8 +76,8 @@ Status Worker::open(const std::vector<Address>& at) {
         if (change == route::HealthChange::went_down) idle.close(server);
       };
       for (std::size_t i = 0; i < pool.size(); ++i) {
-        connections_.spawn(
-            upstream::probe_for_ever(world_, pool, static_cast<route::ServerIndex>(i), on_health, stop_probing_));
+        connections_.spawn(upstream::probe_for_ever(world_, pool, static_cast<route::ServerIndex>(i),
+                                                    on_health, stop_probing_));
       }
     }
   }
@@ -86,7 +87,8 @@ Status Worker::open(const std::vector<Address>& at) {
 
 std::vector<Address> Worker::addresses() const {
   std::vector<Address> out;
-  for (const auto& entrance : entrances_) out.push_back(entrance->listener ? entrance->listener->address() : Address());
+  for (const auto& entrance : entrances_)
+    out.push_back(entrance->listener ? entrance->listener->address() : Address());
   return out;
 }
 
@@ -118,8 +120,8 @@ void Worker::park(const ListenerPlan& listener, io::Socket client_socket, io::So
                   const Address& client, route::ServerIndex server, route::ServerUse use, route::Lease lease,
                   upstream::ClientFin client_fin) {
   ++counts_.tunnels;
-  Tunnel& tunnel = tunnels_.make(*this, listener, std::move(client_socket), std::move(server_socket), client, server,
-                                 std::move(use), std::move(lease), client_fin);
+  Tunnel& tunnel = tunnels_.make(*this, listener, std::move(client_socket), std::move(server_socket), client,
+                                 server, std::move(use), std::move(lease), client_fin);
   open_tunnels_.push_back(tunnel);
   tunnel.start();
 }
@@ -131,8 +133,8 @@ void Worker::relay_ended(upstream::Relay& relay, upstream::RelayEnd end) {
     const auto& server = pool(tunnel.listener).router.pool().server(tunnel.server);
     tell(tunnel.listener, tunnel.client,
          "tunnel to " + server.name + " ended: " + std::string(to_string(end.how)) + " (" +
-             std::string(to_string(end.side)) + "), " + std::to_string(tunnel.bytes_from_client()) + " bytes in, " +
-             std::to_string(tunnel.bytes_from_server()) + " out");
+             std::string(to_string(end.side)) + "), " + std::to_string(tunnel.bytes_from_client()) +
+             " bytes in, " + std::to_string(tunnel.bytes_from_server()) + " out");
   }
   tunnels_.destroy(tunnel);
 }

@@ -36,7 +36,8 @@ struct PoolUse {
 /// A client's connection joined to a server's, for the rest of their lives: layer 4, and layer 7 after a 101.
 struct Tunnel final : upstream::Relay {
   Tunnel(Worker& owner, const ListenerPlan& listener, io::Socket client_socket, io::Socket server_socket,
-         const Address& client, route::ServerIndex server, route::ServerUse use, route::Lease lease, upstream::ClientFin client_fin);
+         const Address& client, route::ServerIndex server, route::ServerUse use, route::Lease lease,
+         upstream::ClientFin client_fin);
   const ListenerPlan& listener;
   route::ServerUse use;
   route::Lease lease;
@@ -100,7 +101,8 @@ class Worker final : public serve::WorkerProgram, private upstream::RelayOwner {
   Counts& counts() { return counts_; }
   /// Joins the two and forgets them until they end.
   void park(const ListenerPlan& listener, io::Socket client_socket, io::Socket server_socket,
-            const Address& client, route::ServerIndex server, route::ServerUse use, route::Lease lease, upstream::ClientFin client_fin);
+            const Address& client, route::ServerIndex server, route::ServerUse use, route::Lease lease,
+            upstream::ClientFin client_fin);
   std::size_t tunnels() const { return tunnels_.live(); }
   /// For a line about one client's connection in the log, if anybody reads such.
   void tell(const ListenerPlan& listener, const Address& client, std::string_view what);

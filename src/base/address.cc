@@ -21,7 +21,8 @@ constexpr std::array<std::uint8_t, 12> kMappedPrefix{0, 0, 0, 0, 0, 0, 0, 0, 0, 
 
 Result<Address> Address::parse_ip(std::string_view text, std::uint16_t port) {
   char zero_ended[INET6_ADDRSTRLEN];
-  if (text.empty() || text.size() >= sizeof zero_ended || text.find('\0') != text.npos) return bad(text, "an IP address such as 127.0.0.1 or ::1");
+  if (text.empty() || text.size() >= sizeof zero_ended || text.find('\0') != text.npos)
+    return bad(text, "an IP address such as 127.0.0.1 or ::1");
   std::memcpy(zero_ended, text.data(), text.size());
   zero_ended[text.size()] = 0;
 

@@ -11,8 +11,9 @@
 
 namespace rejoin {
 
-/// 20 bytes, ordered and comparable. IPv4 stands in the first four bytes of `ip`, the rest is zero, so that equal
-/// addresses are equal bytes. An IPv4-mapped IPv6 address (::ffff:a.b.c.d) is made the IPv4 address it means.
+/// 20 bytes, ordered and comparable. IPv4 stands in the first four bytes of `ip`, the rest is zero, so that
+/// equal addresses are equal bytes. An IPv4-mapped IPv6 address (::ffff:a.b.c.d) is made the IPv4 address it
+/// means.
 struct Address {
   enum class Family : std::uint8_t { none, ipv4, ipv6 };
 
@@ -23,7 +24,8 @@ struct Address {
   auto operator<=>(const Address&) const = default;
   explicit operator bool() const { return family != Family::none; }
 
-  /// "127.0.0.1:8000", "[::1]:8000". Names are not resolved. Error: bad_input, `detail` says what would be right.
+  /// "127.0.0.1:8000", "[::1]:8000". Names are not resolved. Error: bad_input, `detail` says what would be
+  /// right.
   static Result<Address> parse(std::string_view text);
   /// "127.0.0.1" or "::1", without a port; `port` is given.
   static Result<Address> parse_ip(std::string_view text, std::uint16_t port = 0);

@@ -1,8 +1,8 @@
 // Bytes seen (borrowed) and bytes kept (owned).
 //
-// A view of bytes is a std::string_view everywhere in Rejoin: wire formats are half text, and one type for both halves
-// saves every cast. `Bytes` says "not text, not ours". A *lent* view is valid until the call that received it returns,
-// or until the next read on the same loop: copy what must outlive it into a Buffer.
+// A view of bytes is a std::string_view everywhere in Rejoin: wire formats are half text, and one type for
+// both halves saves every cast. `Bytes` says "not text, not ours". A *lent* view is valid until the call that
+// received it returns, or until the next read on the same loop: copy what must outlive it into a Buffer.
 #pragma once
 
 #include <cstddef>
@@ -53,8 +53,9 @@ inline void store_u64(char* at, std::uint64_t value) {
 
 class BufferPool;
 
-/// A block of memory borrowed from a loop's BufferPool while bytes are in flight: [begin, end) is filled, the rest is
-/// room. Move-only; goes back to its pool when it dies or is given `release()`. An idle connection holds none.
+/// A block of memory borrowed from a loop's BufferPool while bytes are in flight: [begin, end) is filled, the
+/// rest is room. Move-only; goes back to its pool when it dies or is given `release()`. An idle connection
+/// holds none.
 class Buffer {
  public:
   Buffer() = default;
@@ -94,8 +95,8 @@ class Buffer {
   std::uint32_t begin_ = 0, end_ = 0, capacity_ = 0;
 };
 
-/// Blocks of one size, kept by a loop for reuse. Owned by the loop, used on its thread only; must outlive its Buffers
-/// (checked in the destructor).
+/// Blocks of one size, kept by a loop for reuse. Owned by the loop, used on its thread only; must outlive its
+/// Buffers (checked in the destructor).
 class BufferPool {
  public:
   /// Keeps at most `idle_max` free blocks; more are given back to the system.

@@ -9,7 +9,8 @@ namespace rejoin {
 using Duration = std::chrono::microseconds;
 using namespace std::chrono_literals;  // 5s, 100ms wherever rejoin is open
 
-/// A moment on a clock that never goes back (CLOCK_MONOTONIC, or the simulation's). Only differences mean anything.
+/// A moment on a clock that never goes back (CLOCK_MONOTONIC, or the simulation's). Only differences mean
+/// anything.
 struct Monotonic {
   using rep = Duration::rep;
   using period = Duration::period;

@@ -1,5 +1,5 @@
-// A doubly linked list whose nodes are part of the things in it: no allocation, O(1) leave, and a thing that dies leaves
-// by itself. One thread.
+// A doubly linked list whose nodes are part of the things in it: no allocation, O(1) leave, and a thing that
+// dies leaves by itself. One thread.
 #pragma once
 
 #include <cstddef>
@@ -30,7 +30,8 @@ class ListNode {
   ListNode* prev_ = nullptr;
 };
 
-/// Of T, which derives from ListNode. The list owns nothing; when it dies its members are in no list any more.
+/// Of T, which derives from ListNode. The list owns nothing; when it dies its members are in no list any
+/// more.
 template <typename T>
 class List {
  public:

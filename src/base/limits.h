@@ -1,4 +1,5 @@
-// Every bound that is not in the configuration: its name, its unit, its reason. The unit stands last in the name.
+// Every bound that is not in the configuration: its name, its unit, its reason. The unit stands last in the
+// name.
 #pragma once
 
 #include <chrono>
@@ -8,7 +9,8 @@
 namespace rejoin::limits {
 
 // --- bytes in flight ---
-/// One block of a loop's BufferPool, and the most that one read lends. A request head with its edits fits in one.
+/// One block of a loop's BufferPool, and the most that one read lends. A request head with its edits fits in
+/// one.
 inline constexpr std::size_t kBufferBytes = 32 * 1024;
 /// Reads of one connection in one turn of the loop, so that a flood on one does not starve the others.
 inline constexpr int kReadsPerTurnMax = 4;
@@ -20,13 +22,15 @@ inline constexpr int kAcceptsPerTurnMax = 64;
 // --- HTTP/1 (RFC 9112 asks for at least 8,000 octets of request line) ---
 inline constexpr std::size_t kHeadBytesMax = 16 * 1024;
 inline constexpr std::size_t kHeadFieldsMax = 128;
-/// Options in a message's Connection fields. Each is compared with each field name, and real heads have one to three.
+/// Options in a message's Connection fields. Each is compared with each field name, and real heads have one
+/// to three.
 inline constexpr std::size_t kConnectionOptionsMax = 32;
 /// A request line longer than this is 414 (RFC 9112 3 asks for at least 8,000 octets).
 inline constexpr std::size_t kRequestLineBytesMax = 8 * 1024;
 /// Room kept beside a head for what a proxy adds (X-Forwarded-*, a cookie).
 inline constexpr std::size_t kHeadEditsBytesMax = 4 * 1024;
-/// Fields that a proxy replaces or adds in one head (dropped ones do not count), and bytes kept for their values.
+/// Fields that a proxy replaces or adds in one head (dropped ones do not count), and bytes kept for their
+/// values.
 inline constexpr std::size_t kHeadEditsMax = 16;
 inline constexpr std::size_t kHeadEditsKeptBytesMax = 512;
 inline constexpr std::size_t kChunkLineBytesMax = 256;
@@ -52,14 +56,15 @@ inline constexpr std::uint32_t kWeightMax = 65535;
 inline constexpr std::size_t kAffinityRulesMax = 4;
 /// Servers that one client is sent to in turn when they refuse, the first included.
 inline constexpr std::size_t kTriedServersMax = 8;
-/// Cookies of a rule's name that one request may bring and that are opened; a browser sends one per path and domain.
+/// Cookies of a rule's name that one request may bring and that are opened; a browser sends one per path and
+/// domain.
 inline constexpr int kPinCookiesMax = 8;
 /// Keys in a ring: the one that seals, and those that are being rotated away.
 inline constexpr std::size_t kKeysMax = 16;
 /// What one cookie or ticket may carry, sealed.
 inline constexpr std::size_t kSealedPlainBytesMax = 1024;
-/// Random 96-bit nonces are good for 2^32 seals under one key (NIST SP 800-38D 8.3), over all workers and balancers that
-/// have it. One worker asks for a new key after this many: room for 16 such workers.
+/// Random 96-bit nonces are good for 2^32 seals under one key (NIST SP 800-38D 8.3), over all workers and
+/// balancers that have it. One worker asks for a new key after this many: room for 16 such workers.
 inline constexpr std::uint64_t kSealsPerWorkerWarn = std::uint64_t{1} << 28;
 /// A cookie's dates are ignored when they lie further ahead than this: a balancer's clock was wrong once.
 inline constexpr std::int64_t kCookieAheadSecondsMax = 24 * 3600;
@@ -75,7 +80,8 @@ inline constexpr std::size_t kListenersMax = 256;
 inline constexpr std::size_t kPoolsMax = 1024;
 
 // --- files ---
-/// Descriptors run out: accepting pauses, and is tried again after this time or as soon as one of ours closes.
+/// Descriptors run out: accepting pauses, and is tried again after this time or as soon as one of ours
+/// closes.
 inline constexpr std::chrono::milliseconds kAcceptRetryMs{100};
 
 // --- clients that vanish without a word: TCP keep-alive finds them after 60 + 4 x 15 seconds ---
@@ -87,19 +93,22 @@ inline constexpr int kKeepAliveProbesMax = 4;
 inline constexpr std::size_t kIdlePerServerMax = 128;
 inline constexpr std::chrono::seconds kIdleServerConnectionS{30};
 
-// --- ending a connection whose client still sends: it must get to read our answer before a RST throws it away ---
+// --- ending a connection whose client still sends: it must get to read our answer before a RST throws it
+// away ---
 inline constexpr std::chrono::milliseconds kLingerMs{1000};
 inline constexpr std::size_t kLingerBytesMax = 256 * 1024;
 
 // --- a link of the gateway ---
-/// Past this many unsent bytes a link is not read; half of it, and it is read again. At most one message and one read's answers
-/// come on top of it.
+/// Past this many unsent bytes a link is not read; half of it, and it is read again. At most one message and
+/// one read's answers come on top of it.
 inline constexpr std::size_t kLinkUnsentHighBytes = 64 * 1024;
 /// A client that takes nothing of what waits for it for this long is gone.
 inline constexpr std::chrono::seconds kLinkStallS{60};
-/// From our close frame to the client's answer (and to our close frame having left); then the connection ends without it.
+/// From our close frame to the client's answer (and to our close frame having left); then the connection ends
+/// without it.
 inline constexpr std::chrono::seconds kCloseReplyS{3};
-/// Between two requests on one connection of the gateway: longer than a balancer keeps one (kIdleServerConnectionS).
+/// Between two requests on one connection of the gateway: longer than a balancer keeps one
+/// (kIdleServerConnectionS).
 inline constexpr std::chrono::seconds kGatewayIdleS{60};
 /// Of a client's cookie, in the echo upstream's greeting.
 inline constexpr std::size_t kGreetingCookieBytesMax = 512;
@@ -117,7 +126,8 @@ inline constexpr std::size_t kAddressesPerNameMax = 8;
 // --- the end of a program ---
 /// What a gateway's clients have after SIGTERM, all in all: enough for kCloseReplyS and kLingerMs.
 inline constexpr std::chrono::seconds kGatewayDrainS{10};
-/// A worker that was told to stop has ended within this time, or the process leaves without it (and says that this is a bug).
+/// A worker that was told to stop has ended within this time, or the process leaves without it (and says that
+/// this is a bug).
 inline constexpr std::chrono::seconds kStopS{5};
 
 }  // namespace rejoin::limits

@@ -1,4 +1,5 @@
-// What the program says of itself. spdlog stands behind it, included by log.cc alone (its headers cost seconds a unit).
+// What the program says of itself. spdlog stands behind it, included by log.cc alone (its headers cost
+// seconds a unit).
 #pragma once
 
 #include <cstdint>
@@ -10,7 +11,8 @@ namespace rejoin {
 
 enum class LogLevel : std::uint8_t { debug, info, warn, error, off };
 
-/// One per process; safe from every thread. Secrets never go in: log a cookie or a ticket as short_hash() of it.
+/// One per process; safe from every thread. Secrets never go in: log a cookie or a ticket as short_hash() of
+/// it.
 class Log {
  public:
   virtual ~Log() = default;

@@ -19,8 +19,8 @@ class Random {
   std::uint64_t below(std::uint64_t bound);
 };
 
-/// RAND_bytes, fetched 4 KiB at a time: a call for 12 bytes costs 650 ns, from the pool 4 ns (shared facts, section 4).
-/// Aborts the process when OpenSSL has no entropy: going on with guessable keys would be worse.
+/// RAND_bytes, fetched 4 KiB at a time: a call for 12 bytes costs 650 ns, from the pool 4 ns (shared facts,
+/// section 4). Aborts the process when OpenSSL has no entropy: going on with guessable keys would be worse.
 class SystemRandom final : public Random {
  public:
   ~SystemRandom() override;

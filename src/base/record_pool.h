@@ -1,5 +1,6 @@
-// Memory for parked records: blocks of equal records with a free list, so that a hundred thousand idle connections lie
-// side by side, without a word of bookkeeping each, and short-lived coroutine frames leave no holes between them.
+// Memory for parked records: blocks of equal records with a free list, so that a hundred thousand idle
+// connections lie side by side, without a word of bookkeeping each, and short-lived coroutine frames leave no
+// holes between them.
 #pragma once
 
 #include <cassert>

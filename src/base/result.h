@@ -1,8 +1,8 @@
-// Errors as values. Every path that a byte can take returns Result<T> (or Status, which is Result<void>); exceptions
-// are for reading the configuration only.
+// Errors as values. Every path that a byte can take returns Result<T> (or Status, which is Result<void>);
+// exceptions are for reading the configuration only.
 //
-// An Error knows whose fault it is (`side`) and whether the same thing may be tried again (`retry`), because those two
-// answers decide what a balancer does next: another server, a status code, or a closed connection.
+// An Error knows whose fault it is (`side`) and whether the same thing may be tried again (`retry`), because
+// those two answers decide what a balancer does next: another server, a status code, or a closed connection.
 #pragma once
 
 #include <cassert>

@@ -47,7 +47,8 @@ struct Scope::Root {
 
 Scope::Root Scope::run(Scope& scope, Task<void> task) {
   {
-    Task<void> owned = std::move(task);  // its frame, and all that it holds, is gone before the scope hears of the end
+    Task<void> owned =
+        std::move(task);  // its frame, and all that it holds, is gone before the scope hears of the end
     co_await owned;
   }
   scope.ended();

@@ -1,5 +1,5 @@
-// Work has a home: a Scope counts the coroutines spawned on it and asserts, when it dies, that none is left inside.
-// A Stop ends their waits, so that a scope can be emptied.
+// Work has a home: a Scope counts the coroutines spawned on it and asserts, when it dies, that none is left
+// inside. A Stop ends their waits, so that a scope can be emptied.
 #pragma once
 
 #include <coroutine>
@@ -14,8 +14,8 @@ namespace rejoin {
 
 class Waiter;
 
-/// A switch that is thrown once: every Waiter that was given it wakes with `stopped`, and later waits do not begin.
-/// One thread; outlives its waiters.
+/// A switch that is thrown once: every Waiter that was given it wakes with `stopped`, and later waits do not
+/// begin. One thread; outlives its waiters.
 class Stop {
  public:
   void request();
@@ -30,13 +30,15 @@ class Stop {
 /// Why a wait ended.
 enum class Woken : unsigned char { ready, timed_out, stopped };
 
-/// One coroutine's wait for one kind of event, with a deadline and a Stop: whichever comes first wakes it, once.
-/// Lives in the coroutine's frame or in an object that outlives the wait. At most one coroutine waits at a time.
+/// One coroutine's wait for one kind of event, with a deadline and a Stop: whichever comes first wakes it,
+/// once. Lives in the coroutine's frame or in an object that outlives the wait. At most one coroutine waits
+/// at a time.
 class Waiter : private ListNode {
  public:
   Waiter(ReadyQueue& ready, TimerWheel& timers, Stop& stop);
 
-  /// Wakes who waits with `ready`; nothing happens if nobody does (the caller keeps the condition, not the Waiter).
+  /// Wakes who waits with `ready`; nothing happens if nobody does (the caller keeps the condition, not the
+  /// Waiter).
   void wake() { finish(Woken::ready); }
   bool waiting() const { return handle_ != nullptr; }
 

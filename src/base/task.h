@@ -1,14 +1,17 @@
-// Coroutines for the beginnings of connections. A Task is lazy: it runs when it is awaited, or spawned on a Scope.
+// Coroutines for the beginnings of connections. A Task is lazy: it runs when it is awaited, or spawned on a
+// Scope.
 //
-// Every resumption goes through the loop's ReadyQueue (no symmetric transfer), so stacks stay flat and a coroutine
-// is never entered from the middle of somebody else's call. A task awaited is owned by the awaiting frame, a task
-// spawned by its Scope, and a Scope must be empty when it dies: no coroutine outlives what it refers to.
+// Every resumption goes through the loop's ReadyQueue (no symmetric transfer), so stacks stay flat and a
+// coroutine is never entered from the middle of somebody else's call. A task awaited is owned by the awaiting
+// frame, a task spawned by its Scope, and a Scope must be empty when it dies: no coroutine outlives what it
+// refers to.
 //
-// For the same reason a Task must not be handed lent bytes (base/bytes.h): it begins when the queue comes to it, and somebody
-// else may have read in between. Copy first.
+// For the same reason a Task must not be handed lent bytes (base/bytes.h): it begins when the queue comes to
+// it, and somebody else may have read in between. Copy first.
 //
-// GCC 12 miscompiles some forms (shared facts, section 5); ./dev lint looks for them: await into a named local and then
-// test it; no `?:` between tasks; no `||` of awaits; no braces around a co_await; no coroutine lambda with captures.
+// GCC 12 miscompiles some forms (shared facts, section 5); ./dev lint looks for them: await into a named
+// local and then test it; no `?:` between tasks; no `||` of awaits; no braces around a co_await; no coroutine
+// lambda with captures.
 #pragma once
 
 #include <cassert>
@@ -29,7 +32,8 @@ class ReadyQueue {
   void push(std::coroutine_handle<> handle) { next_.push_back(handle); }
   bool empty() const { return next_.empty(); }
 
-  /// Resumes what is ready now, and what becomes ready through it, up to `max` steps so that sockets get their turn.
+  /// Resumes what is ready now, and what becomes ready through it, up to `max` steps so that sockets get
+  /// their turn.
   void run(std::size_t max = 10'000) {
     while (!next_.empty() && max != 0) {
       running_.swap(next_);
@@ -69,7 +73,8 @@ struct Promise;
 
 }  // namespace detail
 
-/// A lazy coroutine that ends with a T. Move-only; destroying one that has not ended destroys its frame and what it holds.
+/// A lazy coroutine that ends with a T. Move-only; destroying one that has not ended destroys its frame and
+/// what it holds.
 template <typename T = void>
 class [[nodiscard]] Task {
  public:

@@ -26,8 +26,8 @@ void TimerWheel::arm(Timer& timer, TimePoint when) {
   insert(timer);
 }
 
-// A timer lives on the level of the highest 6-bit group in which its tick differs from the present one, so all slots in
-// use on a level lie ahead of the present slot and none wraps round.
+// A timer lives on the level of the highest 6-bit group in which its tick differs from the present one, so
+// all slots in use on a level lie ahead of the present slot and none wraps round.
 void TimerWheel::insert(Timer& timer) {
   const std::uint64_t difference = (timer.tick_ ^ tick_) | 1;
   const int level = (63 - std::countl_zero(difference)) / kSlotBits;

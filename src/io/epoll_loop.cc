@@ -59,8 +59,8 @@ class EpollLoop::TcpListener final : public Listener {
   Address address() const override { return bound_address(descriptor_); }
   bool paused() const override { return paused_; }
 
-  // Level-triggered, and as many at a time as were waiting last time: one accept that finds nothing costs more than
-  // being told once more.
+  // Level-triggered, and as many at a time as were waiting last time: one accept that finds nothing costs
+  // more than being told once more.
   void on_readable() {
     for (int i = 0; i < batch_; ++i) {
       if (!accept_one()) {
@@ -86,7 +86,8 @@ class EpollLoop::TcpListener final : public Listener {
     const int descriptor =
         accept4(descriptor_, reinterpret_cast<sockaddr*>(&from), &length, SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (descriptor < 0) {
-      // ECONNABORTED and the network errors of accept(2) belong to one client that is gone already; there may be others.
+      // ECONNABORTED and the network errors of accept(2) belong to one client that is gone already; there may
+      // be others.
       if (errno == EAGAIN) return false;
       if (out_of_descriptors(errno)) {
         pause(errno);
@@ -171,14 +172,16 @@ void EpollLoop::turn(Duration wait_max) {
   if (!ready_.empty() || !again_.empty()) wait_max = 0us;
   const TimePoint next = timers_.next();
   if (next != kNever) wait_max = std::clamp(next - now_, Duration(0), wait_max);
-  const auto wait_ms = static_cast<int>((wait_max.count() + 999) / 1000);  // rounded up: never wake too early and spin
+  const auto wait_ms =
+      static_cast<int>((wait_max.count() + 999) / 1000);  // rounded up: never wake too early and spin
 
   std::array<epoll_event, limits::kEventsPerTurnMax> events;
   const int count = epoll_wait(epoll_fd_, events.data(), static_cast<int>(events.size()), wait_ms);
   now_ = SystemClock().now();
   timers_.advance(now_);
   tell_again();
-  for (int i = 0; i < count; ++i) dispatch(events[static_cast<std::size_t>(i)].data.u64, events[static_cast<std::size_t>(i)].events);
+  for (int i = 0; i < count; ++i)
+    dispatch(events[static_cast<std::size_t>(i)].data.u64, events[static_cast<std::size_t>(i)].events);
   ready_.run();
 }
 
@@ -230,7 +233,8 @@ void EpollLoop::post(std::function<void()> work) {
     posted_.push_back(std::move(work));
   }
   const std::uint64_t one = 1;
-  (void)!::write(wake_fd_, &one, sizeof one);  // fails only when the counter is full: then the loop wakes anyway
+  (void)!::write(wake_fd_, &one,
+                 sizeof one);  // fails only when the counter is full: then the loop wakes anyway
 }
 
 void EpollLoop::run_posted() {
@@ -258,7 +262,8 @@ EpollLoop::Slot& EpollLoop::open_slot(int descriptor) {
   return at;
 }
 
-// Lazily, and for writing only when a write found the socket full: most connections need one call in their life.
+// Lazily, and for writing only when a write found the socket full: most connections need one call in their
+// life.
 void EpollLoop::register_for(std::uint32_t id, bool writing) {
   Slot& at = slot(id);
   if (at.registered && (!writing || at.wants_write)) return;
@@ -320,7 +325,8 @@ Result<std::unique_ptr<Listener>> EpollLoop::listen(const Address& at, const Lis
   set_option(descriptor, SOL_SOCKET, SO_REUSEADDR, 1);
   if (options.reuse_port) set_option(descriptor, SOL_SOCKET, SO_REUSEPORT, 1);
   if (at.family == Address::Family::ipv6) set_option(descriptor, IPPROTO_IPV6, IPV6_V6ONLY, 0);
-  // Accepted sockets inherit these, so they cost nothing a connection. Keep-alive finds peers that vanished without a word.
+  // Accepted sockets inherit these, so they cost nothing a connection. Keep-alive finds peers that vanished
+  // without a word.
   set_option(descriptor, IPPROTO_TCP, TCP_NODELAY, 1);
   set_option(descriptor, SOL_SOCKET, SO_KEEPALIVE, 1);
   set_option(descriptor, IPPROTO_TCP, TCP_KEEPIDLE, limits::kKeepAliveIdleS);
@@ -357,7 +363,8 @@ Result<Socket> EpollLoop::connect(const Address& to, const ConnectOptions& optio
     }
   }
   int failed = 0;
-  if (::connect(descriptor, reinterpret_cast<const sockaddr*>(&address.storage), address.length) != 0) failed = errno;
+  if (::connect(descriptor, reinterpret_cast<const sockaddr*>(&address.storage), address.length) != 0)
+    failed = errno;
   if (failed != 0 && failed != EINPROGRESS) {
     Error error = Error::from_errno(failed, "connect " + to.text());
     if (error.kind != ErrorKind::exhausted) error.side = Side::server;
@@ -379,12 +386,15 @@ ReadResult EpollLoop::read(std::uint32_t id, std::size_t max) {
   for (;;) {
     const ssize_t got = recv(static_cast<int>(id), read_block_.get(), max, 0);
     if (got > 0) {
-      // A short read found the end, and the kernel will tell of more; unless a FIN is behind it, which was told already.
+      // A short read found the end, and the kernel will tell of more; unless a FIN is behind it, which was
+      // told already.
       if (static_cast<std::size_t>(got) < max && !at.peer_ended) {
         at.may_read = false;
         register_for(id, false);
       }
-      return {.state = ReadResult::State::got, .errnum = 0, .bytes = {read_block_.get(), static_cast<std::size_t>(got)}};
+      return {.state = ReadResult::State::got,
+              .errnum = 0,
+              .bytes = {read_block_.get(), static_cast<std::size_t>(got)}};
     }
     if (got == 0) return {.state = ReadResult::State::ended, .errnum = 0, .bytes = {}};
     if (errno == EINTR) continue;

@@ -1,7 +1,8 @@
-// The kernel's network: one epoll instance per worker thread, edge-triggered, nothing shared with other workers.
+// The kernel's network: one epoll instance per worker thread, edge-triggered, nothing shared with other
+// workers.
 //
-// A turn of the loop: coroutines that are ready run; the kernel is asked (no longer than the next timer); timers fire;
-// sockets' owners are told; what they made ready runs. See docs/life-of-a-connection.md.
+// A turn of the loop: coroutines that are ready run; the kernel is asked (no longer than the next timer);
+// timers fire; sockets' owners are told; what they made ready runs. See docs/life-of-a-connection.md.
 #pragma once
 
 #include <functional>
@@ -14,8 +15,8 @@
 
 namespace rejoin::io {
 
-/// Owner of a worker's sockets, timers, ready queue and read block. Everything but post() and stop() is for its own thread.
-/// Must outlive its Sockets and Listeners.
+/// Owner of a worker's sockets, timers, ready queue and read block. Everything but post() and stop() is for
+/// its own thread. Must outlive its Sockets and Listeners.
 class EpollLoop final : public Network, public Clock {
  public:
   /// Error: exhausted (no descriptors).
@@ -37,12 +38,14 @@ class EpollLoop final : public Network, public Clock {
   TimePoint now() const override { return now_; }
   UnixSeconds unix_now() const override;
 
-  Result<std::unique_ptr<Listener>> listen(const Address& at, const ListenOptions& options, AcceptEvents& events) override;
+  Result<std::unique_ptr<Listener>> listen(const Address& at, const ListenOptions& options,
+                                           AcceptEvents& events) override;
   Result<Socket> connect(const Address& to, const ConnectOptions& options) override;
   std::size_t open_sockets() const override { return open_; }
 
-  /// Tells `on_readable()` when `descriptor` (a terminal, a pipe, a signalfd), which stays the caller's, can be read. Level-triggered;
-  /// at most one per descriptor. `unwatch` before it is closed. An ordinary file cannot be watched: false.
+  /// Tells `on_readable()` when `descriptor` (a terminal, a pipe, a signalfd), which stays the caller's, can
+  /// be read. Level-triggered; at most one per descriptor. `unwatch` before it is closed. An ordinary file
+  /// cannot be watched: false.
   bool watch(int descriptor, std::function<void()> on_readable);
   void unwatch(int descriptor);
 
@@ -50,7 +53,8 @@ class EpollLoop final : public Network, public Clock {
   class TcpListener;
   friend class TcpListener;
 
-  // One per descriptor, by its number. `generation` tells a late event of a closed socket from one of its successor.
+  // One per descriptor, by its number. `generation` tells a late event of a closed socket from one of its
+  // successor.
   struct Slot {
     SocketEvents* events = nullptr;
     std::uint32_t generation = 0;

@@ -44,7 +44,8 @@ class LoopbackHosts final : public TwoHosts {
   void settle() override {
     for (int quiet = 0; quiet < 30; ++quiet) loop_.epoll->turn(1ms);
   }
-  // What is written to a loopback socket is in the other's queue when the call returns; closing may need a soft interrupt.
+  // What is written to a loopback socket is in the other's queue when the call returns; closing may need a
+  // soft interrupt.
   void let_kernels_work() override {
     for (int i = 0; i < 1000; ++i) sched_yield();
   }
@@ -69,7 +70,8 @@ class LoopbackHosts final : public TwoHosts {
 };
 
 INSTANTIATE_TEST_SUITE_P(Epoll, NetworkContract,
-                         testing::Values(NetworkMaker{"loopback", [] { return std::make_unique<LoopbackHosts>(); }}),
+                         testing::Values(NetworkMaker{"loopback",
+                                                      [] { return std::make_unique<LoopbackHosts>(); }}),
                          [](const auto& test) { return test.param.name; });
 
 TEST(EpollLoop, a_listener_without_descriptors_waits_instead_of_spinning) {

@@ -1,12 +1,12 @@
-// The one door to the network. EpollLoop (epoll_loop.h) opens it to the kernel, SimNetwork (sim_network.h) to a simulation;
-// nothing above src/io knows which.
+// The one door to the network. EpollLoop (epoll_loop.h) opens it to the kernel, SimNetwork (sim_network.h) to
+// a simulation; nothing above src/io knows which.
 //
-// The interface lends bytes ("here is what arrived") instead of filling a caller's buffer: one block per loop serves every
-// connection, and a back end with buffers of its own can come without a change in any caller.
+// The interface lends bytes ("here is what arrived") instead of filling a caller's buffer: one block per loop
+// serves every connection, and a back end with buffers of its own can come without a change in any caller.
 //
-// Readiness is told once (edge-triggered): `on_ready` says that something *became* possible, and the socket remembers what
-// is possible until a read or a write finds the end of it. So an owner reads until `may_read()` is false, or parks and reads
-// on later; a new owner of a socket looks at `may_read()` first.
+// Readiness is told once (edge-triggered): `on_ready` says that something *became* possible, and the socket
+// remembers what is possible until a read or a write finds the end of it. So an owner reads until
+// `may_read()` is false, or parks and reads on later; a new owner of a socket looks at `may_read()` first.
 //
 // One thread: a Network and all its sockets belong to one loop. Nothing here blocks.
 #pragma once
@@ -30,8 +30,8 @@ struct Ready {
   bool writable : 1;
 };
 
-/// Told of a socket's readiness. Never called from inside a call on the same socket, so an owner may act freely in it:
-/// read, write, close, or destroy itself.
+/// Told of a socket's readiness. Never called from inside a call on the same socket, so an owner may act
+/// freely in it: read, write, close, or destroy itself.
 class SocketEvents {
  public:
   virtual void on_ready(Ready ready) = 0;
@@ -42,7 +42,8 @@ class SocketEvents {
 
 struct ReadResult {
   enum class State : std::uint8_t {
-    got,          // `bytes` is what arrived: lent until the next read on this loop, or until the owner returns to the loop
+    got,  // `bytes` is what arrived: lent until the next read on this loop, or until the owner returns to the
+          // loop
     would_block,  // nothing now; on_ready will tell
     ended,        // the peer will send no more (FIN); told again at each read
     failed,       // the connection is broken, `errnum` says how
@@ -57,7 +58,8 @@ struct ReadResult {
 };
 
 struct WriteResult {
-  /// How many bytes were taken, from the front. Fewer than given: the socket is full and on_ready will tell when it is not.
+  /// How many bytes were taken, from the front. Fewer than given: the socket is full and on_ready will tell
+  /// when it is not.
   std::size_t taken = 0;
   /// 0, or why the connection is broken.
   int errnum = 0;
@@ -84,7 +86,8 @@ class Socket {
   explicit operator bool() const { return network_ != nullptr; }
   std::uint32_t id() const { return id_; }
 
-  /// Who is told from now on; nullptr: nobody. Readiness told before is not told again: look at may_read() and may_write().
+  /// Who is told from now on; nullptr: nobody. Readiness told before is not told again: look at may_read()
+  /// and may_write().
   void set_events(SocketEvents* events);
 
   /// One read of at most `max` bytes (capped at limits::kBufferBytes).
@@ -98,7 +101,8 @@ class Socket {
   bool may_read() const;
   /// False while the connection is being opened, or after a write that found the socket full.
   bool may_write() const;
-  /// Asks for one on_ready({readable}) in the loop's next turn: for who stopped reading to let others have their turn.
+  /// Asks for one on_ready({readable}) in the loop's next turn: for who stopped reading to let others have
+  /// their turn.
   void read_again();
 
   /// After the first `writable` of a connecting socket: did it open? Side::server in the error.
@@ -108,7 +112,8 @@ class Socket {
   void shutdown_write();
   /// Closes with a RST, so that the peer learns that the connection broke rather than ended.
   void reset();
-  /// Closes. What was written is still sent, unless unread bytes are left in the socket (then the kernel sends RST).
+  /// Closes. What was written is still sent, unless unread bytes are left in the socket (then the kernel
+  /// sends RST).
   void close();
 
   Address local_address() const;
@@ -130,16 +135,18 @@ class AcceptEvents {
 };
 
 struct ListenOptions {
-  /// Several listeners of one process (one per worker) on one address; the kernel spreads connections over them.
+  /// Several listeners of one process (one per worker) on one address; the kernel spreads connections over
+  /// them.
   bool reuse_port = true;
-  /// Only tell of connections whose first bytes have come (TCP_DEFER_ACCEPT): for protocols in which the client speaks first.
+  /// Only tell of connections whose first bytes have come (TCP_DEFER_ACCEPT): for protocols in which the
+  /// client speaks first.
   bool client_speaks_first = false;
   int backlog = 4096;
 };
 
-/// An open listener; closes when it dies, after accepting what still waits in its queue (closing would reset those clients).
-/// When descriptors run out it stops accepting, says so once, and goes on as soon as a socket of this loop closes or after
-/// limits::kAcceptRetryMs.
+/// An open listener; closes when it dies, after accepting what still waits in its queue (closing would reset
+/// those clients). When descriptors run out it stops accepting, says so once, and goes on as soon as a socket
+/// of this loop closes or after limits::kAcceptRetryMs.
 class Listener {
  public:
   virtual ~Listener() = default;
@@ -159,10 +166,11 @@ class Network {
   virtual ~Network() = default;
 
   /// Error: exhausted, or os (address in use, not ours). `events` must outlive the Listener.
-  virtual Result<std::unique_ptr<Listener>> listen(const Address& at, const ListenOptions& options, AcceptEvents& events) = 0;
+  virtual Result<std::unique_ptr<Listener>> listen(const Address& at, const ListenOptions& options,
+                                                   AcceptEvents& events) = 0;
 
-  /// Begins to open a connection. An error now is one of our own (no descriptors, no such bind address); whether the server
-  /// took it is told by `writable` and connect_status().
+  /// Begins to open a connection. An error now is one of our own (no descriptors, no such bind address);
+  /// whether the server took it is told by `writable` and connect_status().
   virtual Result<Socket> connect(const Address& to, const ConnectOptions& options) = 0;
 
   /// Sockets open at this moment, listeners not counted.
@@ -186,7 +194,9 @@ class Network {
 
 inline void Socket::set_events(SocketEvents* events) { network_->set_events(id_, events); }
 inline ReadResult Socket::read(std::size_t max) { return network_->read(id_, max); }
-inline WriteResult Socket::write(Bytes bytes) { return network_->write(id_, std::span<const Bytes>(&bytes, 1)); }
+inline WriteResult Socket::write(Bytes bytes) {
+  return network_->write(id_, std::span<const Bytes>(&bytes, 1));
+}
 inline WriteResult Socket::write(std::span<const Bytes> pieces) { return network_->write(id_, pieces); }
 inline bool Socket::may_read() const { return network_->may_read(id_); }
 inline bool Socket::may_write() const { return network_->may_write(id_); }

@@ -5,7 +5,10 @@
 namespace rejoin::io {
 
 Stream::Stream(World& world, Side side, Stop& stop)
-    : world_(world), reader_(world.ready, world.timers, stop), writer_(world.ready, world.timers, stop), side_(side) {}
+    : world_(world),
+      reader_(world.ready, world.timers, stop),
+      writer_(world.ready, world.timers, stop),
+      side_(side) {}
 
 Stream::Stream(World& world, Socket socket, Side side, Stop& stop) : Stream(world, side, stop) {
   adopt(std::move(socket));
@@ -36,7 +39,9 @@ void Stream::on_ready(Ready ready) {
   if (ready.writable) writer_.wake();
 }
 
-Error Stream::broken(int errnum, std::string_view what) const { return Error::from_errno(errnum, what, side_); }
+Error Stream::broken(int errnum, std::string_view what) const {
+  return Error::from_errno(errnum, what, side_);
+}
 
 Status Stream::woken(Woken why) const {
   if (interrupted_) return Error{ErrorKind::cancelled, Side::ours, Retry::no, "interrupted"};

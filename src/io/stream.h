@@ -1,7 +1,7 @@
 // A socket as a coroutine sees it: await until it can be read or written, with a deadline, then act.
 //
-// For the beginnings of connections, which are coroutines. The steady state is a parked record that takes the Socket over
-// by release() and is told of readiness itself.
+// For the beginnings of connections, which are coroutines. The steady state is a parked record that takes the
+// Socket over by release() and is told of readiness itself.
 #pragma once
 
 #include "base/scope.h"
@@ -10,9 +10,9 @@
 
 namespace rejoin::io {
 
-/// Owns a Socket and the waits for it. One coroutine may wait for reading while another waits for writing. Not movable:
-/// the loop holds its address. Every wait ends with an Error: timed_out at the deadline, cancelled when `stop` is
-/// requested; `side` in errors is whose end of the connection it is.
+/// Owns a Socket and the waits for it. One coroutine may wait for reading while another waits for writing.
+/// Not movable: the loop holds its address. Every wait ends with an Error: timed_out at the deadline,
+/// cancelled when `stop` is requested; `side` in errors is whose end of the connection it is.
 class Stream final : private SocketEvents {
  public:
   /// An accepted connection (`side` client), or one to a server. Takes over an open or an opening socket.
@@ -23,7 +23,8 @@ class Stream final : private SocketEvents {
   Stream(const Stream&) = delete;
   Stream& operator=(const Stream&) = delete;
 
-  /// Opens a connection. Errors: refused, unreachable, timed_out, ... with Side::server, or ours (descriptors, bind).
+  /// Opens a connection. Errors: refused, unreachable, timed_out, ... with Side::server, or ours
+  /// (descriptors, bind).
   Task<Status> connect(Address to, ConnectOptions options, TimePoint deadline);
   /// Takes over `socket`, in the place of the one it had.
   void adopt(Socket socket);
@@ -36,21 +37,26 @@ class Stream final : private SocketEvents {
     void await_suspend(std::coroutine_handle<> handle) { waiting.await_suspend(handle); }
     Status await_resume() const { return stream.woken(at_once ? Woken::ready : waiting.await_resume()); }
   };
-  /// `co_await stream.readable(deadline)`: Status, ok when a read may give something. Spurious success is possible: the
-  /// read then says would_block. Lent bytes do not survive an await, so there is no awaitable read: wait, then
-  /// socket().read() in the same coroutine.
-  Wait readable(TimePoint deadline) { return {*this, reader_.until(deadline), interrupted_ || socket_.may_read()}; }
+  /// `co_await stream.readable(deadline)`: Status, ok when a read may give something. Spurious success is
+  /// possible: the read then says would_block. Lent bytes do not survive an await, so there is no awaitable
+  /// read: wait, then socket().read() in the same coroutine.
+  Wait readable(TimePoint deadline) {
+    return {*this, reader_.until(deadline), interrupted_ || socket_.may_read()};
+  }
   /// The same for writing.
-  Wait writable(TimePoint deadline) { return {*this, writer_.until(deadline), interrupted_ || socket_.may_write()}; }
+  Wait writable(TimePoint deadline) {
+    return {*this, writer_.until(deadline), interrupted_ || socket_.may_write()};
+  }
 
-  /// Appends what arrives, at least one byte, to `into`. Errors also: closed (FIN), reset; too_large when there is no room.
+  /// Appends what arrives, at least one byte, to `into`. Errors also: closed (FIN), reset; too_large when
+  /// there is no room.
   Task<Status> read_into(Buffer& into, TimePoint deadline);
   /// Writes all of `bytes`, which must stay valid until it ends (they may not be lent ones).
   Task<Status> write_all(Bytes bytes, TimePoint deadline);
 
-  /// Says FIN, then reads and forgets what the peer still sends, until it has ended, or until limits::kLingerMs or
-  /// limits::kLingerBytesMax. For who has answered before it has heard all: closing over unread bytes would send a RST,
-  /// which throws away the answer before the peer has read it.
+  /// Says FIN, then reads and forgets what the peer still sends, until it has ended, or until
+  /// limits::kLingerMs or limits::kLingerBytesMax. For who has answered before it has heard all: closing over
+  /// unread bytes would send a RST, which throws away the answer before the peer has read it.
   Task<void> linger();
 
   /// Without waiting.
@@ -60,8 +66,8 @@ class Stream final : private SocketEvents {
   /// The error that a failed read or write means.
   Error broken(int errnum, std::string_view what) const;
 
-  /// Ends the waits of others for this stream with `cancelled`, and all later ones at once, until go_on(). For who must end a
-  /// coroutine that moves bytes from or to it; the socket stays open.
+  /// Ends the waits of others for this stream with `cancelled`, and all later ones at once, until go_on().
+  /// For who must end a coroutine that moves bytes from or to it; the socket stays open.
   void interrupt();
   void go_on() { interrupted_ = false; }
 

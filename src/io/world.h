@@ -1,5 +1,6 @@
-// What a part of the program may touch outside itself, handed in by the constructor. There are no globals: who wants time,
-// sockets, chance or a log has a World&. One per worker; a simulation makes one per simulated program.
+// What a part of the program may touch outside itself, handed in by the constructor. There are no globals:
+// who wants time, sockets, chance or a log has a World&. One per worker; a simulation makes one per simulated
+// program.
 #pragma once
 
 #include "base/bytes.h"

@@ -18,8 +18,8 @@ consteval std::array<std::uint8_t, 256> make_classes() {
   add("0123456789", kTarget | kQuery | kName | kAddress6 | kDigit);
   add("-._~%!$&'()*+;=", kTarget | kQuery | kName);
   add(",:/?[]@", kTarget | kQuery);
-  // Outside RFC 3986, and what browsers send: the URL standard (WHATWG, query state) leaves them as they are in a query.
-  // None of them can end a line, a target or a name.
+  // Outside RFC 3986, and what browsers send: the URL standard (WHATWG, query state) leaves them as they are
+  // in a query. None of them can end a line, a target or a name.
   add("{}|\\^`", kQuery);
   add("abcdefABCDEF:.", kAddress6);
   return table;

@@ -12,9 +12,9 @@
 namespace rejoin::proto {
 
 /// Only bytes that RFC 3986 lets stand in a URI without fragment: letters, digits, %-._~:/?[]@!$&'()*+,;= and
-/// at least one; behind the first '?' also {}|\^` which browsers send there as they are (WHATWG URL, query state).
-/// So no '#', space, control character, byte from 0x80 on, nor any of "<>. `%` is not looked behind: it cannot
-/// change how a head is cut, and servers answer a bad escape themselves.
+/// at least one; behind the first '?' also {}|\^` which browsers send there as they are (WHATWG URL, query
+/// state). So no '#', space, control character, byte from 0x80 on, nor any of "<>. `%` is not looked behind:
+/// it cannot change how a head is cut, and servers answer a bad escape themselves.
 bool is_target_text(Bytes text);
 
 /// `uri-host [":" port]`: a registered name or IPv4 address of letters, digits and -._~%!$&'()*+;= or an IPv6

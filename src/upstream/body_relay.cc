@@ -46,7 +46,8 @@ class BodyEnd {
   bool done_ = false;
 };
 
-// Drops the chunk framing from `bytes`, in place. `content` follows the body besides the BodyEnd that bounds it.
+// Drops the chunk framing from `bytes`, in place. `content` follows the body besides the BodyEnd that bounds
+// it.
 std::size_t keep_content(MutableBytes bytes, ChunkScanner& content) {
   std::size_t read = 0, kept = 0;
   while (read < bytes.size()) {
@@ -69,7 +70,8 @@ Task<Status> relay_body(BodyRoute& route, Body body) {
   ChunkScanner content;
   const bool content_only = route.framing == Framing::content_only && body.kind == BodyKind::chunked;
   while (!end.done()) {
-    // First what came together with the head, then what is read: both are bytes that the next await may take away.
+    // First what came together with the head, then what is read: both are bytes that the next await may take
+    // away.
     MutableBytes bytes;
     const bool from_arrived = route.arrived && !route.arrived.empty();
     if (from_arrived) {
@@ -79,10 +81,12 @@ Task<Status> relay_body(BodyRoute& route, Body body) {
       if (!possible) co_return possible;
       const io::ReadResult read = route.from.socket().read(end.read_max());
       if (read.state == io::ReadResult::State::would_block) continue;
-      if (read.state == io::ReadResult::State::failed) co_return route.from.broken(read.errnum, "read of a body");
+      if (read.state == io::ReadResult::State::failed)
+        co_return route.from.broken(read.errnum, "read of a body");
       if (read.state == io::ReadResult::State::ended) {
         if (end.ends_with_connection()) co_return Status{};
-        co_return Error{ErrorKind::closed, route.from.side(), Retry::no, "the connection ended inside a body"};
+        co_return Error{ErrorKind::closed, route.from.side(), Retry::no,
+                        "the connection ended inside a body"};
       }
       bytes = read.bytes;
     }

@@ -21,7 +21,8 @@ struct BodyRoute {
   io::World& world;
   io::Stream& from;
   io::Stream& to;
-  /// Bytes of `from` that were read already: the body begins with the first. What lies behind the body is left in it.
+  /// Bytes of `from` that were read already: the body begins with the first. What lies behind the body is
+  /// left in it.
   Buffer& arrived;
   /// Neither side may be silent for longer.
   Duration silence_max;
@@ -30,9 +31,9 @@ struct BodyRoute {
   std::uint64_t moved = 0;
 };
 
-/// Moves `body`, which begins at the front of `route.arrived`, and ends when all of it was handed to `to`'s socket.
-/// Errors have the side of the connection that failed: closed or reset or timed_out early, bad_input when chunks are wrong.
-/// BodyKind::until_close ends well with the FIN of `from`.
+/// Moves `body`, which begins at the front of `route.arrived`, and ends when all of it was handed to `to`'s
+/// socket. Errors have the side of the connection that failed: closed or reset or timed_out early, bad_input
+/// when chunks are wrong. BodyKind::until_close ends well with the FIN of `from`.
 Task<Status> relay_body(BodyRoute& route, proto::Body body);
 
 }  // namespace rejoin::upstream

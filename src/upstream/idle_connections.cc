@@ -15,7 +15,8 @@ void IdleConnections::Record::on_ready(io::Ready ready) {
   if (ready.readable) home.drop(*this);
 }
 
-IdleConnections::IdleConnections(io::World& world, std::size_t servers, Duration keep) : world_(world), keep_(keep) {
+IdleConnections::IdleConnections(io::World& world, std::size_t servers, Duration keep)
+    : world_(world), keep_(keep) {
   servers_.reserve(servers);
   for (std::size_t i = 0; i < servers; ++i) servers_.push_back(std::make_unique<Server>());
 }

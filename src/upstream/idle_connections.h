@@ -1,7 +1,7 @@
 // Open connections to servers that wait for their next request (HTTP keep-alive, RFC 9112 9.3).
 //
-// Owner: one worker. One record of 88 bytes each; a connection that its server closes, or on which it speaks out of turn,
-// leaves by itself.
+// Owner: one worker. One record of 88 bytes each; a connection that its server closes, or on which it speaks
+// out of turn, leaves by itself.
 #pragma once
 
 #include <cstdint>
@@ -18,12 +18,14 @@ namespace rejoin::upstream {
 
 class IdleConnections {
  public:
-  /// For `servers` servers, named by index from 0. Keeps at most limits::kIdlePerServerMax of each, for at most `keep`.
+  /// For `servers` servers, named by index from 0. Keeps at most limits::kIdlePerServerMax of each, for at
+  /// most `keep`.
   IdleConnections(io::World& world, std::size_t servers, Duration keep);
   ~IdleConnections();
 
-  /// A socket that was open a moment ago, the one used last first; empty when there is none. The server may still close it
-  /// before it has read the request: whoever takes one must be ready to send again on a new connection.
+  /// A socket that was open a moment ago, the one used last first; empty when there is none. The server may
+  /// still close it before it has read the request: whoever takes one must be ready to send again on a new
+  /// connection.
   io::Socket take(std::size_t server);
   /// Keeps `socket` for reuse, or closes it when there are enough or something unread is on it.
   void put(std::size_t server, io::Socket socket);

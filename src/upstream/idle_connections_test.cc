@@ -30,7 +30,8 @@ struct Kept : testing::Test {
   io::SimHost& proxy = sim.add_host({.name = "proxy", .addresses = {"10.0.0.1"}});
   io::SimHost& server = sim.add_host({.name = "server", .addresses = {"10.0.0.2"}});
   io::contract::Acceptor servers;
-  std::unique_ptr<io::Listener> listener = std::move(*server.network().listen(server.address(8000), {}, servers));
+  std::unique_ptr<io::Listener> listener =
+      std::move(*server.network().listen(server.address(8000), {}, servers));
   std::unique_ptr<IdleConnections> idle = std::make_unique<IdleConnections>(proxy.world(), 2, 30s);
 };
 

@@ -10,11 +10,12 @@ Error ill(std::string detail) { return {ErrorKind::bad_input, Side::server, Retr
 
 std::string probe_request(const route::HealthRules& rules, const Address& server) {
   const std::string& host = rules.host.empty() ? server.text() : rules.host;
-  return "GET " + rules.path + " HTTP/1.1\r\nHost: " + host + "\r\nUser-Agent: rejoin-probe\r\nConnection: close\r\n\r\n";
+  return "GET " + rules.path + " HTTP/1.1\r\nHost: " + host +
+         "\r\nUser-Agent: rejoin-probe\r\nConnection: close\r\n\r\n";
 }
 
-Task<Status> ask_http(io::World& world, const route::HealthRules& rules, io::Stream& stream, std::string request,
-                      TimePoint deadline) {
+Task<Status> ask_http(io::World& world, const route::HealthRules& rules, io::Stream& stream,
+                      std::string request, TimePoint deadline) {
   Status sent = co_await stream.write_all(request, deadline);
   if (!sent) co_return sent;
   Buffer bytes = world.buffers.borrow();
@@ -47,7 +48,8 @@ Task<Status> probe(io::World& world, const route::HealthRules& rules, Address se
   co_return answered;
 }
 
-Task<void> probe_for_ever(io::World& world, route::Pool& pool, route::ServerIndex server, OnHealth on_health, Stop& stop) {
+Task<void> probe_for_ever(io::World& world, route::Pool& pool, route::ServerIndex server, OnHealth on_health,
+                          Stop& stop) {
   const route::HealthRules& rules = pool.health_rules();
   route::ProbeSchedule schedule(rules, world.clock.now(), world.random);
   while (schedule.next_probe_at() != kNever) {
@@ -62,7 +64,8 @@ Task<void> probe_for_ever(io::World& world, route::Pool& pool, route::ServerInde
     if (change == route::HealthChange::none) continue;
     const std::string name = pool.name() + "/" + pool.server(server).name;
     if (change == route::HealthChange::went_up) world.log.info("server " + name + " is up");
-    if (change == route::HealthChange::went_down) world.log.warn("server " + name + " is down: " + to_string(well.error()));
+    if (change == route::HealthChange::went_down)
+      world.log.warn("server " + name + " is down: " + to_string(well.error()));
     if (on_health) on_health(server, change);
   }
 }

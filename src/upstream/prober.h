@@ -1,7 +1,7 @@
 // Asks servers how they are: a TCP connect, or an HTTP request whose status is compared (RFC 9110).
 //
-// One coroutine per server, on one worker (the pool's state is shared by all). Results go to route::Pool::observe, which
-// decides; changes are logged here.
+// One coroutine per server, on one worker (the pool's state is shared by all). Results go to
+// route::Pool::observe, which decides; changes are logged here.
 #pragma once
 
 #include <functional>
@@ -20,6 +20,7 @@ Task<Status> probe(io::World& world, const route::HealthRules& rules, Address se
 using OnHealth = std::function<void(route::ServerIndex, route::HealthChange)>;
 
 /// Probes one server of `pool` on its schedule until `stop`. With health checks off it ends at once.
-Task<void> probe_for_ever(io::World& world, route::Pool& pool, route::ServerIndex server, OnHealth on_health, Stop& stop);
+Task<void> probe_for_ever(io::World& world, route::Pool& pool, route::ServerIndex server, OnHealth on_health,
+                          Stop& stop);
 
 }  // namespace rejoin::upstream

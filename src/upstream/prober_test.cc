@@ -38,7 +38,8 @@ struct Probing : testing::Test {
     EXPECT_TRUE(sim.run_until([&] { return scope.running() == 0; }, 10s));
     return outcome;
   }
-  static Task<void> note(io::World& world, route::HealthRules rules, Address to, Stop& stop, std::string& outcome) {
+  static Task<void> note(io::World& world, route::HealthRules rules, Address to, Stop& stop,
+                         std::string& outcome) {
     Status well = co_await probe(world, rules, to, stop);
     outcome = well ? "well" : to_string(well.error());
   }
@@ -65,7 +66,8 @@ TEST_F(Probing, http_compares_the_status) {
   } cases[] = {
       {"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok", "well"},
       {"HTTP/1.0 200 OK\r\n\r\n", "well"},
-      {"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n", "bad input (server): status 503, expected 200"},
+      {"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n",
+       "bad input (server): status 503, expected 200"},
       {"SSH-2.0-OpenSSH\r\n", "bad input (server)"},
       {"", "timed out (server)"},
   };
@@ -74,7 +76,8 @@ TEST_F(Probing, http_compares_the_status) {
     const std::string outcome = probe_once(route::HealthKind::http);
     EXPECT_EQ(outcome.substr(0, std::string(one.outcome).size()), one.outcome) << one.answer;
   }
-  EXPECT_NE(answering.ends[0]->received.find("GET /healthz HTTP/1.1\r\nHost: 10.0.0.2:8000\r\n"), std::string::npos);
+  EXPECT_NE(answering.ends[0]->received.find("GET /healthz HTTP/1.1\r\nHost: 10.0.0.2:8000\r\n"),
+            std::string::npos);
 }
 
 TEST_F(Probing, tcp_asks_only_for_a_connection) {
@@ -102,8 +105,8 @@ TEST_F(Probing, a_servers_health_follows_its_answers_with_rise_and_fall) {
   Scope scope(prober.world().ready);
   answering.answer = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
   scope.spawn(probe_for_ever(
-      prober.world(), *pool, 0, [&changes](route::ServerIndex, route::HealthChange change) { changes.push_back(change); },
-      stop));
+      prober.world(), *pool, 0,
+      [&changes](route::ServerIndex, route::HealthChange change) { changes.push_back(change); }, stop));
   sim.run_for(10s);
   EXPECT_TRUE(pool->up(0));
   EXPECT_TRUE(changes.empty());

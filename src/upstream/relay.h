@@ -1,8 +1,9 @@
-// The steady state of a connection: two sockets, and bytes that go from each to the other. Layer 4 is this from the start,
-// layer 7 after its 101.
+// The steady state of a connection: two sockets, and bytes that go from each to the other. Layer 4 is this
+// from the start, layer 7 after its 101.
 //
-// A parked record: no buffer, no frame, no allocation while it is idle. Bytes lent by the loop are written on at once; what
-// the other side does not take is kept in a borrowed Buffer, and the sender is not read until that has drained.
+// A parked record: no buffer, no frame, no allocation while it is idle. Bytes lent by the loop are written on
+// at once; what the other side does not take is kept in a borrowed Buffer, and the sender is not read until
+// that has drained.
 #pragma once
 
 #include <cstdint>
@@ -30,7 +31,8 @@ std::string_view to_string(RelayEnd::How how);
 
 class Relay;
 
-/// Told when a relay has ended: its sockets are closed, its buffers are back. May destroy the Relay in the call.
+/// Told when a relay has ended: its sockets are closed, its buffers are back. May destroy the Relay in the
+/// call.
 class RelayOwner {
  public:
   virtual void relay_ended(Relay& relay, RelayEnd end) = 0;
@@ -41,10 +43,13 @@ class RelayOwner {
 
 /// What a client's FIN means.
 enum class ClientFin : std::uint8_t {
-  /// It is passed on, and the server may still speak (half-close): TCP's own meaning, for layer 4 and unknown protocols.
+  /// It is passed on, and the server may still speak (half-close): TCP's own meaning, for layer 4 and unknown
+  /// protocols.
   passes_on,
-  /// The end of both: for WebSocket, where all that may be said after it is nothing (RFC 6455 7.1: a client that has ended in
-  /// an orderly way has exchanged close frames before), and a server that does not look would keep a dead half open.
+  /// The end of both: for WebSocket, where all that may be said after it is nothing (RFC 6455 7.1: a client
+  /// that has ended in
+  /// an orderly way has exchanged close frames before), and a server that does not look would keep a dead
+  /// half open.
   ends_both,
 };
 
@@ -61,7 +66,8 @@ class Relay : public ListNode {
   Relay(const Relay&) = delete;
   Relay& operator=(const Relay&) = delete;
 
-  /// Takes the sockets' events over and moves what is there already. relay_ended() may come before it returns.
+  /// Takes the sockets' events over and moves what is there already. relay_ended() may come before it
+  /// returns.
   void start();
   /// Ends it now, both sides reset; relay_ended() is called with `cancelled`.
   void cancel();
@@ -74,7 +80,8 @@ class Relay : public ListNode {
   std::uint32_t pauses() const { return pauses_; }
 
  private:
-  // One direction's source, and the sink of the other direction. 72 bytes: vptr 8, relay 8, socket 16, backlog 32, count 8.
+  // One direction's source, and the sink of the other direction. 72 bytes: vptr 8, relay 8, socket 16,
+  // backlog 32, count 8.
   struct Half final : io::SocketEvents {
     Half(Relay& owner, io::Socket s) : relay(owner), socket(std::move(s)) {}
     void on_ready(io::Ready ready) override { relay.on_ready(*this, ready); }

@@ -41,7 +41,9 @@ struct Line final : RelayOwner, io::AcceptEvents {
     return sim.run_until([&] { return client->writable > 0 && !servers.ends.empty(); });
   }
   End& server() { return *servers.ends[0]; }
-  bool run_until(const std::function<bool()>& done, Duration at_most = 60s) { return sim.run_until(done, at_most); }
+  bool run_until(const std::function<bool()>& done, Duration at_most = 60s) {
+    return sim.run_until(done, at_most);
+  }
   bool ended() { return end.has_value(); }
   std::string left() {
     client.reset();
@@ -56,9 +58,14 @@ struct Line final : RelayOwner, io::AcceptEvents {
   RelayRules rules;
   std::size_t small;
   io::Simulation sim{1};
-  io::SimHost& near = sim.add_host({.name = "near", .addresses = {"10.0.0.1"}, .send_buffer_bytes = small, .receive_buffer_bytes = small});
-  io::SimHost& middle = sim.add_host({.name = "middle", .addresses = {"10.0.0.2"}, .send_buffer_bytes = small, .receive_buffer_bytes = small});
-  io::SimHost& far = sim.add_host({.name = "far", .addresses = {"10.0.0.3"}, .send_buffer_bytes = small, .receive_buffer_bytes = small});
+  io::SimHost& near = sim.add_host(
+      {.name = "near", .addresses = {"10.0.0.1"}, .send_buffer_bytes = small, .receive_buffer_bytes = small});
+  io::SimHost& middle = sim.add_host({.name = "middle",
+                                      .addresses = {"10.0.0.2"},
+                                      .send_buffer_bytes = small,
+                                      .receive_buffer_bytes = small});
+  io::SimHost& far = sim.add_host(
+      {.name = "far", .addresses = {"10.0.0.3"}, .send_buffer_bytes = small, .receive_buffer_bytes = small});
   Acceptor servers;
   std::unique_ptr<io::Listener> listener, server_listener;
   std::optional<Result<io::Socket>> dialled;
@@ -184,7 +191,11 @@ TEST(Relay, whichever_operation_fails_both_sides_hear_of_it_and_nothing_is_left)
     Line line;
     line.middle.fail_operation(nth);
     const std::uint64_t before = line.middle.operations();
-    line.run_until([&] { return !line.servers.ends.empty() || line.client->drain() != io::ReadResult::State::would_block; }, 5s);
+    line.run_until(
+        [&] {
+          return !line.servers.ends.empty() || line.client->drain() != io::ReadResult::State::would_block;
+        },
+        5s);
     if (!line.servers.ends.empty()) {
       line.client->write("question");
       line.run_until([&] { return line.server().drain(), line.server().received == "question"; }, 5s);

@@ -60,7 +60,12 @@ T must(Result<T> result) {
 }  // namespace
 
 Arena::Arena(const ArenaOptions& options)
-    : options_(options), sim_(options.seed), balancer_host_(sim_.add_host({.name = "balancer", .addresses = {"10.0.0.1"}, .send_buffer_bytes = options.socket_buffer_bytes, .receive_buffer_bytes = options.socket_buffer_bytes})) {
+    : options_(options),
+      sim_(options.seed),
+      balancer_host_(sim_.add_host({.name = "balancer",
+                                    .addresses = {"10.0.0.1"},
+                                    .send_buffer_bytes = options.socket_buffer_bytes,
+                                    .receive_buffer_bytes = options.socket_buffer_bytes})) {
   start_servers();
   start_balancer();
 }
@@ -72,7 +77,8 @@ void Arena::start_servers() {
     const std::string n = std::to_string(i);
     io::SimHost& host = sim_.add_host({.name = "g" + n, .addresses = {"10.0.1." + n}});
     gateway_hosts_.push_back(&host);
-    gateway_rules_.push_back(std::make_unique<config::Config>(must(config::parse_config(gateway_config(i), "g" + n))));
+    gateway_rules_.push_back(
+        std::make_unique<config::Config>(must(config::parse_config(gateway_config(i), "g" + n))));
     gateways_.push_back(std::make_unique<gateway::Worker>(host.world(), *gateway_rules_.back()->gateway));
     if (!gateways_.back()->open({})) std::abort();
 

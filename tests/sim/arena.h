@@ -1,5 +1,6 @@
-// Everything in one thread: a balancer, gateways and HTTP servers behind it, and clients of three kinds, on a simulated
-// network with faults from a seed. Tests make one, play(), and look at the tally; end() checks that nothing is left.
+// Everything in one thread: a balancer, gateways and HTTP servers behind it, and clients of three kinds, on a
+// simulated network with faults from a seed. Tests make one, play(), and look at the tally; end() checks that
+// nothing is left.
 #pragma once
 
 #include <functional>
@@ -40,7 +41,8 @@ class Arena {
 
   /// Starts the players and runs until all of them are done (faults on), then heals. False: some never ended.
   bool play();
-  /// Ends clients, then the balancer, then servers, and says what any of them left behind; empty when nothing.
+  /// Ends clients, then the balancer, then servers, and says what any of them left behind; empty when
+  /// nothing.
   std::string end();
 
  private:

@@ -1,4 +1,5 @@
-// The balancer on a bad network, over many seeds. A failure names its seed: `./dev sim --seed N` plays that one again.
+// The balancer on a bad network, over many seeds. A failure names its seed: `./dev sim --seed N` plays that
+// one again.
 #include <gtest/gtest.h>
 
 #include <cstdlib>
@@ -22,7 +23,9 @@ struct Seeds {
   }
 };
 
-std::string replay(std::uint64_t seed) { return "seed " + std::to_string(seed) + ": ./dev sim --seed " + std::to_string(seed); }
+std::string replay(std::uint64_t seed) {
+  return "seed " + std::to_string(seed) + ": ./dev sim --seed " + std::to_string(seed);
+}
 
 TEST(BalancerSim, on_a_good_network_every_message_comes_back_and_every_pin_holds) {
   const Seeds seeds = Seeds::ordinary(60);
@@ -36,7 +39,8 @@ TEST(BalancerSim, on_a_good_network_every_message_comes_back_and_every_pin_holds
     EXPECT_EQ(tally.opened, tally.dials);
     EXPECT_GT(tally.echoes, 0u);
     EXPECT_GT(tally.returned, 0u);
-    for (const auto& [status, count] : tally.statuses) EXPECT_TRUE(status == 101 || status == 200) << status << " x " << count;
+    for (const auto& [status, count] : tally.statuses)
+      EXPECT_TRUE(status == 101 || status == 200) << status << " x " << count;
     EXPECT_EQ(arena.web(0).bad() + arena.web(1).bad(), 0u);
     ASSERT_EQ(arena.end(), "");
   }
@@ -94,7 +98,8 @@ TEST(BalancerSim, when_a_gateway_dies_its_players_are_sent_to_the_other_one) {
   arena.sim().at(arena.sim().now() + 600ms, [&arena] { arena.gateway_host(0).crash(io::Crash::killed); });
   ASSERT_TRUE(arena.play());
   EXPECT_GT(arena.tally().strayed, 0u);  // those who belonged to it
-  for (const auto& [status, count] : arena.tally().statuses) EXPECT_TRUE(status == 101 || status == 200) << status << " x " << count;
+  for (const auto& [status, count] : arena.tally().statuses)
+    EXPECT_TRUE(status == 101 || status == 200) << status << " x " << count;
   EXPECT_EQ(arena.tally().crossed, 0u);
   ASSERT_EQ(arena.end(), "");
 }

@@ -9,7 +9,8 @@ namespace {
 constexpr Duration kPatience = 20s;
 
 /// The body of a request, read whole. Bytes behind it stay in `arrived`.
-Task<Status> read_body(io::World& world, io::Stream& from, Buffer& arrived, proto::Body body, std::string& out) {
+Task<Status> read_body(io::World& world, io::Stream& from, Buffer& arrived, proto::Body body,
+                       std::string& out) {
   proto::ChunkScanner chunks;
   std::uint64_t left = body.kind == proto::BodyKind::length ? body.length : 0;
   bool done = body.kind == proto::BodyKind::none;
@@ -26,7 +27,8 @@ Task<Status> read_body(io::World& world, io::Stream& from, Buffer& arrived, prot
       done = left == 0;
     } else {
       const auto step = chunks.step(arrived.view());
-      if (step.state == proto::ChunkState::refused) co_return Error{ErrorKind::bad_input, Side::client, Retry::no, step.reason};
+      if (step.state == proto::ChunkState::refused)
+        co_return Error{ErrorKind::bad_input, Side::client, Retry::no, step.reason};
       out.append(step.payload);
       arrived.consume(step.consumed);
       done = step.state == proto::ChunkState::done;
@@ -113,7 +115,7 @@ Task<bool> HttpEcho::answer_one(io::Stream& client, Buffer& arrived) {
     out += "\r\n" + content;  // its end is the end of the connection
   }
   Status sent = co_await client.write_all(out, world_.clock.now() + kPatience);
-  co_return sent && keep && form != 2;
+  co_return sent&& keep&& form != 2;
 }
 
 }  // namespace rejoin::sim_test

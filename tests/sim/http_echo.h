@@ -1,5 +1,6 @@
-// A server for simulations: answers each HTTP request with its own body, in one of the ways that a server may, and keeps the
-// connection. Strict about what it gets: a request that it cannot read counts as `bad`, since a proxy must send none.
+// A server for simulations: answers each HTTP request with its own body, in one of the ways that a server
+// may, and keeps the connection. Strict about what it gets: a request that it cannot read counts as `bad`,
+// since a proxy must send none.
 #pragma once
 
 #include <memory>

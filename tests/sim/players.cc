@@ -43,8 +43,12 @@ struct Player {
   std::uint64_t sent = 0;
 
   TimePoint patience() const { return world.clock.now() + kPatience; }
-  std::string next_text() { return own_text(options.number, ++sent, world.random.below(options.message_max)); }
-  std::size_t messages() const { return world.random.below(static_cast<std::uint64_t>(options.messages) + 1); }
+  std::string next_text() {
+    return own_text(options.number, ++sent, world.random.below(options.message_max));
+  }
+  std::size_t messages() const {
+    return world.random.below(static_cast<std::uint64_t>(options.messages) + 1);
+  }
   Duration pause() const { return Duration(static_cast<std::int64_t>(world.random.below(300'000))); }
 };
 
@@ -85,7 +89,8 @@ struct Messages {
   proto::FrameReader reader{proto::WsRole::client, 1 << 20};
   proto::MessageAssembler assembler{};
 };
-Task<bool> next_message(Player& player, io::Stream& stream, Buffer& arrived, Messages& in, std::string& message) {
+Task<bool> next_message(Player& player, io::Stream& stream, Buffer& arrived, Messages& in,
+                        std::string& message) {
   for (;;) {
     MutableBytes input(arrived.data(), arrived.size());
     while (!input.empty()) {
@@ -101,7 +106,8 @@ Task<bool> next_message(Player& player, io::Stream& stream, Buffer& arrived, Mes
       }
       arrived.consume(used);
       if (event.kind == proto::WsEvent::Kind::refused) ++player.tally.crossed;
-      if (event.kind == proto::WsEvent::Kind::refused || event.kind == proto::WsEvent::Kind::close) co_return false;
+      if (event.kind == proto::WsEvent::Kind::refused || event.kind == proto::WsEvent::Kind::close)
+        co_return false;
     }
     const TimePoint deadline = player.patience();
     Status more = co_await stream.read_into(arrived, deadline);
@@ -200,7 +206,8 @@ Task<void> one_tcp(Player& player) {
       continue;
     }
     if (left-- == 0) break;
-    expected = own_text(player.options.number, ++player.sent, 1 + world.random.below(player.options.message_max));
+    expected =
+        own_text(player.options.number, ++player.sent, 1 + world.random.below(player.options.message_max));
     Result<proto::LengthHeader> length = write_length(format, expected.size());
     const std::string framed = std::string(length->view()) + expected;
     Status sent = co_await stream.write_all(framed, until);
@@ -212,10 +219,12 @@ Task<void> one_tcp(Player& player) {
 std::string http_request(Player& player, bool head_only, const std::string& content) {
   Random& random = player.world.random;
   std::string out = head_only ? "HEAD" : content.empty() ? "GET" : "POST";
-  out += " /scene HTTP/1.1\r\nHost: game.example\r\nX-Client: " + std::to_string(player.options.number) + "\r\n";
+  out +=
+      " /scene HTTP/1.1\r\nHost: game.example\r\nX-Client: " + std::to_string(player.options.number) + "\r\n";
   if (!player.cookie.empty()) out += "Cookie: theme=dark; " + player.cookie + "\r\n";
   if (content.empty()) return out + "\r\n";
-  if (random.below(2) == 0) return out + "Content-Length: " + std::to_string(content.size()) + "\r\n\r\n" + content;
+  if (random.below(2) == 0)
+    return out + "Content-Length: " + std::to_string(content.size()) + "\r\n\r\n" + content;
   out += "Transfer-Encoding: chunked\r\n\r\n";
   for (std::size_t at = 0; at < content.size();) {
     const std::size_t count = 1 + random.below(content.size() - at);
@@ -228,7 +237,8 @@ std::string http_request(Player& player, bool head_only, const std::string& cont
 }
 
 /// The content of a response, read to its end. False: it was broken off.
-Task<bool> read_content(Player& player, io::Stream& stream, Buffer& arrived, proto::Body body, std::string& out) {
+Task<bool> read_content(Player& player, io::Stream& stream, Buffer& arrived, proto::Body body,
+                        std::string& out) {
   proto::ChunkScanner chunks;
   std::uint64_t left = body.kind == proto::BodyKind::length ? body.length : UINT64_MAX;
   bool done = body.kind == proto::BodyKind::none;
@@ -236,7 +246,7 @@ Task<bool> read_content(Player& player, io::Stream& stream, Buffer& arrived, pro
     if (arrived.empty()) {
       const TimePoint deadline = player.patience();
       Status more = co_await stream.read_into(arrived, deadline);
-      if (!more) co_return body.kind == proto::BodyKind::until_close && more.error().kind == ErrorKind::closed;
+      if (!more) co_return body.kind == proto::BodyKind::until_close&& more.error().kind == ErrorKind::closed;
     }
     if (body.kind == proto::BodyKind::chunked) {
       const auto step = chunks.step(arrived.view());
@@ -280,7 +290,8 @@ Task<void> one_http_connection(Player& player) {
     ++player.tally.statuses[head.status()];
     if (head.status() != 200) co_return;
     const proto::Field* whose = head.find("X-Client");
-    if (whose == nullptr || head.value(*whose) != std::to_string(player.options.number)) ++player.tally.crossed;
+    if (whose == nullptr || head.value(*whose) != std::to_string(player.options.number))
+      ++player.tally.crossed;
     const proto::Field* server = head.find("X-Server");
     const std::string name = server == nullptr ? "" : std::string(head.value(*server));
     if (!player.cookie.empty()) ++(name == player.server ? player.tally.returned : player.tally.strayed);
@@ -291,8 +302,10 @@ Task<void> one_http_connection(Player& player) {
     arrived.consume(head.bytes().size());
     std::string answer;
     const bool whole = co_await read_content(player, stream, arrived, body, answer);
-    // A body that ends with its connection cannot tell a broken connection from its end (RFC 9112 8): a prefix is allowed.
-    const bool right = body.kind == proto::BodyKind::until_close ? content.starts_with(answer) : answer == content;
+    // A body that ends with its connection cannot tell a broken connection from its end (RFC 9112 8): a
+    // prefix is allowed.
+    const bool right =
+        body.kind == proto::BodyKind::until_close ? content.starts_with(answer) : answer == content;
     if (whole && !head_only) ++(right ? player.tally.echoes : player.tally.crossed);
     if (!whole || !stays) co_return;
   }
@@ -301,7 +314,8 @@ Task<void> one_http_connection(Player& player) {
 
 using OneConnection = Task<void> (*)(Player&);
 
-Task<void> play(io::World& world, PlayerOptions options, Stop& stop, Tally& tally, OneConnection connect_once) {
+Task<void> play(io::World& world, PlayerOptions options, Stop& stop, Tally& tally,
+                OneConnection connect_once) {
   Player player{world, options, stop, tally};
   for (int i = 0; i < options.connections && !stop.requested(); ++i) {
     co_await connect_once(player);

@@ -1,4 +1,5 @@
-// Clients for simulations. Each has a number, puts it into all that it sends, and checks that nothing but its own comes back.
+// Clients for simulations. Each has a number, puts it into all that it sends, and checks that nothing but its
+// own comes back.
 #pragma once
 
 #include <cstdint>
@@ -24,11 +25,12 @@ struct PlayerOptions {
   Address to;
   std::uint64_t number = 0;
   int connections = 3;
-  int messages = 6;               // at most, on each
-  std::size_t message_max = 3000; // bytes
+  int messages = 6;                // at most, on each
+  std::size_t message_max = 3000;  // bytes
 };
 
-/// WebSocket, with a cookie jar of one cookie ("REJOIN"). Messages of random size; ends by a close frame, a FIN or a RST.
+/// WebSocket, with a cookie jar of one cookie ("REJOIN"). Messages of random size; ends by a close frame, a
+/// FIN or a RST.
 Task<void> websocket_player(io::World& world, PlayerOptions options, Stop& stop, Tally& tally);
 /// HTTP keep-alive: requests with bodies of known length, chunked, or none; HEAD too.
 Task<void> http_player(io::World& world, PlayerOptions options, Stop& stop, Tally& tally);
