@@ -1,14 +1,17 @@
 # One folder under src/ (or apps/) is one library. A module is name.h, name.cc, name_test.cc, name_fuzz.cc, name_bench.cc:
 # the suffix says what a file is, so no list of files is kept anywhere.
 #
-# rejoin_module(NAME [DIR dir] [LIBRARIES public...] [PRIVATE_LIBRARIES private...])
+# rejoin_module(NAME [DIR dir] [LAYER label] [TIMEOUT seconds] [LIBRARIES public...] [PRIVATE_LIBRARIES private...])
 #   rejoin_NAME        library of the plain sources
 #   NAME_test          GoogleTest program of the *_test.cc beside them, ctest names unit/NAME/Suite.Case, label unit
 #   NAME_bench         Google Benchmark program of the *_bench.cc
 function(rejoin_module name)
-  cmake_parse_arguments(ARG "" "DIR;LAYER" "LIBRARIES;PRIVATE_LIBRARIES" ${ARGN})
+  cmake_parse_arguments(ARG "" "DIR;LAYER;TIMEOUT" "LIBRARIES;PRIVATE_LIBRARIES" ${ARGN})
   if(NOT ARG_DIR)
     set(ARG_DIR ${CMAKE_SOURCE_DIR}/src/${name})
+  endif()
+  if(NOT ARG_TIMEOUT)
+    set(ARG_TIMEOUT 120)
   endif()
   if(NOT ARG_LAYER)
     set(ARG_LAYER unit)
@@ -35,7 +38,7 @@ function(rejoin_module name)
     add_executable(${name}_test ${tests})
     target_link_libraries(${name}_test PRIVATE rejoin_${name} ${ARG_PRIVATE_LIBRARIES} GTest::gtest_main)
     gtest_discover_tests(${name}_test TEST_PREFIX "${ARG_LAYER}/${name}/" DISCOVERY_TIMEOUT 60
-                         PROPERTIES LABELS ${ARG_LAYER} TIMEOUT 120)
+                         PROPERTIES LABELS ${ARG_LAYER} TIMEOUT ${ARG_TIMEOUT})
   endif()
   if(REJOIN_BENCH AND benches)
     add_executable(${name}_bench ${benches})

@@ -357,7 +357,8 @@ TEST(TcpLink, ends_with_a_fin_when_the_gateway_drains) {
 // Each operation of the gateway fails once, until the scenario survives: nothing may be left behind by any of
 // them (the scene's end looks).
 TEST(Link, leaves_nothing_behind_whichever_operation_fails) {
-  for (std::uint64_t nth = 1;; ++nth) {
+  std::uint64_t nth = 1;
+  for (;; ++nth) {
     ASSERT_LT(nth, 100u);
     SCOPED_TRACE(nth);
     Scene scene;
@@ -376,6 +377,7 @@ TEST(Link, leaves_nothing_behind_whichever_operation_fails) {
     scene.gateway.fail_operation(0);
     if (scene.gateway.operations() - before < nth) break;  // it never came to the nth
   }
+  EXPECT_GE(nth, 8u) << "too few operations for two whole links";
 }
 
 // Clients that are cut off anywhere, on a bad network.

@@ -81,6 +81,7 @@ TEST(EpollLoop, a_listener_without_descriptors_waits_instead_of_spinning) {
   ASSERT_TRUE(listener);
   auto dialled = hosts.client().connect((*listener)->address(), {});
   ASSERT_TRUE(dialled);
+  EXPECT_FALSE((*listener)->paused());
   ASSERT_TRUE(hosts.leave_descriptors(0));
   EXPECT_TRUE(hosts.run_until([&] { return (*listener)->paused(); }));
   int turns = 0;
@@ -88,6 +89,7 @@ TEST(EpollLoop, a_listener_without_descriptors_waits_instead_of_spinning) {
   while (SystemClock().now() < until) hosts.turn(50ms), ++turns;
   EXPECT_LT(turns, 40);
   EXPECT_TRUE(acceptor.ends.empty());
+  hosts.give_back_descriptors();
 }
 
 TEST(EpollLoop, work_posted_by_other_threads_runs_on_the_loops_thread_in_order_and_stop_ends_it) {

@@ -45,8 +45,8 @@ struct ReadResult {
     got,  // `bytes` is what arrived: lent until the next read on this loop, or until the owner returns to the
           // loop
     would_block,  // nothing now; on_ready will tell
-    ended,        // the peer will send no more (FIN); told again at each read
-    failed,       // the connection is broken, `errnum` says how
+    ended,   // the peer will send no more (FIN); told again at each read. After `failed` it means nothing
+    failed,  // the connection is broken, `errnum` says how
   };
   State state = State::would_block;
   int errnum = 0;
@@ -128,6 +128,7 @@ class Socket {
 class AcceptEvents {
  public:
   /// `socket` has nobody who is told of its readiness yet, and may_read() is true: try a read first.
+  /// The Listener must not be destroyed in the call.
   virtual void on_accept(Socket socket, const Address& peer) = 0;
 
  protected:

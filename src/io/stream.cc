@@ -50,6 +50,11 @@ Status Stream::woken(Woken why) const {
   return {};
 }
 
+Stream::Wait Stream::next_turn() {
+  socket_.read_again();
+  return {*this, reader_.until(kNever), interrupted_};
+}
+
 Task<Status> Stream::connect(Address to, ConnectOptions options, TimePoint deadline) {
   Result<Socket> opening = world_.network.connect(to, options);
   if (!opening) co_return std::move(opening.error());

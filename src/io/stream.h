@@ -48,6 +48,11 @@ class Stream final : private SocketEvents {
     return {*this, writer_.until(deadline), interrupted_ || socket_.may_write()};
   }
 
+  /// `co_await stream.next_turn()`: lets every other connection of the loop have its turn first. For who
+  /// moves much from a peer that is always ready: readable() does not suspend then, and looks neither at its
+  /// deadline nor at the Stop.
+  Wait next_turn();
+
   /// Appends what arrives, at least one byte, to `into`. Errors also: closed (FIN), reset; too_large when
   /// there is no room.
   Task<Status> read_into(Buffer& into, TimePoint deadline);
@@ -59,7 +64,8 @@ class Stream final : private SocketEvents {
   /// unread bytes would send a RST, which throws away the answer before the peer has read it.
   Task<void> linger();
 
-  /// Without waiting.
+  /// Without waiting. Only while the Stream has a socket, as everything above: not before connect() or
+  /// adopt(), nor after close(), release() or a failed connect().
   Socket& socket() { return socket_; }
   explicit operator bool() const { return static_cast<bool>(socket_); }
   Side side() const { return side_; }
@@ -73,6 +79,7 @@ class Stream final : private SocketEvents {
 
   /// Gives the socket away; the Stream has none then, and nobody is told of its readiness.
   Socket release();
+  /// With nobody waiting: who waits would not be woken. See interrupt().
   void close();
 
  private:

@@ -352,7 +352,7 @@ TEST_F(StreamTest, sleeping_ends_at_its_time_or_when_stopped) {
 // Dials, sends a request, reads the answer until it is whole.
 Task<void> exchange(Stream& stream, Address to, Bytes request, std::size_t wanted, TimePoint deadline,
                     Buffer& buffer, Outcome& out) {
-  Status open = co_await stream.connect(to, {}, deadline);
+  Status open = co_await stream.connect(to, ConnectOptions(), deadline);
   if (!open) {
     out = named(open);
     co_return;

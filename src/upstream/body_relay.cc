@@ -69,7 +69,11 @@ Task<Status> relay_body(BodyRoute& route, Body body) {
   BodyEnd end(body);
   ChunkScanner content;
   const bool content_only = route.framing == Framing::content_only && body.kind == BodyKind::chunked;
-  while (!end.done()) {
+  for (int reads = 1; !end.done(); ++reads) {
+    if (reads % limits::kReadsPerTurnMax == 0) {
+      Status turn = co_await route.from.next_turn();
+      if (!turn) co_return turn;
+    }
     // First what came together with the head, then what is read: both are bytes that the next await may take
     // away.
     MutableBytes bytes;

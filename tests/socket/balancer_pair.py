@@ -154,7 +154,7 @@ class Rejoin(Subject):
     def __init__(self, test, servers):
         super().__init__()
         listed = [{"name": name, "address": "%s:%d" % server.address} for name, server in zip(NAMES, servers)]
-        health = {"kind": "tcp", "every": "100ms", "timeout": "100ms", "fall": 1, "rise": 1}
+        health = {"kind": "tcp", "every": "100ms", "timeout": "2s", "fall": 1, "rise": 1}
         config = ""
         for mode in MODES:
             affinity = [{"kind": "cookie-" + mode, "name": NAME}]
@@ -182,7 +182,7 @@ class Haproxy(Subject):
         self.folder = test.folder
         config = "global\n  maxconn 500\n  stats socket %s\n" % (self.folder / "haproxy.sock")
         config += "defaults\n  mode http\n  retries 3\n  option redispatch 1\n"
-        config += "  timeout connect 5s\n  timeout client 30s\n  timeout server 30s\n  timeout check 1s\n"
+        config += "  timeout connect 5s\n  timeout client 30s\n  timeout server 30s\n  timeout check 2s\n"
         listening = []
         for mode in MODES:
             inherited = socket.create_server(("127.0.0.1", 0), backlog=128)  # it knows no port 0

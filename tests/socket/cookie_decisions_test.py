@@ -186,8 +186,8 @@ class CookieDecisions(ProgramsTest):
                         self.assertEqual(a, alone, "it does not matter what came before")
                         self.assertEqual((a.reached, a.set_cookie, a.saw), (b.reached, b.set_cookie, b.saw))
 
-    def test_a_pinned_server_that_refuses_before_any_check_has_seen_it(self):
-        """Both send the client to another one, with a new cookie (item 9: HAProxy after a while)."""
+    def test_a_pinned_server_that_has_just_gone(self):
+        """Whether a check has seen it or not, both send the client to another one, with a new cookie (item 9: we at once)."""
         self.servers[0].die()
         for mode in MODES:
             scenario = Scenario("refuses", ("x=1; SRV={A}",), ("SRV=own",))

@@ -81,7 +81,7 @@ class Program:
         def line_or_end():
             found = self.said(pattern)
             if not found and self.process.poll() is not None:
-                self.reader.join(DEADLINE_S)
+                self.wait()
                 found = self.said(pattern)
                 if not found:
                     raise AssertionError(f"{self} ended with {self.process.returncode} before it said {pattern!r}:\n{self.log()}")
@@ -122,6 +122,7 @@ class Program:
         except subprocess.TimeoutExpired:
             raise AssertionError(f"{self} has not ended within {seconds} s:\n{self.log()}") from None
         self.reader.join(DEADLINE_S)
+        self.process.stderr.close()
         return status
 
     def stop(self):
@@ -310,8 +311,8 @@ class Connection:
     def __exit__(self, *_):
         self.close()
 
-    def local(self):
-        return self.socket.getsockname()
+    def __del__(self):
+        self.close()
 
     def send(self, data):
         self.socket.sendall(data)

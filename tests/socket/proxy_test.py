@@ -1,4 +1,4 @@
-"""socket/http/proxy/good: what a reverse proxy does with good messages: connections, bodies, fields, interim answers, tunnels."""
+"""socket/http/proxy: what a reverse proxy does with good messages: connections, bodies, fields, interim answers, tunnels."""
 
 import hashlib
 import random

@@ -3,6 +3,7 @@
 import collections
 import os
 import signal
+import subprocess
 import time
 import unittest
 from pathlib import Path
@@ -38,7 +39,7 @@ class TwoWorkers(ProgramsTest):
 
     def wrap(self):
         """ThreadSanitizer of GCC 12 cannot start where the kernel randomises addresses by more than 28 bits."""
-        return ("setarch", "-R") if tsan_binary() else ()
+        return ("setarch", "-R") if tsan_binary() and subprocess.run(["setarch", "-R", "true"]).returncode == 0 else ()
 
     def start(self, *arguments, **popen):
         return super().start(*arguments, wrap=self.wrap(), **popen)
@@ -88,7 +89,7 @@ class TwoWorkers(ProgramsTest):
         self.assertEqual(set(home.values()), {"a", "b", "c"})
 
     def test_drain_ends_with_0_and_cuts_tunnels_at_its_time(self):
-        balancer = self.http_balancer(self.pool(), pool=COOKIE, head='[balancer]\nworkers = 2\ndrain_timeout = "1s"\n')
+        balancer = self.http_balancer(self.pool(), pool=COOKIE, head='[balancer]\nworkers = 2\ndrain_timeout = "3s"\n')
         sockets = [WebSocket(balancer.address()) for _ in range(40)]
         for one in sockets:
             one.greeting()
@@ -98,7 +99,7 @@ class TwoWorkers(ProgramsTest):
         poll(lambda: self.refuses(balancer.address()), "nobody new is taken")
         self.assertTrue(sockets[0].echoes("still here"))
         self.assertEqual(balancer.wait(), 0, balancer.log())
-        self.assertGreater(time.monotonic() - began, 0.9)
+        self.assertGreater(time.monotonic() - began, 2.9)
         for one in sockets:
             self.assertEqual(one.rest(), b"")
 
@@ -131,7 +132,7 @@ class TwoWorkers(ProgramsTest):
 
     def test_a_gateway_dies_under_load(self):
         """Its clients are told by the end of their connection, come again, and are given another server and cookie."""
-        health = {"kind": "http", "path": "/healthz", "every": "200ms", "timeout": "200ms", "fall": 2, "rise": 1}
+        health = {"kind": "http", "path": "/healthz", "every": "200ms", "timeout": "2s", "fall": 2, "rise": 1}
         pool = {**COOKIE, "health": health, "connect_timeout": "1s"}
         balancer = self.http_balancer(self.pool(), pool=pool, head=TWO)
         players = []

@@ -1,0 +1,183 @@
+// Each case is a process of its own, since run_workers() is for one call in a process: it is forked, its log
+// is read until it says `ready`, signals are sent, and its exit status is looked at.
+#include "apps/serve/workers.h"
+
+#include <gtest/gtest.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "io/network.h"
+
+namespace rejoin::serve {
+namespace {
+
+constexpr int kPatienceMs = 20'000;
+
+/// When a program of the test ends.
+enum class Ends : std::uint8_t { at_drain, at_stop };
+
+/// A listener, and nobody who is served.
+class Program final : public WorkerProgram, private io::AcceptEvents {
+ public:
+  Program(io::World& world, unsigned number, Ends ends, unsigned fails)
+      : world_(world), number_(number), ends_(ends), fails_(number == fails) {}
+
+  Status open(const std::vector<Address>& at) override {
+    if (fails_) return Error{ErrorKind::os, Side::ours, Retry::no, "this one fails"};
+    auto listener = world_.network.listen(at.empty() ? *Address::parse("127.0.0.1:0") : at.at(0), {}, *this);
+    if (!listener) return std::move(listener.error());
+    listener_ = std::move(*listener);
+    world_.log.info("worker " + std::to_string(number_) + " at " + listener_->address().text());
+    return {};
+  }
+  std::vector<Address> addresses() const override { return {listener_->address()}; }
+  void drain() override {
+    say("drains");
+    idle_ = idle_ || ends_ == Ends::at_drain;
+  }
+  void stop() override {
+    say("stops");
+    idle_ = true;
+  }
+  bool idle() const override { return idle_; }
+
+ private:
+  void on_accept(io::Socket, const Address&) override {}
+  void say(const std::string& what) { world_.log.info("worker " + std::to_string(number_) + " " + what); }
+
+  io::World& world_;
+  std::unique_ptr<io::Listener> listener_;
+  unsigned number_;
+  Ends ends_;
+  bool fails_;
+  bool idle_ = false;
+};
+
+/// Lines to a pipe.
+class PipeLog final : public Log {
+ public:
+  explicit PipeLog(int descriptor) : descriptor_(descriptor) {}
+  void write(LogLevel, std::string_view line) override {
+    const std::string text = std::string(line) + "\n";  // one write: lines of two workers do not mix
+    (void)!::write(descriptor_, text.data(), text.size());
+  }
+
+ private:
+  int descriptor_;
+};
+
+constexpr unsigned kNobody = 1000;
+
+/// run_workers() in a process of its own.
+class Process {
+ public:
+  Process(unsigned workers, Ends ends, Duration drain_time, unsigned fails = kNobody) {
+    int pipe[2];
+    EXPECT_EQ(::pipe(pipe), 0);
+    pid_ = fork();
+    if (pid_ == 0) {
+      ::close(pipe[0]);
+      PipeLog log(pipe[1]);
+      const WorkersOptions options{.count = workers, .listener_names = {"play"}, .drain_time = drain_time};
+      _exit(run_workers(options, log, [=](io::World& world, unsigned number) {
+        return std::make_unique<Program>(world, number, ends, fails);
+      }));
+    }
+    ::close(pipe[1]);
+    pipe_ = pipe[0];
+  }
+  ~Process() {
+    if (!waited_) {
+      kill(pid_, SIGKILL);
+      (void)exit_status();
+    }
+    ::close(pipe_);
+  }
+
+  /// Reads on until `text` was said, or the process has ended: false.
+  bool hears(const std::string& text) {
+    while (said_.find(text) == std::string::npos) {
+      pollfd asked{pipe_, POLLIN, 0};
+      if (poll(&asked, 1, kPatienceMs) <= 0) return false;
+      char block[1024];
+      const ssize_t got = ::read(pipe_, block, sizeof block);
+      if (got <= 0) return false;
+      said_.append(block, static_cast<std::size_t>(got));
+    }
+    return true;
+  }
+  void signal(int number) { kill(pid_, number); }
+  /// Reads all that it says until its end.
+  int exit_status() {
+    (void)hears("\nnever said\n");
+    int status = 0;
+    waitpid(pid_, &status, 0);
+    waited_ = true;
+    return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+  }
+  const std::string& said() const { return said_; }
+  int times(const std::string& text) const {
+    int count = 0;
+    for (std::size_t at = 0; (at = said_.find(text, at)) != std::string::npos; ++at) ++count;
+    return count;
+  }
+
+ private:
+  pid_t pid_ = -1;
+  int pipe_ = -1;
+  bool waited_ = false;
+  std::string said_;
+};
+
+TEST(RunWorkers, says_where_it_listens_and_that_it_is_ready) {
+  Process process(1, Ends::at_drain, 10s);
+  ASSERT_TRUE(process.hears("ready\n"));
+  EXPECT_EQ(process.times("listener play: listening on 127.0.0.1:"), 1) << process.said();
+  process.signal(SIGTERM);
+  EXPECT_EQ(process.exit_status(), 0);
+}
+
+TEST(RunWorkers, gives_all_workers_the_port_of_the_first) {
+  Process process(3, Ends::at_drain, 10s);
+  ASSERT_TRUE(process.hears("ready\n"));
+  const std::size_t at = process.said().find("listening on ") + 13;
+  const std::string address = process.said().substr(at, process.said().find('\n', at) - at);
+  EXPECT_EQ(process.times(" at " + address + "\n"), 3) << process.said();
+  process.signal(SIGTERM);
+  EXPECT_EQ(process.exit_status(), 0);
+  EXPECT_EQ(process.times(" drains\n"), 3);
+  EXPECT_EQ(process.times(" stops\n"), 0);
+}
+
+TEST(RunWorkers, stops_when_the_time_to_drain_is_over) {
+  Process process(2, Ends::at_stop, 50ms);
+  ASSERT_TRUE(process.hears("ready\n"));
+  process.signal(SIGTERM);
+  EXPECT_EQ(process.exit_status(), 0);
+  EXPECT_EQ(process.times(" drains\n"), 2) << process.said();
+  EXPECT_EQ(process.times(" stops\n"), 2) << process.said();
+}
+
+TEST(RunWorkers, stops_at_once_at_a_second_signal) {
+  Process process(2, Ends::at_stop, 1h);
+  ASSERT_TRUE(process.hears("ready\n"));
+  process.signal(SIGINT);
+  ASSERT_TRUE(process.hears("worker 0 drains\n") && process.hears("worker 1 drains\n"));
+  process.signal(SIGTERM);
+  EXPECT_EQ(process.exit_status(), 0);
+  EXPECT_EQ(process.times(" stops\n"), 2) << process.said();
+}
+
+TEST(RunWorkers, ends_with_1_when_a_worker_cannot_open) {
+  for (const unsigned fails : {0u, 1u, 2u}) {
+    Process process(3, Ends::at_drain, 10s, fails);
+    EXPECT_EQ(process.exit_status(), 1);
+    EXPECT_EQ(process.times("this one fails"), 1) << process.said();
+    EXPECT_EQ(process.times("ready\n"), 0);
+  }
+}
+
+}  // namespace
+}  // namespace rejoin::serve
