@@ -151,35 +151,50 @@ Task<bool> hear_request(Visit& visit, RequestHead& request) {
 
 // --- the server ---
 
-/// Connects to the chosen server, or to the next one as long as they refuse. Errors with Side::server mean
-/// that nobody could be reached.
-Task<Status> reach_server(Exchange& exchange, bool may_reuse) {
-  Visit& visit = exchange.visit;
+/// Connects to the chosen server, or to the next one as long as they refuse; `use` counts at the one that
+/// took us. Errors with Side::server mean that nobody could be reached.
+Task<Status> dial_server(Visit& visit, route::Choice& choice, route::ServerUse& use, io::Stream& server) {
   route::Router& router = visit.pool.router;
+  const TimePoint patience = visit.in(visit.pool.plan.connect_timeout);
   Error last{ErrorKind::unreachable, Side::server, Retry::yes, "no server is up"};
-  while (exchange.choice.server) {
-    const route::ServerIndex index = *exchange.choice.server;
-    exchange.use = route::ServerUse(router.pool(), index);
-    if (may_reuse) {
-      io::Socket idle = visit.pool.idle.take(index);
-      exchange.reused = static_cast<bool>(idle);
-      if (idle) {
-        exchange.server.adopt(std::move(idle));
-        co_return Status{};
-      }
-    }
-    exchange.reused = false;
-    const Address to = router.pool().server(index).address;
+  while (choice.server) {
+    use = route::ServerUse(router.pool(), *choice.server);
+    const Address to = router.pool().server(*choice.server).address;
     const io::ConnectOptions options;
     const TimePoint deadline = visit.in(visit.pool.plan.connect_timeout);
-    Status open = co_await exchange.server.connect(to, options, deadline);
+    Status open = co_await server.connect(to, options, deadline);
     if (open) co_return open;
+    if (open.error().kind == ErrorKind::exhausted && visit.in(Duration(0)) < patience) {
+      // No descriptor for the second half of a connection whose first half had one: wait for it, as accepting
+      // does.
+      const TimePoint again = visit.in(limits::kAcceptRetryMs);
+      const Woken woken = co_await io::sleep_until(visit.worker.world(), again, visit.worker.stop_switch());
+      if (woken == Woken::stopped) co_return open;
+      continue;
+    }
     if (open.error().side != Side::server) co_return open;  // ours: no descriptors, or stopping
-    visit.worker.server_refused(visit.pool, exchange.choice, open.error());
+    visit.worker.server_refused(visit.pool, choice, open.error());
     last = std::move(open.error());
   }
-  exchange.use.end();
+  use.end();
   co_return last;
+}
+
+/// A connection to the chosen server: one that is kept, if the request may be sent twice, or a new one.
+Task<Status> reach_server(Exchange& exchange, bool may_reuse) {
+  Visit& visit = exchange.visit;
+  exchange.reused = false;
+  if (may_reuse && exchange.choice.server) {
+    io::Socket idle = visit.pool.idle.take(*exchange.choice.server);
+    if (idle) {
+      exchange.reused = true;
+      exchange.use = route::ServerUse(visit.pool.router.pool(), *exchange.choice.server);
+      exchange.server.adopt(std::move(idle));
+      co_return Status{};
+    }
+  }
+  Status open = co_await dial_server(visit, exchange.choice, exchange.use, exchange.server);
+  co_return open;
 }
 
 /// Moves the request's body while the response may come already.
@@ -447,23 +462,16 @@ Task<void> serve_http(Worker& worker, const ListenerPlan& listener, io::Socket a
 Task<void> serve_tcp(Worker& worker, const ListenerPlan& listener, io::Socket accepted, Address client) {
   Visit visit(worker, listener, std::move(accepted), client);
   io::World& world = worker.world();
-  route::Router& router = visit.pool.router;
-  route::Choice choice = router.choose({client, nullptr, world.clock.now(), world.clock.unix_now()});
+  route::Choice choice =
+      visit.pool.router.choose({client, nullptr, world.clock.now(), world.clock.unix_now()});
   io::Stream server(world, Side::server, worker.stop_switch());
-  while (choice.server) {
-    route::ServerUse use(router.pool(), *choice.server);
-    const Address to = router.pool().server(*choice.server).address;
-    const io::ConnectOptions options;
-    const TimePoint deadline = visit.in(visit.pool.plan.connect_timeout);
-    Status open = co_await server.connect(to, options, deadline);
-    if (open) {
-      visit.keep_lease(choice);
-      worker.park(listener, visit.client.release(), server.release(), client, *choice.server, std::move(use),
-                  std::move(visit.lease), upstream::ClientFin::passes_on);
-      co_return;
-    }
-    if (open.error().side != Side::server) break;  // ours: no descriptors, or stopping
-    worker.server_refused(visit.pool, choice, open.error());
+  route::ServerUse use;
+  Status open = co_await dial_server(visit, choice, use, server);
+  if (open) {
+    visit.keep_lease(choice);
+    worker.park(listener, visit.client.release(), server.release(), client, *choice.server, std::move(use),
+                std::move(visit.lease), upstream::ClientFin::passes_on);
+    co_return;
   }
   ++worker.counts().no_server;
   worker.tell(listener, client, "no server could be reached");

@@ -295,7 +295,7 @@ class SlowReaders(HarmTest):
             peer.send(b"HTTP/1.1 101 S\r\nConnection: Upgrade\r\nUpgrade: raw\r\n\r\n")
             while peer.more():
                 data, peer.arrived = peer.arrived, b""
-                peer.heard = b""
+                peer.heard = bytearray()
                 peer.send(data)
             peer.half_close()
 

@@ -18,7 +18,7 @@ class Peer(Connection):
         self.socket.settimeout(DEADLINE_S)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.arrived = b""
-        self.heard = b""
+        self.heard = bytearray()
         self.done = threading.Event()  # the handler has returned
 
     def more(self):

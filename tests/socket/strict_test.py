@@ -202,7 +202,7 @@ class StrictTest(ProgramsTest):
     def silence(self):
         """Forgets what the server has heard so far."""
         for peer in self.server.peers:
-            peer.heard = b""
+            peer.heard = bytearray()
 
     def outcome(self, data):
         """Sends it, in one piece or as the kernel likes; (status, what came behind the response). The connection has ended."""
