@@ -14,8 +14,8 @@ const char* const kMobile = "127.0.0.6";
 const char* const kOtherMobile = "127.0.0.7";
 const char* const kNewcomer = "127.0.0.8";
 const char* const kJar = "client.jar";
-/// Newcomers that may come until one of them reaches a gateway that has just been started: a probe takes 200
-/// ms, a newcomer some 20.
+/// Newcomers that may come until one of them reaches a gateway that has just been started: a probe comes
+/// every 500 ms, a newcomer takes some 20.
 constexpr int kNewcomersMax = 200;
 
 // --- what an account says ---

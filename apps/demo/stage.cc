@@ -54,8 +54,8 @@ std::string balancer_toml(const std::array<Address, kGateways>& gateways, const 
          "\"\npool = \"gateways\"\n\n[[pool]]\nname = \"gateways\"\nscheduler = \"round-robin\"\naffinity = "
          "[ " +
          setting.affinity +
-         " ]\nhealth = { kind = \"http\", path = \"/healthz\", every = \"200ms\", timeout = \"1s\", rise = "
-         "2, fall = 2 }\n"
+         " ]\nhealth = { kind = \"http\", path = \"/healthz\", every = \"500ms\", timeout = \"500ms\", "
+         "rise = 1, fall = 2 }\n"
          "connect_timeout = \"1s\"\nserver = [ " +
          servers + " ]\n";
 }

@@ -4,11 +4,13 @@ import collections
 import os
 import signal
 import subprocess
+import threading
 import time
 import unittest
 from pathlib import Path
 
-from programs import Connection, ProgramsTest, WebSocket, ask, poll, rejoin_binary, servers
+from programs import Connection, ProgramsTest, WebSocket, ask, poll, rejoin_binary, request, servers
+from servers import Listener
 
 COOKIE = {"affinity": [{"kind": "cookie-insert"}]}
 TWO = "[balancer]\nworkers = 2\n"
@@ -120,6 +122,38 @@ class TwoWorkers(ProgramsTest):
         self.assertEqual(balancer.wait(), 0, balancer.log())
         for one in sockets:
             one.close()
+
+    def test_a_request_in_progress_is_answered_during_a_drain(self):
+        go_on = threading.Event()
+
+        def slow(peer):
+            peer.request()
+            go_on.wait(30)
+            peer.answer(200, body=b"late")
+
+        server = Listener(self, slow)
+        balancer = self.http_balancer(servers(server.address), head='[balancer]\nworkers = 2\ndrain_timeout = "1h"\n')
+        with Connection(balancer.address()) as client:
+            client.send(request())
+            poll(lambda: server.heard(), "the request is at the server")
+            balancer.signal(signal.SIGTERM)
+            balancer.wait_for("SIGTERM: draining")
+            go_on.set()
+            response = client.response()
+            self.assertEqual((response.body, response.get("connection")), (b"late", "close"))
+            self.assertEqual(client.rest(), b"")
+        self.assertEqual(balancer.wait(), 0, balancer.log())
+
+    def test_length_framed_clients_come_back_by_their_address(self):
+        tcp = {"mode": "tcp"}
+        balancer = self.http_balancer(self.pool("tcp"), listener=tcp, head=TWO, pool={"affinity": [{"kind": "source-ip"}]})
+        url = "tcp://%s:%d" % balancer.address()
+        options = [word for host in (1, 2, 3, 1, 2, 3) for word in ("--bind", f"127.0.8.{host}")]
+        accounts = self.connect(url, "--times", 6, "--message", "hello", *options)
+        reached = [account["server"] for account in accounts]
+        self.assertEqual(reached[:3], reached[3:])
+        self.assertGreater(len(set(reached)), 1)
+        self.assertEqual({account["messages"][1] for account in accounts}, {"hello"})
 
     def test_a_gateway_drains_too(self):
         one = WebSocket(self.gateways[0].address("websocket"))
