@@ -49,6 +49,25 @@ inline constexpr std::size_t kJarCookiesPerDomainMax = 180;
 /// An address that a person types.
 inline constexpr std::size_t kUrlBytesMax = 4096;
 
+// --- the resume protocol (spec/resume.md) ---
+inline constexpr std::size_t kHelloBytesMax = 16 * 1024;
+inline constexpr std::size_t kResumeBytesMax = 1024;
+/// An item of the sub-protocol list that bears a RESUME; a longer one goes as the first message.
+inline constexpr std::size_t kResumeItemBytesMax = 2048;
+/// Of a reason in DETACH and CLOSE.
+inline constexpr std::size_t kReasonBytesMax = 100;
+/// A client's first frame stands whole within this time.
+inline constexpr std::chrono::seconds kOpeningFrameS{5};
+/// A session whose WELCOME was not answered.
+inline constexpr std::chrono::seconds kUnconfirmedS{10};
+/// When an acknowledgement leaves on its own: whichever comes first (or a quarter of the window).
+inline constexpr std::uint32_t kAckMessages = 32;
+inline constexpr std::uint32_t kAckBytes = 16 * 1024;
+inline constexpr std::chrono::milliseconds kAckDelayMs{200};
+/// A ticket is good for this long, is renewed at half of it, and this much skew of clocks is forgiven.
+inline constexpr std::int64_t kTicketLifeSeconds = 24 * 3600;
+inline constexpr std::int64_t kTicketSkewSeconds = 5 * 60;
+
 // --- routing ---
 inline constexpr std::size_t kServersPerPoolMax = 4096;
 inline constexpr std::uint32_t kWeightMax = 65535;
@@ -110,6 +129,8 @@ inline constexpr std::chrono::seconds kCloseReplyS{3};
 /// Between two requests on one connection of the gateway: longer than a balancer keeps one
 /// (kIdleServerConnectionS).
 inline constexpr std::chrono::seconds kGatewayIdleS{60};
+/// From finish() to the end of a game server's connection.
+inline constexpr std::chrono::seconds kGameCloseS{3};
 /// Of a client's cookie, in the echo upstream's greeting.
 inline constexpr std::size_t kGreetingCookieBytesMax = 512;
 

@@ -13,18 +13,9 @@
 
 #include "base/address.h"
 #include "base/bytes.h"
+#include "upstream/message.h"
 
 namespace rejoin::upstream {
-
-/// Text is UTF-8 and checked before it comes here. Transports without the distinction (length-framed TCP)
-/// speak `binary`.
-enum class MessageKind : std::uint8_t { text, binary };
-
-/// A whole message. `bytes` are lent: they live until the call that was given them returns.
-struct Message {
-  Bytes bytes;
-  MessageKind kind = MessageKind::binary;
-};
 
 /// Where an upstream's messages go: towards the client.
 class MessageSink {
