@@ -60,6 +60,8 @@ inline constexpr std::size_t kReasonBytesMax = 100;
 inline constexpr std::chrono::seconds kOpeningFrameS{5};
 /// A session whose WELCOME was not answered.
 inline constexpr std::chrono::seconds kUnconfirmedS{10};
+/// Memory that an empty replay window keeps for its next message; an idle session gives that back, too.
+inline constexpr std::uint32_t kWindowKeptBytes = 1024;
 /// When an acknowledgement leaves on its own: whichever comes first (or a quarter of the window).
 inline constexpr std::uint32_t kAckMessages = 32;
 inline constexpr std::uint32_t kAckBytes = 16 * 1024;

@@ -11,8 +11,8 @@
 //             only this is acknowledged, and only an acknowledgement frees the sender's window
 // On the wire travel the low 32 bits of each count; a reader takes the value nearest to what it expects.
 //
-// Owner: a session (gateway) or a client; one thread. 136 bytes without memory of its own while nothing is
-// unacknowledged.
+// Owner: a session (gateway) or a client; one thread. 104 bytes, and no memory of its own when it has been
+// shrunk.
 #pragma once
 
 #include <cstddef>
@@ -55,7 +55,7 @@ class SendWindow {
 
   explicit SendWindow(WindowLimits limits, std::uint64_t sent = 0);
 
-  /// May a message of so many bytes be sent now? One as large as the whole window may when it is empty.
+  /// May a message of so many bytes be sent now? One larger than the window never may.
   bool has_room(std::size_t bytes) const;
   /// Takes a copy and numbers it. Only with has_room() (asserted).
   std::uint64_t push(Bytes payload, bool text);
@@ -77,7 +77,7 @@ class SendWindow {
   Cursor at(std::uint64_t seq) const;
   /// At the end: what is pushed from now on.
   Cursor end() const { return {sent_ + 1, freed_ + used_}; }
-  bool more(const Cursor& cursor) const { return cursor.next <= sent_; }
+  bool more(const Cursor& cursor) const { return cursor.next <= sent_ && acked_ < sent_; }
   /// The message there (only if more()), and moves the cursor behind it. A cursor that acknowledgements have
   /// overtaken goes on at the first message that is held.
   Held take(Cursor& cursor) const;
@@ -98,7 +98,7 @@ class SendWindow {
   WindowLimits limits_;
 
   char* grow(std::size_t bytes);
-  std::uint32_t length_at(std::size_t offset) const;
+  std::uint32_t mark_at(std::size_t offset) const;
 };
 
 /// What came from the other end.
@@ -131,6 +131,8 @@ class AckDebt {
  public:
   enum class Due : std::uint8_t { nothing, later, now };
 
+  explicit AckDebt(std::uint64_t told = 0) : told_(told) {}
+
   /// A new link owes its acks anew.
   void new_link() { owes_all_ = true; }
   /// A message of `bytes` was accepted.
@@ -141,7 +143,7 @@ class AckDebt {
   std::uint64_t told_count() const { return told_; }
 
  private:
-  std::uint64_t told_ = 0;
+  std::uint64_t told_;
   std::uint32_t bytes_ = 0;
   bool owes_all_ = false;
 };
@@ -149,7 +151,7 @@ class AckDebt {
 /// Both directions of one end.
 struct Conversation {
   explicit Conversation(WindowLimits limits, std::uint64_t sent = 0, std::uint64_t received = 0)
-      : out(limits, sent), in(received) {}
+      : out(limits, sent), in(received), debt(received) {}
   SendWindow out;
   ReceiveCounts in;
   AckDebt debt;
