@@ -12,11 +12,11 @@
 
 #include <cstdint>
 
-#include "apps/gateway/outbox.h"
 #include "base/address.h"
 #include "base/intrusive_list.h"
 #include "base/timers.h"
 #include "io/network.h"
+#include "io/outbox.h"
 #include "proto/length_framing.h"
 #include "proto/ws_frame.h"
 #include "proto/ws_message.h"
@@ -101,7 +101,7 @@ class Link : public ListNode, private io::SocketEvents, public upstream::Message
   // Bytes on a 64-bit machine; the ListNode before them has 16, the two tables of virtual functions 16.
   Worker& worker_;                     // 8
   io::Socket socket_;                  // 16
-  Outbox outbox_;                      // 48
+  io::Outbox outbox_;                  // 48
   Timer timer_;                        // 40, by phase: stalled, no close frame in answer, no FIN in answer
   Address client_;                     // 20
   std::uint32_t ignored_ = 0;          // 4, bytes thrown away while parting

@@ -143,6 +143,8 @@ inline constexpr std::chrono::seconds kCloseReplyS{3};
 inline constexpr std::chrono::seconds kGatewayIdleS{60};
 /// From finish() to the end of a game server's connection.
 inline constexpr std::chrono::seconds kGameCloseS{3};
+/// A PROXY header that we write (proxy-protocol.txt 2: one that fits in the smallest TCP segment comes whole).
+inline constexpr std::size_t kProxyHeaderBytesMax = 536;
 /// Of a client's cookie, in the echo upstream's greeting.
 inline constexpr std::size_t kGreetingCookieBytesMax = 512;
 

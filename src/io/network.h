@@ -160,6 +160,9 @@ class Listener {
 struct ConnectOptions {
   /// Dial from this address (port 0: any). Without one the system chooses.
   Address bind;
+  /// For a connection that may be silent for hours: TCP keep-alive finds a peer that vanished without a word
+  /// (limits::kKeepAliveIdleS and what follows it), as it does for every accepted one.
+  bool keep_alive = false;
 };
 
 class Network {

@@ -253,6 +253,25 @@ TEST_P(NetworkContract, reading_byte_by_byte_loses_nothing) {
   EXPECT_EQ(server.received, text);
 }
 
+TEST_P(NetworkContract, an_end_that_came_with_the_first_bytes_is_told) {
+  ListenOptions options;
+  options.client_speaks_first = true;
+  listen(options);
+  bool ended = false;
+  acceptor.accepted = [&](End& end) {
+    end.told = [&ended, &end] { ended = end.drain() == ReadResult::State::ended; };
+    end.told();
+  };
+  End& client = dial();
+  client.told = [&client] {
+    if (client.writable != 1) return;
+    client.write("last words");
+    client.socket.shutdown_write();
+  };
+  ASSERT_TRUE(run_until([&] { return ended; }));
+  EXPECT_EQ(server().received, "last words");
+}
+
 TEST_P(NetworkContract, lent_bytes_may_be_changed_in_place) {
   listen();
   connect();
