@@ -64,6 +64,14 @@ inline constexpr std::chrono::seconds kUnconfirmedS{10};
 /// is told to wait (4429); it has proved who it is, so nobody else can use its budget up.
 inline constexpr int kResumesInARowMax = 20;
 inline constexpr std::chrono::milliseconds kResumeEveryMs{250};
+/// Opening frames that one link may send: when the first is refused, and that costs no dial, one more.
+inline constexpr int kOpeningsPerLink = 2;
+/// Openings with forged, unknown or unproven tickets from one address: so many in a row, then one each time.
+inline constexpr int kBadOpeningsInARowMax = 200;
+inline constexpr std::chrono::milliseconds kBadOpeningEveryMs{50};
+inline constexpr std::size_t kBadOpenersMax = 65'536;
+/// What a client is told to wait after it broke a rule, sent too fast, or could not be admitted.
+inline constexpr std::uint32_t kTooFastWaitMs = 1000;
 /// Ends of sessions that one worker remembers, for clients that come back to hear of it (about 130 bytes each).
 inline constexpr std::size_t kEndedSessionsMax = 100'000;
 /// Memory that an empty replay window keeps for its next message; an idle session gives that back, too.
@@ -133,8 +141,13 @@ inline constexpr std::size_t kLingerBytesMax = 256 * 1024;
 /// Past this many unsent bytes a link is not read; half of it, and it is read again. At most one message and
 /// one read's answers come on top of it.
 inline constexpr std::size_t kLinkUnsentHighBytes = 64 * 1024;
+/// What a link fetches from its session's window at once: enough for a full write.
+inline constexpr std::size_t kLinkFetchBytes = 16 * 1024;
 /// A client that takes nothing of what waits for it for this long is gone.
 inline constexpr std::chrono::seconds kLinkStallS{60};
+/// A link that is in doubt has this long to show that it lives (spec/resume.md), and is looked at so often.
+inline constexpr std::chrono::milliseconds kLinkDoubtMs{2000};
+inline constexpr std::chrono::milliseconds kLinkLookMs{50};
 /// From our close frame to the client's answer (and to our close frame having left); then the connection ends
 /// without it.
 inline constexpr std::chrono::seconds kCloseReplyS{3};

@@ -300,6 +300,24 @@ void EpollLoop::closed_one() {
   }
 }
 
+int EpollLoop::give_up(Socket socket) {
+  const std::uint32_t id = socket.id();
+  auto& loop = static_cast<EpollLoop&>(*socket.forget());
+  Slot& at = loop.slot(id);
+  if (at.registered) epoll_ctl(loop.epoll_fd_, EPOLL_CTL_DEL, static_cast<int>(id), nullptr);
+  ++at.generation;
+  at.open = false;
+  at.events = nullptr;
+  --loop.open_;
+  return static_cast<int>(id);
+}
+
+Socket EpollLoop::take_over(int descriptor) {
+  Slot& at = open_slot(descriptor);
+  at.may_read = at.may_write = true;  // a read or a write will find out
+  return Socket(*this, static_cast<std::uint32_t>(descriptor));
+}
+
 bool EpollLoop::watch(int descriptor, std::function<void()> on_readable) {
   const auto index = static_cast<std::size_t>(descriptor);
   if (index >= slots_.size()) {

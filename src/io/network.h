@@ -119,6 +119,9 @@ class Socket {
   Address local_address() const;
   Address peer_address() const;
 
+  /// It is not ours to close any more. For a Network that gives a connection to somebody else; whose it was.
+  Network* forget() { return std::exchange(network_, nullptr); }
+
  private:
   Network* network_ = nullptr;
   std::uint32_t id_ = 0;
