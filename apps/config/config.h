@@ -187,10 +187,26 @@ struct PeerGateway {
   Address tcp;
 };
 
-enum class UpstreamKind : std::uint8_t { echo };
+enum class UpstreamKind : std::uint8_t { echo, tcp, ws };
+enum class Endian : std::uint8_t { big, little };
+enum class ProxyProtocol : std::uint8_t { off, v1, v2 };
 
+/// What stands behind a session. Only the options of its kind mean anything; the others keep their defaults.
 struct Upstream {
   UpstreamKind kind = UpstreamKind::echo;
+  // tcp and ws: after reading exactly one of the two
+  Address address;                                       // of the one game server
+  std::string pool;                                      // the name of a pool that exists
+  Duration connect_timeout = 3s;                         // with a pool, the pool's
+  std::uint64_t message_max = limits::kMessageBytesMax;  // bytes, from the game server
+  // tcp
+  int length_bytes = 4;  // 2 or 4
+  Endian endian = Endian::big;
+  bool counts_itself = false;
+  ProxyProtocol proxy_protocol = ProxyProtocol::off;
+  // ws
+  std::string path = "/";
+  std::string host;  // empty: the game server's own IP:PORT
 };
 
 struct Gateway {
@@ -198,7 +214,8 @@ struct Gateway {
   int workers = 1;
   std::vector<GatewayListener> listeners;  // at least one
   Upstream upstream;
-  std::uint64_t message_max = limits::kMessageBytesMax;  // bytes
+  std::uint64_t message_max = limits::kMessageBytesMax;  // bytes, from a client; unless written, at most
+                                                         // what the upstream's length can say
   Duration handshake_timeout = 10s;
   Duration drain_timeout = 5s;  // after SIGTERM
   std::string

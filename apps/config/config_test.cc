@@ -167,6 +167,67 @@ handshake_timeout = "3s"
   EXPECT_EQ(config.gateway->handshake_timeout, 3s);
 }
 
+TEST(Config, every_key_of_an_upstream_can_be_set) {
+  const auto upstream = [](std::string_view text) {
+    const Config config =
+        good("[gateway]\nname = \"g\"\nlistener = [ { listen = \"127.0.0.1:0\" } ]\nupstream = " +
+             std::string(text));
+    EXPECT_TRUE(config.warnings.empty());
+    return config.gateway.value_or(Gateway{}).upstream;
+  };
+  const Upstream tcp = upstream(
+      R"({ kind = "tcp", address = "127.0.0.1:7000", connect_timeout = "1s", message_max = "2KiB", length_bytes = 2, endian = "little", counts_itself = true, proxy_protocol = "v2" })");
+  EXPECT_EQ(tcp.kind, UpstreamKind::tcp);
+  EXPECT_EQ(tcp.address.text(), "127.0.0.1:7000");
+  EXPECT_EQ(tcp.connect_timeout, 1s);
+  EXPECT_EQ(tcp.message_max, 2048u);
+  EXPECT_EQ(tcp.length_bytes, 2);
+  EXPECT_EQ(tcp.endian, Endian::little);
+  EXPECT_TRUE(tcp.counts_itself);
+  EXPECT_EQ(tcp.proxy_protocol, ProxyProtocol::v2);
+  const Upstream ws =
+      upstream(R"({ kind = "ws", address = "[::1]:7000", path = "/arena?room=7", host = "arena.example" })");
+  EXPECT_EQ(ws.kind, UpstreamKind::ws);
+  EXPECT_EQ(ws.path, "/arena?room=7");
+  EXPECT_EQ(ws.host, "arena.example");
+  const Upstream plain = upstream(R"({ kind = "tcp", address = "127.0.0.1:7000" })");
+  EXPECT_EQ(plain.length_bytes, 4);
+  EXPECT_EQ(plain.endian, Endian::big);
+  EXPECT_FALSE(plain.counts_itself);
+  EXPECT_EQ(plain.proxy_protocol, ProxyProtocol::off);
+  EXPECT_EQ(plain.message_max, 1024u * 1024);
+}
+
+TEST(Config, a_pool_of_game_servers_needs_no_listener_and_has_its_own_timeout) {
+  const Config config = good(R"(
+[[pool]]
+name = "arena"
+connect_timeout = "250ms"
+server = [ { name = "a", address = "127.0.0.1:7000" } ]
+[gateway]
+name = "g"
+listener = [ { listen = "127.0.0.1:0" } ]
+upstream = { kind = "ws", pool = "arena" }
+)");
+  EXPECT_TRUE(config.warnings.empty());
+  ASSERT_TRUE(config.gateway);
+  EXPECT_EQ(config.gateway->upstream.pool, "arena");
+  EXPECT_EQ(config.gateway->upstream.connect_timeout, 250ms);
+}
+
+TEST(Config, limits_that_are_not_written_are_no_more_than_the_length_can_say) {
+  for (const bool itself : {false, true}) {
+    const Config config =
+        good(std::string("[gateway]\nname = \"g\"\nlistener = [ { listen = \"127.0.0.1:0\" } ]\n") +
+             R"(upstream = { kind = "tcp", address = "127.0.0.1:7000", length_bytes = 2, counts_itself = )" +
+             (itself ? "true }" : "false }"));
+    ASSERT_TRUE(config.gateway);
+    EXPECT_TRUE(config.warnings.empty());
+    EXPECT_EQ(config.gateway->message_max, itself ? 65'533u : 65'535u);
+    EXPECT_EQ(config.gateway->upstream.message_max, itself ? 65'533u : 65'535u);
+  }
+}
+
 TEST(Config, a_gateway_alone_has_every_default) {
   const Config config = good("[gateway]\nname = \"g1\"\nlistener = [ { listen = \"127.0.0.1:0\" } ]");
   ASSERT_TRUE(config.gateway);

@@ -5,6 +5,8 @@
 
 #include "apps/config/key_table.h"
 #include "apps/config/nearest.h"
+#include "apps/config/units.h"
+#include "proto/length_framing.h"
 
 namespace rejoin::config {
 namespace {
@@ -21,6 +23,9 @@ class CrossCheck {
     names_of_pools();
     addresses();
     pools_of_listeners();
+    if (config_.gateway && config_.gateway->upstream.kind != UpstreamKind::echo)
+      upstream(*config_.gateway, config_.gateway->upstream);
+    unused_pools();
     for (std::size_t i = 0; i < config_.pools.size(); ++i) pool(config_.pools[i], numbered("pool", i));
     gateway_in_pools();
   }
@@ -124,7 +129,6 @@ class CrossCheck {
         no_such_pool(it.pool, path);
       }
     }
-    unused_pools();
   }
 
   void unused_pools() {
@@ -132,12 +136,20 @@ class CrossCheck {
     for (const Listener& it : config_.listeners) {
       if (!config_.find_pool(it.pool)) return;  // said; and it may have meant any of them
     }
+    const bool has_upstream = config_.gateway && config_.gateway->upstream.kind != UpstreamKind::echo;
+    const std::string of_upstream = has_upstream ? config_.gateway->upstream.pool : "";
+    if (!of_upstream.empty() && !config_.find_pool(of_upstream)) return;
     for (std::size_t i = 0; i < config_.pools.size(); ++i) {
       const std::string& name = config_.pools[i].name;
-      const bool used = std::any_of(config_.listeners.begin(), config_.listeners.end(),
-                                    [&](const Listener& it) { return it.pool == name; });
-      if (!used && !name.empty()) warn(numbered("pool", i) + ".name", "no listener uses this pool");
+      if (name.empty() || name == of_upstream || is_listened_for(name)) continue;
+      warn(numbered("pool", i) + ".name",
+           has_upstream ? "no listener and no upstream uses this pool" : "no listener uses this pool");
     }
+  }
+
+  bool is_listened_for(const std::string& pool) const {
+    return std::any_of(config_.listeners.begin(), config_.listeners.end(),
+                       [&](const Listener& it) { return it.pool == pool; });
   }
 
   void default_pool(Listener& it, const std::string& path) {
@@ -188,6 +200,72 @@ class CrossCheck {
           "is the address of listener " + in_quotes(listener.name) +
               " itself: the balancer would connect to itself for ever");
     }
+  }
+
+  // --- the gateway's game servers ---
+
+  void upstream(Gateway& gateway, Upstream& it) {
+    const std::string path = "gateway.upstream";
+    const bool has_address = places_.has(path + ".address"), has_pool = places_.has(path + ".pool");
+    if (!has_address && !has_pool) {
+      say(path + ".address",
+          R"(is missing; write address = "127.0.0.1:7000", or pool = "NAME" for several game servers)");
+    } else if (has_address && has_pool) {
+      say(path + ".pool", "stands beside `address` (" + where(path + ".address") +
+                              "); write one of them: the one game server, or the pool of several");
+    } else if (has_pool && !it.pool.empty()) {
+      pool_of_upstream(it, path);
+    }
+    if (it.address) not_itself(gateway, it.address, path + ".address");
+    if (it.kind == UpstreamKind::tcp) lengths(gateway, it, path);
+  }
+
+  void pool_of_upstream(Upstream& it, const std::string& path) {
+    const Pool* const found = config_.find_pool(it.pool);
+    if (!found) return no_such_pool(it.pool, path + ".pool");
+    const std::string pool = numbered("pool", static_cast<std::size_t>(found - config_.pools.data()));
+    if (places_.has(path + ".connect_timeout")) {
+      say(path + ".connect_timeout",
+          "belongs to a single game server; this one is for the pool to say (" + where(pool + ".name") + ')');
+    }
+    it.connect_timeout = found->connect_timeout;
+    if (!found->affinity.empty() && !is_listened_for(it.pool)) {
+      warn(pool + ".affinity",
+           "means nothing for game servers: a session keeps its one connection for as long as it lives");
+    }
+    for (std::size_t i = 0; i < found->servers.size(); ++i)
+      not_itself(*config_.gateway, found->servers[i].address, numbered(pool + ".server", i) + ".address");
+  }
+
+  void not_itself(const Gateway& gateway, const Address& game_server, const std::string& path) {
+    for (const GatewayListener& it : gateway.listeners) {
+      if (it.listen.port == 0 || it.listen != game_server) continue;
+      say(path, "is the address of the gateway's listener " + in_quotes(it.name) +
+                    " itself: every session would open another one, for ever");
+    }
+  }
+
+  void lengths(Gateway& gateway, Upstream& it, const std::string& path) {
+    if (it.length_bytes == 3) {
+      say(path + ".length_bytes", "3 is not a width; write 2 or 4");
+      return;
+    }
+    proto::LengthFormat format;
+    format.length = it.length_bytes == 2 ? proto::LengthBytes::two : proto::LengthBytes::four;
+    format.counts = it.counts_itself ? proto::LengthCounts::payload_and_itself : proto::LengthCounts::payload;
+    const std::uint64_t most = format.representable_max();
+    const std::string too_much = "is more than a length of " + std::to_string(it.length_bytes) +
+                                 " bytes can say (" + where(path + ".length_bytes") + ')';
+    if (it.message_max > most) {
+      if (places_.has(path + ".message_max")) warn(path + ".message_max", too_much);
+      it.message_max = most;
+    }
+    if (gateway.message_max <= most) return;
+    if (places_.good("gateway.message_max")) {
+      say("gateway.message_max",
+          too_much + "; write at most " + in_quotes(size_text(most)) + ", or length_bytes = 4");
+    }
+    gateway.message_max = most;
   }
 
   void pool(const Pool& it, const std::string& path) {

@@ -207,6 +207,55 @@ listener = [ { listen = "127.0.0.1:8000" } ]
   });
 }
 
+TEST(BadFile, game_servers) {
+  const auto with = [](std::string_view upstream, std::string_view before = {}) {
+    return joined(
+        {"[[pool]]\nname = \"arena\"\nserver = [ { name = \"a\", address = \"127.0.0.1:7001\" } ]\n",
+         "[gateway]\nname = \"g\"\nlistener = [ { listen = \"127.0.0.1:8000\" } ]\n", before,
+         "upstream = ", upstream, "\n"});
+  };
+  say_exactly({
+      {with(R"({ kind = "tcp", pool = "arean" })"),
+       R"(f:7:35: gateway.upstream.pool: there is no pool "arean"; did you mean "arena"?)"},
+      {with(R"({ kind = "ws", pool = "else" })"),
+       R"(f:7:34: gateway.upstream.pool: there is no pool "else"; there is "arena")"},
+      {with(R"({ kind = "ws" })"),
+       R"(f:2:8: warning: pool.name: no listener and no upstream uses this pool
+f:7:12: gateway.upstream.address: is missing; write address = "127.0.0.1:7000", or pool = "NAME" for several game servers)"},
+      {with(R"({ kind = "tcp", address = "127.0.0.1:7000", pool = "arena" })"),
+       R"(f:7:63: gateway.upstream.pool: stands beside `address` (f:7:38); write one of them: the one game server, or the pool of several)"},
+      {with(R"({ kind = "tcp", pool = "arena", connect_timeout = "1s" })"),
+       R"(f:7:62: gateway.upstream.connect_timeout: belongs to a single game server; this one is for the pool to say (f:2:8))"},
+      {with(R"({ kind = "tcp", address = "127.0.0.1:8000" })"),
+       R"(f:2:8: warning: pool.name: no listener and no upstream uses this pool
+f:7:38: gateway.upstream.address: is the address of the gateway's listener "websocket" itself: every session would open another one, for ever)"},
+      {whole(R"([[pool]]
+name = "arena"
+affinity = [ { kind = "source-ip" } ]
+server = [ { name = "g", address = "127.0.0.1:8000" } ]
+[gateway]
+name = "g"
+listener = [ { listen = "127.0.0.1:8000" } ]
+upstream = { kind = "ws", pool = "arena" }
+)"),
+       R"(f:3:12: warning: pool.affinity: means nothing for game servers: a session keeps its one connection for as long as it lives
+f:4:36: pool.server[0].address: is the address of the gateway's listener "websocket" itself: every session would open another one, for ever)"},
+      {with(R"({ kind = "tcp", pool = "arena", length_bytes = 3 })"),
+       R"(f:7:59: gateway.upstream.length_bytes: 3 is not a width; write 2 or 4)"},
+      {with(R"({ kind = "tcp", pool = "arena", length_bytes = 8 })"),
+       R"(f:7:59: gateway.upstream.length_bytes: 8 is out of range; write 2 to 4)"},
+      {with(R"({ kind = "tcp", pool = "arena", length_bytes = 2 })", "message_max = \"64KiB\"\n"),
+       R"(f:7:15: gateway.message_max: is more than a length of 2 bytes can say (f:8:59); write at most "65535B", or length_bytes = 4)"},
+      {with(
+           R"({ kind = "tcp", pool = "arena", length_bytes = 2, counts_itself = true, message_max = "1MiB" })"),
+       R"(f:7:98: warning: gateway.upstream.message_max: is more than a length of 2 bytes can say (f:7:59))"},
+      {with(R"({ kind = "tcp", pool = "arena", endian = "middle" })"),
+       R"(f:7:53: gateway.upstream.endian: "middle" is not an endian; write one of "big", "little")"},
+      {with(R"({ kind = "tcp", pool = "arena", proxy_protocol = "v3" })"),
+       R"(f:7:61: gateway.upstream.proxy_protocol: "v3" is not a proxy_protocol; did you mean "v1"?)"},
+  });
+}
+
 TEST(BadFile, keys) {
   say_exactly({
       {whole(R"([keys]

@@ -18,7 +18,9 @@ constexpr std::string_view kHealthKinds[] = {"off", "tcp", "http"};
 constexpr std::string_view kGatewayListenerKinds[] = {"websocket", "tcp"};
 constexpr std::string_view kLinkProtocols[] = {"any", "rejoin", "plain"};
 constexpr std::string_view kOverflows[] = {"pause", "expire"};
-constexpr std::string_view kUpstreamKinds[] = {"echo"};
+constexpr std::string_view kUpstreamKinds[] = {"echo", "tcp", "ws"};
+constexpr std::string_view kEndians[] = {"big", "little"};
+constexpr std::string_view kProxyProtocols[] = {"off", "v1", "v2"};
 
 constexpr Range<Duration> kTimeout{1ms, 24h * 365};
 constexpr Range<Duration> kFromZero{0s, 24h * 365};
@@ -305,8 +307,48 @@ void visit(KeyVisitor& v, GatewayListener& it) {
 }
 
 void visit(KeyVisitor& v, Upstream& it) {
-  v.choice({"kind", "`echo`: a greeting that names the gateway, then every message comes back."}, it.kind,
-           kUpstreamKinds);
+  v.choice(
+      {"kind",
+       "`echo`: a greeting that names the gateway, then every message comes back. `tcp`: a game server that "
+       "speaks messages behind a length. `ws`: one that speaks WebSocket. Each session has a connection of "
+       "its own, for as long as it lives."},
+      it.kind, kUpstreamKinds);
+  const std::string_view kind = word_of(it.kind);
+
+  v.only_for({"tcp", "ws"}, kind);
+  v.address({"address", "IP:PORT of the one game server. Either this or `pool`.", R"("127.0.0.1:7000")",
+             Need::optional, "none"},
+            it.address, AddressUse::connect);
+  v.text({"pool",
+          "Several game servers: the `[[pool]]` of this name, with its scheduler, health checks, "
+          "`connect_timeout` and `retries`. Its affinities mean nothing here.",
+          R"("arena")", Need::optional, "none"},
+         it.pool, TextForm::name);
+  v.duration({"connect_timeout",
+              "For the connection to the game server, and once more for a WebSocket's handshake. A pool has "
+              "its own."},
+             it.connect_timeout, kTimeout);
+  v.size({"message_max", "The largest message taken from the game server; a larger one ends the session."},
+         it.message_max, kMessage);
+
+  v.only_for({"tcp"}, kind);
+  v.integer({"length_bytes", "Bytes of the length before each message: 2 or 4."}, it.length_bytes, {2, 4});
+  v.choice({"endian", "The order of these bytes: `big`, the highest first, as networks have it."}, it.endian,
+           kEndians);
+  v.flag({"counts_itself", "Whether the length includes its own bytes."}, it.counts_itself);
+  v.choice(
+      {"proxy_protocol",
+       "Whether a PROXY header before the first message tells who the player is. `v1`: a line of text with "
+       "the addresses. `v2`: binary, and with the session's id in a field of type 0xE0 (and in UNIQUE_ID)."},
+      it.proxy_protocol, kProxyProtocols);
+
+  v.only_for({"ws"}, kind);
+  v.text({"path", "What the handshake asks for. It tells the player by X-Forwarded-For and Rejoin-Session.",
+          R"("/play")"},
+         it.path, TextForm::url_path);
+  v.text({"host", "The Host field.", R"("arena.example")", Need::optional, "the game server's IP:PORT"},
+         it.host, TextForm::host);
+  v.only_for({}, kind);
 }
 
 std::string_view our_word_for(std::string_view key) {
@@ -330,6 +372,7 @@ std::string_view our_word_for(std::string_view key) {
       {"type", "kind"},           {"max_age", "max_life"},
       {"ttl", "max_life"},        {"verbosity", "level"},
       {"protocol", "mode"},       {"max_message", "message_max"},
+      {"byte_order", "endian"},   {"send_proxy", "proxy_protocol"},
   };
   const auto found =
       std::find_if(std::begin(kWords), std::end(kWords), [&](const Word& it) { return it.theirs == key; });
@@ -341,5 +384,6 @@ std::string_view word_of(HealthKind kind) { return kHealthKinds[static_cast<std:
 std::string_view word_of(GatewayListenerKind kind) {
   return kGatewayListenerKinds[static_cast<std::size_t>(kind)];
 }
+std::string_view word_of(UpstreamKind kind) { return kUpstreamKinds[static_cast<std::size_t>(kind)]; }
 
 }  // namespace rejoin::config

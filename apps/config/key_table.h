@@ -61,6 +61,7 @@ std::string_view our_word_for(std::string_view key);
 std::string_view word_of(AffinityKind kind);
 std::string_view word_of(HealthKind kind);
 std::string_view word_of(GatewayListenerKind kind);
+std::string_view word_of(UpstreamKind kind);
 
 class KeyVisitor;
 void visit(KeyVisitor& visitor, Keys& it);
