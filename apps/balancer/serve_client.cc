@@ -472,17 +472,28 @@ Task<After> serve_request(Visit& visit) {
 
 // --- layer 4 ---
 
+/// Waits for a client's first bytes; one that says nothing holds no buffer meanwhile.
+Task<Status> hear_first_bytes(Visit& visit, TimePoint deadline) {
+  const Worker::Waiting waiting(visit.worker, visit.client);  // a drain ends this wait
+  while (visit.arrived.empty()) {
+    Status come = co_await visit.client.readable(deadline);
+    if (!come) co_return come;
+    const io::ReadResult read = visit.client.socket().read();
+    if (read.state == io::ReadResult::State::failed) co_return visit.client.broken(read.errnum, "read");
+    if (read.state == io::ReadResult::State::ended)
+      co_return Error{ErrorKind::closed, Side::client, Retry::no, "it said nothing"};
+    if (!read.got()) continue;  // a new connection is taken for readable until a read shows that it is not
+    visit.arrived = visit.worker.world().buffers.borrow();
+    visit.arrived.append(read.view());
+  }
+  co_return Status{};
+}
+
 /// Where tickets are looked for: reads until the first frame is no RESUME, or is there whole. An error: it
 /// did not come in time, and the connection ends.
 Task<Status> hear_opening(Visit& visit) {
   const TimePoint deadline = visit.in(limits::kOpeningFrameS);
-  Status come;
-  {
-    const Worker::Waiting waiting(visit.worker, visit.client);  // a drain ends this wait
-    come = co_await visit.client.readable(deadline);
-  }
-  if (!come) co_return come;
-  visit.arrived = visit.worker.world().buffers.borrow();
+  Status come = co_await hear_first_bytes(visit, deadline);
   while (come && proto::opening_of(visit.arrived.view()).state == proto::Opening::State::need_more) {
     come = co_await visit.client.read_into(visit.arrived, deadline);
   }
