@@ -30,7 +30,8 @@ constexpr Range<std::uint64_t> kMessage{1, 64 * 1024 * 1024};
 
 void visit(KeyVisitor& v, Config& it) {
   v.table({"keys",
-           "The keys that seal cookies. Without this table a random key lives as long as the process, and "
+           "The keys that seal cookies and tickets; balancers and gateways need the same. Without this table "
+           "a random key lives as long as the process, and "
            "clients lose their server at a restart.",
            R"({ seal = ["file:seal.key"] })"},
           it.keys);
@@ -115,7 +116,9 @@ void visit(KeyVisitor& v, Affinity& it) {
             "value. `cookie-prefix`: the server's cookie keeps its value, behind our sealed prefix. "
             "`source-ip`: the "
             "client's address. `ticket`: the resume ticket that a gateway of this pool has given, in the "
-            "sub-protocol list, the field `Rejoin-Ticket`, a cookie, or the first frame on TCP.",
+            "sub-protocol list, the field `Rejoin-Ticket`, a cookie, or the first frame on TCP, where "
+            "clients then "
+            "have to speak first.",
             R"("cookie-insert")", Need::required},
            it.kind, kAffinityKinds);
   const std::string_view kind = word_of(it.kind);
