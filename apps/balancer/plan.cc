@@ -34,6 +34,8 @@ route::AffinityRule affinity_rule(const config::Affinity& from) {
     }
     case config::AffinityKind::cookie_rewrite: return route::CookieRewriteRule{from.rewrite.name};
     case config::AffinityKind::cookie_prefix: return route::CookiePrefixRule{from.prefix.name};
+    case config::AffinityKind::ticket:
+      return route::TicketRule{from.ticket.cookie, from.ticket.owner_gone, from.ticket.come_again};
     case config::AffinityKind::source_ip: break;
   }
   route::SourceIpRule rule;

@@ -62,7 +62,7 @@ struct Listener {
 };
 
 enum class Scheduler : std::uint8_t { round_robin, least_connections };
-enum class AffinityKind : std::uint8_t { cookie_insert, cookie_rewrite, cookie_prefix, source_ip };
+enum class AffinityKind : std::uint8_t { cookie_insert, cookie_rewrite, cookie_prefix, source_ip, ticket };
 enum class SameSite : std::uint8_t { unset, lax, strict, none };  // unset: no such attribute
 
 struct CookieInsert {
@@ -94,6 +94,12 @@ struct SourceIp {
   int prefix_v6 = 128;
 };
 
+struct Ticket {
+  std::string cookie = "REJOIN-TICKET";
+  Duration owner_gone = 60s;  // the session's grace: after it there is nothing to come back to
+  Duration come_again = 1s;   // what a client is told to wait while its gateway is away
+};
+
 /// One entry of a pool's list. Only the options of its kind mean anything; the others keep their defaults.
 struct Affinity {
   AffinityKind kind = AffinityKind::cookie_insert;
@@ -101,8 +107,9 @@ struct Affinity {
   CookieRewrite rewrite;
   CookiePrefix prefix;
   SourceIp source_ip;
+  Ticket ticket;
 
-  /// The cookie of the three cookie kinds; empty for source_ip.
+  /// The cookie of the three cookie kinds and of ticket; empty for source_ip.
   const std::string& cookie_name() const;
 };
 
@@ -128,7 +135,7 @@ struct Server {
 struct Pool {
   std::string name;
   Scheduler scheduler = Scheduler::round_robin;
-  std::vector<Affinity> affinity;  // tried in order; cookie names differ, at most one source_ip
+  std::vector<Affinity> affinity;  // tried in order; cookie names differ, at most one source_ip, one ticket
   Health health;
   Duration connect_timeout = 3s;
   int retries = 2;              // other servers tried when one refuses

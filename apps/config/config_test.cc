@@ -228,6 +228,38 @@ TEST(Config, limits_that_are_not_written_are_no_more_than_the_length_can_say) {
   }
 }
 
+TEST(Config, a_ticket_may_stand_before_a_cookie_and_behind_tcp) {
+  const Config config = good(R"(
+[keys]
+seal = ["env:K"]
+[[listener]]
+listen = "127.0.0.1:0"
+pool = "web"
+[[listener]]
+listen = "127.0.0.1:0"
+mode = "tcp"
+pool = "raw"
+[[pool]]
+name = "web"
+affinity = [ { kind = "ticket" }, { kind = "cookie-insert" } ]
+server = [ { name = "g1", address = "127.0.0.1:8000" } ]
+[[pool]]
+name = "raw"
+affinity = [ { kind = "ticket", cookie = "T", owner_gone = "2m", come_again = "250ms" }, { kind = "source-ip" } ]
+server = [ { name = "g1", address = "127.0.0.1:8001" } ]
+)");
+  EXPECT_TRUE(config.warnings.empty());
+  const Affinity& plain = config.pools.at(0).affinity.at(0);
+  EXPECT_EQ(plain.kind, AffinityKind::ticket);
+  EXPECT_EQ(plain.cookie_name(), "REJOIN-TICKET");
+  EXPECT_EQ(plain.ticket.owner_gone, 60s);
+  EXPECT_EQ(plain.ticket.come_again, 1s);
+  const Affinity& changed = config.pools.at(1).affinity.at(0);
+  EXPECT_EQ(changed.cookie_name(), "T");
+  EXPECT_EQ(changed.ticket.owner_gone, 2min);
+  EXPECT_EQ(changed.ticket.come_again, 250ms);
+}
+
 TEST(Config, a_gateway_alone_has_every_default) {
   const Config config = good("[gateway]\nname = \"g1\"\nlistener = [ { listen = \"127.0.0.1:0\" } ]");
   ASSERT_TRUE(config.gateway);

@@ -187,12 +187,12 @@ class CrossCheck {
     const auto pool_index = static_cast<std::size_t>(&pool - config_.pools.data());
     for (std::size_t i = 0; listener.mode == Mode::tcp && i < pool.affinity.size(); ++i) {
       const std::string path = numbered(numbered("pool", pool_index) + ".affinity", i) + ".kind";
-      if (!places_.good(path) || pool.affinity[i].kind == AffinityKind::source_ip) continue;
+      const AffinityKind kind = pool.affinity[i].kind;
+      if (!places_.good(path) || kind == AffinityKind::source_ip || kind == AffinityKind::ticket) continue;
       say(path, "cannot work for listener " + in_quotes(listener.name) + " (" +
                     where(numbered("listener", listener_index) + ".mode") +
                     "), whose mode is \"tcp\": a cookie is in HTTP, which layer 4 does not read; use kind "
-                    "\"source-ip\", "
-                    "or a pool of its own");
+                    "\"source-ip\" or \"ticket\", or a pool of its own");
     }
     for (std::size_t i = 0; listener.listen.port != 0 && i < pool.servers.size(); ++i) {
       if (pool.servers[i].address != listener.listen) continue;
@@ -282,16 +282,20 @@ class CrossCheck {
              "is also the address at " + where(first->second) + ": one server, two names");
     }
     if (!somebody_takes_new) warn(path + ".server", "every weight is 0: no new client will be served");
-    std::string source_ip;
+    std::map<AffinityKind, std::string> once_a_pool;
     for (std::size_t i = 0; i < it.affinity.size(); ++i) {
       const std::string rule = numbered(path + ".affinity", i);
       if (!places_.good(rule + ".kind")) continue;
-      once(cookies, it.affinity[i].cookie_name(), rule + ".name", "the name of a cookie of this pool");
-      if (it.affinity[i].kind == AffinityKind::cookie_insert) cookie(it.affinity[i].insert, rule);
-      if (it.affinity[i].kind != AffinityKind::source_ip) continue;
-      if (!source_ip.empty())
-        say(rule + ".kind", "one source-ip is enough; the other is at " + where(source_ip));
-      source_ip = rule + ".kind";
+      const AffinityKind kind = it.affinity[i].kind;
+      once(cookies, it.affinity[i].cookie_name(), rule + (kind == AffinityKind::ticket ? ".cookie" : ".name"),
+           "the name of a cookie of this pool");
+      if (kind == AffinityKind::cookie_insert) cookie(it.affinity[i].insert, rule);
+      if (kind == AffinityKind::ticket) ticket(it.affinity[i].ticket, rule);
+      if (kind != AffinityKind::source_ip && kind != AffinityKind::ticket) continue;
+      const auto [first, fresh] = once_a_pool.emplace(kind, rule + ".kind");
+      if (!fresh)
+        say(rule + ".kind",
+            "one " + std::string(word_of(kind)) + " is enough; the other is at " + where(first->second));
     }
     if (it.health.kind != HealthKind::off && it.health.timeout > it.health.every) {
       warn(path + ".health.timeout",
@@ -321,6 +325,19 @@ class CrossCheck {
     if (it.max_life != Duration(0) && it.max_idle > it.max_life) {
       warn(places_.has(rule + ".max_idle") ? rule + ".max_idle" : rule + ".max_life",
            "max_idle is longer than max_life, so it never decides");
+    }
+  }
+
+  void ticket(const Ticket& it, const std::string& rule) {
+    if (config_.keys.seal.empty() && !places_.has("keys")) {
+      warn(rule + ".kind",
+           "finds nobody without a table [keys]: tickets are sealed by the gateways, so the balancer needs "
+           "the "
+           "key that they have; write [keys] with the same seal in every file");
+    }
+    if (it.owner_gone != Duration(0) && it.come_again > it.owner_gone) {
+      warn(places_.has(rule + ".come_again") ? rule + ".come_again" : rule + ".owner_gone",
+           "come_again is longer than owner_gone: a client that comes again finds its gateway given up");
     }
   }
 

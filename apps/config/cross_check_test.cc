@@ -117,7 +117,7 @@ name = "p"
 affinity = [ { kind = "source-ip" }, { kind = "cookie-insert" } ]
 server = [ { name = "a", address = "127.0.0.1:8000" } ]
 )"),
-       R"(f:7:47: pool.affinity[1].kind: cannot work for listener "raw" (f:4:8), whose mode is "tcp": a cookie is in HTTP, which layer 4 does not read; use kind "source-ip", or a pool of its own)"},
+       R"(f:7:47: pool.affinity[1].kind: cannot work for listener "raw" (f:4:8), whose mode is "tcp": a cookie is in HTTP, which layer 4 does not read; use kind "source-ip" or "ticket", or a pool of its own)"},
       {whole(R"([[listener]]
 listen = "127.0.0.1:8080"
 name = "raw"
@@ -127,7 +127,7 @@ name = "p"
 affinity = [ { kind = "cookie-prefix", name = "S" } ]
 server = [ { name = "a", address = "127.0.0.1:8000" } ]
 )"),
-       R"(f:7:23: pool.affinity[0].kind: cannot work for listener "raw" (f:4:8), whose mode is "tcp": a cookie is in HTTP, which layer 4 does not read; use kind "source-ip", or a pool of its own)"},
+       R"(f:7:23: pool.affinity[0].kind: cannot work for listener "raw" (f:4:8), whose mode is "tcp": a cookie is in HTTP, which layer 4 does not read; use kind "source-ip" or "ticket", or a pool of its own)"},
       {whole(R"([gateway]
 name = "g"
 listener = [ { listen = "127.0.0.1:0", name = "ws" }, { listen = "127.0.0.1:0", name = "ws" } ]
@@ -158,9 +158,30 @@ f:6:74: pool.affinity[0].partitioned: browsers refuse Partitioned without Secure
        R"(f:6:42: pool.affinity[1].name: "REJOIN" is already the name of a cookie of this pool at f:6:14)"},
       {in_affinity(R"({ kind = "source-ip" }, { kind = "source-ip", prefix = 24 })"),
        R"(f:6:47: pool.affinity[1].kind: one source-ip is enough; the other is at f:6:23)"},
+      {with_keys(in_affinity(R"({ kind = "ticket" }, { kind = "ticket", cookie = "T" })")),
+       R"(f:6:44: pool.affinity[1].kind: one ticket is enough; the other is at f:6:23)"},
+      {with_keys(in_affinity(R"({ kind = "cookie-insert", name = "T" }, { kind = "ticket", cookie = "T" })")),
+       R"(f:6:82: pool.affinity[1].cookie: "T" is already the name of a cookie of this pool at f:6:47)"},
       {in_affinity(
            R"({ kind = "source-ip" }, { kind = "cookie-insert" }, { kind = "cookie-insert", name = "B" }, { kind = "cookie-insert", name = "C" }, { kind = "cookie-insert", name = "D" })"),
        R"(f:6:12: pool.affinity: has more than 4 entries)"},
+  });
+}
+
+TEST(BadFile, tickets) {
+  say_exactly({
+      {in_affinity(R"({ kind = "ticket" }, { kind = "cookie-insert" })"),
+       R"(f:6:23: warning: pool.affinity[0].kind: finds nobody without a table [keys]: tickets are sealed by the gateways, so the balancer needs the key that they have; write [keys] with the same seal in every file)"},
+      {with_keys(in_affinity(R"({ kind = "ticket", come_again = "2s", owner_gone = "1s" })")),
+       R"(f:6:46: warning: pool.affinity[0].come_again: come_again is longer than owner_gone: a client that comes again finds its gateway given up)"},
+      {with_keys(in_affinity(R"({ kind = "ticket", owner_gone = "500ms" })")),
+       R"(f:6:46: warning: pool.affinity[0].owner_gone: come_again is longer than owner_gone: a client that comes again finds its gateway given up)"},
+      {with_keys(in_affinity(R"({ kind = "ticket", owner_gone = "0s", come_again = "1ms" })")),
+       R"(f:6:65: pool.affinity[0].come_again: "1ms" is out of range; write "10ms" to "1h")"},
+      {with_keys(in_affinity(R"({ kind = "ticket", cookie = "a b" })")),
+       R"(f:6:42: pool.affinity[0].cookie: "a b" cannot stand here; a cookie's name is 1 to 64 characters without spaces and separators)"},
+      {with_keys(in_affinity(R"({ kind = "ticket", name = "T" })")),
+       R"(f:6:33: pool.affinity[0].name: belongs to kind "cookie-insert", and the kind here is "ticket")"},
   });
 }
 

@@ -12,7 +12,7 @@ constexpr std::string_view kLevels[] = {"debug", "info", "warn", "error", "off"}
 constexpr std::string_view kModes[] = {"http", "tcp"};
 constexpr std::string_view kSchedulers[] = {"round-robin", "least-connections"};
 constexpr std::string_view kAffinityKinds[] = {"cookie-insert", "cookie-rewrite", "cookie-prefix",
-                                               "source-ip"};
+                                               "source-ip", "ticket"};
 constexpr std::string_view kSameSites[] = {"unset", "lax", "strict", "none"};
 constexpr std::string_view kHealthKinds[] = {"off", "tcp", "http"};
 constexpr std::string_view kGatewayListenerKinds[] = {"websocket", "tcp"};
@@ -32,7 +32,8 @@ constexpr Range<std::uint64_t> kMessage{1, 64 * 1024 * 1024};
 
 void visit(KeyVisitor& v, Config& it) {
   v.table({"keys",
-           "The keys that seal cookies. Without this table a random key lives as long as the process, and "
+           "The keys that seal cookies and tickets; balancers and gateways need the same. Without this table "
+           "a random key lives as long as the process, and "
            "clients lose their server at a restart.",
            R"({ seal = ["file:seal.key"] })"},
           it.keys);
@@ -116,7 +117,10 @@ void visit(KeyVisitor& v, Affinity& it) {
             "gets our "
             "value. `cookie-prefix`: the server's cookie keeps its value, behind our sealed prefix. "
             "`source-ip`: the "
-            "client's address.",
+            "client's address. `ticket`: the resume ticket that a gateway of this pool has given, in the "
+            "sub-protocol list, the field `Rejoin-Ticket`, a cookie, or the first frame on TCP, where "
+            "clients then "
+            "have to speak first.",
             R"("cookie-insert")", Need::required},
            it.kind, kAffinityKinds);
   const std::string_view kind = word_of(it.kind);
@@ -158,6 +162,16 @@ void visit(KeyVisitor& v, Affinity& it) {
   v.integer({"prefix", "Bits of an IPv4 address that count: 24 binds a whole /24."}, it.source_ip.prefix,
             {1, 32});
   v.integer({"prefix_v6", "Bits of an IPv6 address that count."}, it.source_ip.prefix_v6, {1, 128});
+
+  v.only_for({"ticket"}, kind);
+  v.text({"cookie", "The cookie that bears it for clients which keep cookies."}, it.ticket.cookie,
+         TextForm::cookie_name);
+  v.duration(
+      {"owner_gone",
+       "A gateway that is away for less may come back with its sessions, so its clients are told to come "
+       "again and are sent to no other. The `grace` of the sessions is right."},
+      it.ticket.owner_gone, kFromZero);
+  v.duration({"come_again", "How long they are told to wait."}, it.ticket.come_again, {10ms, 1h});
   v.only_for({}, kind);
 }
 

@@ -91,8 +91,8 @@ inline constexpr std::uint32_t kWeightMax = 65535;
 inline constexpr std::size_t kAffinityRulesMax = 4;
 /// Servers that one client is sent to in turn when they refuse, the first included.
 inline constexpr std::size_t kTriedServersMax = 8;
-/// Cookies of a rule's name that one request may bring and that are opened; a browser sends one per path and
-/// domain.
+/// Cookies of a rule's name (or tickets) that one request may bring and that are opened; a browser sends one
+/// per path and domain.
 inline constexpr int kPinCookiesMax = 8;
 /// Keys in a ring: the one that seals, and those that are being rotated away.
 inline constexpr std::size_t kKeysMax = 16;
