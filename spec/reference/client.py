@@ -33,6 +33,7 @@ class Client(End):
         self.forgot = self.beside = self.said_close = self.asked = False
         self.bad_in_a_row, self.heard_at, self.hint_at, self.pings = 0, 0, NEVER, set()
         self.talk, self.dead = Conversation(1, 1), NEVER
+        self.unknown_until = 0  # what it does not remember may fill the window up to here
 
     def take_terms(self, terms):
         self.talk = Conversation(terms["window_messages"], terms["window_bytes"])
@@ -42,6 +43,7 @@ class Client(End):
     def dial(self, number):
         """A new link, whose transport opens at once."""
         assert self.dial_at() <= self.now, "it does not want to dial now"
+        self.beside = False  # from here on it is the RESUME that is owed
         self.open(number)
 
     def receive(self, number, data):
@@ -162,14 +164,17 @@ class Client(End):
 
     def on_resumed(self, number, frame):
         received, following, last = (int(frame[name]) for name in ("received", "next", "last"))
-        talk = self.talk
-        if self.forgot:
-            talk.restart(received, following - 1)
-        elif not (talk.acked <= received <= talk.sent and following <= talk.read + 1):
+        talk, whole = self.talk, not self.forgot
+        accepted = frames.unwrap(frame["ack"], talk.acked if whole else received)
+        fits = talk.acked <= received <= talk.sent and following <= talk.read + 1
+        if accepted > received or (whole and not fits):
             self.lose(4401)
             return
-        whole, self.forgot = not self.forgot, False
+        if self.forgot:
+            talk.restart(received, following - 1)
+            self.forgot, self.unknown_until = False, received
         self.become_live(number)
+        self.note_accepted(accepted)
         talk.acknowledge(frame["ack"])
         self.tell("resumed", whole=whole, to_come=last + 1 - following)
         self.frame("ACK")
@@ -222,9 +227,17 @@ class Client(End):
         self.links[number].reopened = True
 
     # --- the live link ---
+    def note_accepted(self, count):
+        """True when that makes room."""
+        was = self.unknown_until
+        if count >= was:
+            self.unknown_until = 0
+        return was != self.unknown_until
+
     def on_live(self, number, frame):
         kind = frame["type"]
-        if self.talk.acknowledge(frame["ack"]):
+        known = self.note_accepted(frames.unwrap(frame["ack"], self.talk.acked))
+        if self.talk.acknowledge(frame["ack"]) or known:
             self.bad_in_a_row, self.asked = 0, False
             self.pump()
         if kind == "DATA":
@@ -281,7 +294,7 @@ class Client(End):
         """Numbers what waits and has room; asks for room once; says CLOSE behind all of it."""
         if self.phase not in ("kept", "closing") or self.forgot:
             return
-        while self.queue and self.talk.has_room(self.queue[0]):
+        while self.queue and not self.unknown_until and self.talk.has_room(self.queue[0]):
             message = self.queue.popleft()
             seq = self.talk.push(message)
             if self.live:

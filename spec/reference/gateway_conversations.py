@@ -383,6 +383,15 @@ gateway(
     got(1, close(4410, ack=1), told("ended", code=4410)),
 )  # fmt: skip
 gateway(
+    "game-ends-behind-the-window", "its last messages wait for room, and CLOSE for them",
+    *logged_in(window_messages=1),
+    game(text("g1"), out(1, data(1, 0, "g1"))),
+    game(text("g2")),
+    do("game_ends"),
+    got(1, ack(1), out(1, data(2, 0, "g2")), out(1, close(4410))),
+    window_messages=1,
+)  # fmt: skip
+gateway(
     "game-ends-while-detached", "both wait out `grace` for the client",
     *logged_in(),
     broke(1),
