@@ -160,7 +160,7 @@ class Listener {
 
 struct ConnectOptions {
   /// Dial from this address (port 0: any). Without one the system chooses.
-  Address bind;
+  Address bind{};
   /// Whom we mean to reach: the name that a TLS certificate must be for. Empty: the address itself. Networks
   /// without TLS do not look at it.
   std::string server_name{};

@@ -420,4 +420,17 @@ TEST_P(NetworkContract, accepting_pauses_without_descriptors_and_goes_on) {
   EXPECT_FALSE(listener->paused());
 }
 
+TEST_P(NetworkContract, an_end_behind_what_waited_to_be_accepted_is_found) {
+  listen();
+  contract::End& client = dial();
+  ASSERT_TRUE(run_until([&] { return client.socket.may_write(); }));
+  acceptor.accepted = [](contract::End& end) { end.drain(); };
+  write_all(client, "all of it");
+  client.socket.shutdown_write();
+  hosts.let_kernels_work();
+  ASSERT_TRUE(
+      run_until([&] { return !acceptor.ends.empty() && server().drain() == ReadResult::State::ended; }));
+  EXPECT_EQ(server().received, "all of it");
+}
+
 }  // namespace rejoin::io
