@@ -105,7 +105,8 @@ class Socket {
   /// their turn.
   void read_again();
 
-  /// After the first `writable` of a connecting socket: did it open? Side::server in the error.
+  /// After the first `writable` of a connecting socket: did it open? Side::server in the error. Over TLS also
+  /// why a connection failed later on, and of an accepted one (Side::client): see tls_network.h.
   Status connect_status();
 
   /// FIN: we will write no more. Reading goes on.
@@ -162,10 +163,13 @@ class Listener {
 
 struct ConnectOptions {
   /// Dial from this address (port 0: any). Without one the system chooses.
-  Address bind;
+  Address bind{};
   /// For a connection that may be silent for hours: TCP keep-alive finds a peer that vanished without a word
   /// (limits::kKeepAliveIdleS and what follows it), as it does for every accepted one.
   bool keep_alive = false;
+  /// Whom we mean to reach: the name that a TLS certificate must be for. Empty: the address itself. Networks
+  /// without TLS do not look at it.
+  std::string server_name{};
 };
 
 class Network {
