@@ -1,5 +1,6 @@
 #include "proto/ws_compression.h"
 
+#include <cassert>
 #include <utility>
 
 #include "base/limits.h"
@@ -43,15 +44,28 @@ Taken refuse(Inflater::Verdict why) {
 
 // ---- CompressionShare ----
 
+// zlib's zconf.h says what its parts take; the rest of a deflater and of an inflater is measured
+// (zlib 1.2.13).
+std::size_t takeover_bytes(std::uint8_t window_bits, std::uint8_t memory_level) {
+  constexpr std::size_t kRest = 6 * 1024 + 7 * 1024 + 256;
+  return (std::size_t{4} << window_bits) + (std::size_t{512} << memory_level) +
+         (std::size_t{1} << window_bits) + kRest;
+}
+
 CompressionShare::CompressionShare(const CompressionSettings& settings) : settings_(settings) {}
 
+CompressionShare::~CompressionShare() { assert(keepers_ == 0); }
+
 DeflateTerms CompressionShare::wanted() const {
+  const std::size_t each = takeover_bytes(settings_.window_bits, settings_.memory_level);
+  const bool room = keepers_ < settings_.memory_max / each;
+  const Takeover takeover = room ? settings_.takeover : Takeover::no;
   DeflateTerms terms;
   DeflateSide& ours = settings_.role == WsRole::server ? terms.server : terms.client;
   DeflateSide& theirs = settings_.role == WsRole::server ? terms.client : terms.server;
-  ours = {settings_.window_bits, settings_.takeover};
+  ours = {settings_.window_bits, takeover};
   // Without takeover one inflater serves all, so that its window costs nothing: the peer may use all of it.
-  theirs = {settings_.takeover == Takeover::yes ? settings_.window_bits : kWindowBitsMax, settings_.takeover};
+  theirs = {takeover == Takeover::yes ? settings_.window_bits : kWindowBitsMax, takeover};
   return terms;
 }
 
@@ -79,7 +93,13 @@ Deflater& CompressionShare::deflater(std::uint8_t window_bits) {
 MessageCompression::MessageCompression(CompressionShare& share, const DeflateTerms& terms)
     : share_(share),
       ours_(share.settings().role == WsRole::server ? terms.server : terms.client),
-      theirs_(share.settings().role == WsRole::server ? terms.client : terms.server) {}
+      theirs_(share.settings().role == WsRole::server ? terms.client : terms.server) {
+  if (keeps()) ++share_.keepers_;
+}
+
+MessageCompression::~MessageCompression() {
+  if (keeps()) --share_.keepers_;
+}
 
 Taken MessageCompression::take(const WsEvent& data) {
   if (data.compressed && theirs_.takeover == Takeover::yes) return inflate_piece(data);

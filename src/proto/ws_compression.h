@@ -32,8 +32,13 @@ struct CompressionSettings {
   Takeover takeover = Takeover::no;
   std::size_t message_min = 64;            // bytes; shorter messages are sent as they are
   std::uint32_t message_max = 0xffffffff;  // bytes; longer messages of the peer are refused
+  std::size_t memory_max = SIZE_MAX;  // bytes of all connections with takeover; beyond it new ones get none
   WsRole role = WsRole::server;
 };
+
+/// What a connection with takeover on both sides comes to hold between messages, when both were used: 50 kB
+/// with windowBits 12 and memLevel 5, 308 kB with 15 and 8.
+std::size_t takeover_bytes(std::uint8_t window_bits, std::uint8_t memory_level);
 
 /// What connections have in common: deflaters and an inflater without takeover, and the blocks that bytes
 /// come out into. Memory is taken when it is first needed.
@@ -41,7 +46,12 @@ class CompressionShare {
  public:
   explicit CompressionShare(const CompressionSettings& settings);
 
-  /// What a server agrees to at most (accept_deflate), or a client asks for (deflate_offer).
+  ~CompressionShare();
+  CompressionShare(const CompressionShare&) = delete;
+  CompressionShare& operator=(const CompressionShare&) = delete;
+
+  /// What a server agrees to at most now (accept_deflate), or a client asks for (deflate_offer): no takeover
+  /// when the connections that have it may come to hold memory_max.
   DeflateTerms wanted() const;
   const CompressionSettings& settings() const { return settings_; }
   std::size_t memory_bytes() const;
@@ -57,6 +67,7 @@ class CompressionShare {
   // By window bits: a client may ask for a smaller one than ours.
   std::array<std::unique_ptr<Deflater>, kWindowBitsMax - kDeflaterWindowBitsMin + 1> deflaters_;
   GrowingBlock deflated_, inflated_;
+  std::size_t keepers_ = 0;  // connections with takeover on a side
 };
 
 /// 56 bytes when idle, besides what takeover costs.
@@ -64,6 +75,9 @@ class MessageCompression {
  public:
   /// `terms`: what the handshake agreed on.
   MessageCompression(CompressionShare& share, const DeflateTerms& terms);
+  ~MessageCompression();
+  MessageCompression(const MessageCompression&) = delete;
+  MessageCompression& operator=(const MessageCompression&) = delete;
 
   /// What take() found.
   struct Taken {
@@ -104,6 +118,7 @@ class MessageCompression {
   std::size_t memory_bytes() const;
 
  private:
+  bool keeps() const { return ours_.takeover == Takeover::yes || theirs_.takeover == Takeover::yes; }
   Taken inflate_whole(Bytes compressed, bool text);
   Taken inflate_piece(const WsEvent& data);
 

@@ -255,7 +255,7 @@ TEST(MessageCompression, BombsAreRefusedAndTakeNoMemory) {
   MessageCompression packer(sender, kShared);
   const std::string bomb(1'000'000, '\0');
   const auto packed = packer.pack(bomb);
-  ASSERT_LT(packed.payload.size(), 3000u);
+  ASSERT_LT(packed.payload.size(), 5000u);
   for (const Takeover takeover : {Takeover::no, Takeover::yes}) {
     for (const std::size_t step : {1, 100, 10'000}) {
       CompressionShare share(settings(WsRole::server, takeover, kMax));
@@ -395,6 +395,43 @@ TEST(CompressionShare, WhatItWantsOfAHandshake) {
   EXPECT_EQ(CompressionShare(settings(WsRole::server, Takeover::no)).wanted(), kShared);
   EXPECT_EQ(CompressionShare(settings(WsRole::client, Takeover::no)).wanted(),
             (DeflateTerms{{15, Takeover::no}, {12, Takeover::no}}));
+}
+
+TEST(CompressionShare, TakeoverHasABudget) {
+  CompressionSettings modest = settings(WsRole::server, Takeover::yes);
+  modest.memory_max = 2 * takeover_bytes(12, 5) + 1000;
+  CompressionShare share(modest);
+  MessageCompression first(share, share.wanted());
+  {
+    MessageCompression without(share, kShared);
+    EXPECT_EQ(share.wanted(), kTakeover) << "without takeover it costs nothing";
+    MessageCompression second(share, share.wanted());
+    EXPECT_EQ(share.wanted(), kShared);
+  }
+  EXPECT_EQ(share.wanted(), kTakeover) << "one has gone";
+}
+
+/// The estimate is never below what zlib takes, and not far above it.
+TEST(CompressionShare, WhatTakeoverCosts) {
+  const std::string message = text_of_length(70'000);
+  for (std::uint8_t bits = kDeflaterWindowBitsMin; bits <= kWindowBitsMax; ++bits) {
+    for (std::uint8_t level = 1; level <= 9; ++level) {
+      CompressionSettings both = settings(WsRole::server, Takeover::yes);
+      both.window_bits = bits;
+      both.memory_level = level;
+      CompressionShare share(both);
+      MessageCompression link(share, share.wanted());
+      std::string payload(link.pack(message).payload);
+      WsEvent event;
+      event.kind = WsEvent::Kind::data;
+      event.first = event.last = event.compressed = true;
+      event.payload = payload;
+      ASSERT_EQ(link.take(event).message, message);
+      const std::size_t held = link.memory_bytes() - sizeof link;
+      EXPECT_LE(held, takeover_bytes(bits, level)) << int{bits} << '/' << int{level};
+      EXPECT_GE(held + 2000, takeover_bytes(bits, level)) << int{bits} << '/' << int{level};
+    }
+  }
 }
 
 }  // namespace

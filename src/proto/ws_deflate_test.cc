@@ -153,7 +153,7 @@ TEST(Inflater, WithoutTakeoverNoMessageReachesIntoAnother) {
   EXPECT_EQ(inflate(inflater, hex("f248cdc9c90700"), 100), "Hello");
 }
 
-/// 1,000,000 zeros in 989 bytes or so.
+/// 1,000,000 zeros in 4 kB.
 TEST(Inflater, Bombs) {
   const std::string zeros(1'000'000, '\0');
   Deflater deflater({15, Takeover::no}, 8);
@@ -161,7 +161,7 @@ TEST(Inflater, Bombs) {
   const auto deflated = deflater.deflate(zeros, out);
   ASSERT_TRUE(deflated);
   const std::string bomb(*deflated);
-  EXPECT_LT(bomb.size(), 1100u);
+  EXPECT_LT(bomb.size(), 5000u);
   for (const std::size_t step : {std::size_t{1}, std::size_t{10}, bomb.size()}) {
     for (const std::size_t max : {0, 1, 2, 4095, 4096, 4097, 65'536, 999'999}) {
       Inflater inflater(kKeeps);
