@@ -216,6 +216,19 @@ struct Upstream {
   std::string host;  // empty: the game server's own IP:PORT
 };
 
+/// permessage-deflate (RFC 7692). `shared`: no context takeover, one deflater and one inflater a worker.
+/// `dedicated`: with context takeover, a deflater and an inflater for each link.
+enum class CompressionKind : std::uint8_t { off, shared, dedicated };
+
+struct Compression {
+  CompressionKind kind = CompressionKind::off;
+  int window_bits = 12;
+  int memory_level = 5;
+  std::uint64_t min_bytes = 64;
+  std::uint64_t memory_max = 256 * 1024 * 1024;  // of all dedicated deflaters and inflaters
+  bool on_resumable_links = false;
+};
+
 struct Gateway {
   std::string name;  // as the pool calls it
   int workers = 1;
@@ -230,6 +243,7 @@ struct Gateway {
   Session session;
   Heartbeat heartbeat;
   ClientRate rate;
+  Compression compression;
   std::optional<SessionCookie> session_cookie;  // none: a plain client's session ends with its connection
   std::vector<std::string> origins;             // besides the host's own; "*": any
   std::vector<std::string> advertise;           // URLs at which this gateway itself can be dialled

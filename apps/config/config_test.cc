@@ -98,6 +98,7 @@ listener = [ { name = "w", listen = "127.0.0.1:8000", kind = "websocket" }, { li
 upstream = { kind = "echo" }
 message_max = "64KiB"
 handshake_timeout = "3s"
+compression = { kind = "dedicated", window_bits = 10, memory_level = 3, min_bytes = "1KiB", memory_max = "1MiB", on_resumable_links = true }
 )");
   ASSERT_EQ(config.keys.seal.size(), 2u);
   EXPECT_EQ(config.keys.seal[0].kind, KeySource::Kind::file);
@@ -165,6 +166,13 @@ handshake_timeout = "3s"
   EXPECT_EQ(config.gateway->listeners[2].kind, GatewayListenerKind::tcp);
   EXPECT_EQ(config.gateway->message_max, 64u * 1024);
   EXPECT_EQ(config.gateway->handshake_timeout, 3s);
+  const Compression& compression = config.gateway->compression;
+  EXPECT_EQ(compression.kind, CompressionKind::dedicated);
+  EXPECT_EQ(compression.window_bits, 10);
+  EXPECT_EQ(compression.memory_level, 3);
+  EXPECT_EQ(compression.min_bytes, 1024u);
+  EXPECT_EQ(compression.memory_max, 1024u * 1024);
+  EXPECT_TRUE(compression.on_resumable_links);
 }
 
 TEST(Config, every_key_of_an_upstream_can_be_set) {
@@ -269,6 +277,12 @@ TEST(Config, a_gateway_alone_has_every_default) {
   EXPECT_EQ(config.gateway->upstream.kind, UpstreamKind::echo);
   EXPECT_EQ(config.gateway->message_max, 1024u * 1024);
   EXPECT_EQ(config.gateway->handshake_timeout, 10s);
+  const Compression& compression = config.gateway->compression;
+  EXPECT_EQ(compression.kind, CompressionKind::off);
+  EXPECT_EQ(compression.window_bits, 12);
+  EXPECT_EQ(compression.memory_level, 5);
+  EXPECT_EQ(compression.min_bytes, 64u);
+  EXPECT_FALSE(compression.on_resumable_links);
 }
 
 TEST(Config, inline_tables_and_headed_tables_are_the_same) {

@@ -28,6 +28,7 @@ class CrossCheck {
     unused_pools();
     for (std::size_t i = 0; i < config_.pools.size(); ++i) pool(config_.pools[i], numbered("pool", i));
     gateway_in_pools();
+    if (config_.gateway) compression(*config_.gateway);
   }
 
  private:
@@ -356,6 +357,25 @@ class CrossCheck {
              "the gateway at this address calls itself " + in_quotes(gateway.name) + " (" +
                  where("gateway.name") + ')');
       }
+    }
+  }
+
+  /// Compression that no client could ever be given.
+  void compression(const Gateway& gateway) {
+    const std::string path = "gateway.compression.kind";
+    if (gateway.compression.kind == CompressionKind::off || !places_.good(path)) return;
+    bool any = gateway.listeners.empty(), plain = any;  // refused, and said
+    for (const GatewayListener& it : gateway.listeners) {
+      const bool websocket = it.kind == GatewayListenerKind::websocket;
+      any |= websocket;
+      plain |= websocket && it.protocol != LinkProtocol::rejoin;
+    }
+    if (!any) {
+      warn(path, "nothing will be compressed: no listener is of kind \"websocket\"");
+    } else if (!plain && !gateway.compression.on_resumable_links) {
+      warn(path,
+           "nothing will be compressed: every websocket listener speaks the resume protocol only; write "
+           "on_resumable_links = true");
     }
   }
 

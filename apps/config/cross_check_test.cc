@@ -277,6 +277,42 @@ f:4:36: pool.server[0].address: is the address of the gateway's listener "websoc
   });
 }
 
+TEST(BadFile, compression) {
+  const auto listening = [](std::string_view listener, std::string_view compression) {
+    return joined({"[gateway]\nname = \"g\"\nlistener = [ { listen = \"127.0.0.1:0\"", listener,
+                   " } ]\ncompression = ", compression, "\n"});
+  };
+  say_exactly({
+      {listening("", R"({ kind = "takeover" })"),
+       R"(f:4:24: gateway.compression.kind: "takeover" is not a kind; write one of "off", "shared", "dedicated")"},
+      {listening("", R"({ kind = "dedicate" })"),
+       R"(f:4:24: gateway.compression.kind: "dedicate" is not a kind; did you mean "dedicated"?)"},
+      {listening("", R"({ window_bits = 12 })"),
+       R"(f:4:17: gateway.compression.window_bits: belongs to kind "shared", and the kind here is "off")"},
+      {listening("", R"({ kind = "shared", memory_max = "1MiB" })"),
+       R"(f:4:34: gateway.compression.memory_max: belongs to kind "dedicated", and the kind here is "shared")"},
+      {listening("", R"({ kind = "shared", window_bits = 8 })"),
+       R"(f:4:48: gateway.compression.window_bits: 8 is out of range; write 9 to 15)"},
+      {listening("", R"({ kind = "shared", memory_level = 10 })"),
+       R"(f:4:49: gateway.compression.memory_level: 10 is out of range; write 1 to 9)"},
+      {listening("", R"({ kind = "shared", min_bytes = 64 })"),
+       R"(f:4:46: gateway.compression.min_bytes: 64 has no unit; write a size such as "64KiB" or "65536B")"},
+      {listening("", R"({ kind = "shared", threshold = "64B" })"),
+       R"(f:4:34: gateway.compression.threshold: unknown key; did you mean "min_bytes"?)"},
+      {listening(R"(, kind = "tcp")", R"({ kind = "shared" })"),
+       R"(f:4:24: warning: gateway.compression.kind: nothing will be compressed: no listener is of kind "websocket")"},
+      {listening(R"(, protocol = "rejoin")", R"({ kind = "shared" })"),
+       R"(f:4:24: warning: gateway.compression.kind: nothing will be compressed: every websocket listener speaks the resume protocol only; write on_resumable_links = true)"},
+  });
+  for (const std::string& good : {
+           listening(R"(, protocol = "rejoin")", R"({ kind = "shared", on_resumable_links = true })"),
+           listening(R"(, kind = "tcp")", R"({ kind = "off" })"),
+           listening(R"(, protocol = "plain")", R"({ kind = "dedicated" })"),
+       }) {
+    EXPECT_EQ(to_text(read_config(good, "f").diagnostics), "") << good;
+  }
+}
+
 TEST(BadFile, keys) {
   say_exactly({
       {whole(R"([keys]

@@ -21,6 +21,7 @@ constexpr std::string_view kOverflows[] = {"pause", "expire"};
 constexpr std::string_view kUpstreamKinds[] = {"echo", "tcp", "ws"};
 constexpr std::string_view kEndians[] = {"big", "little"};
 constexpr std::string_view kProxyProtocols[] = {"off", "v1", "v2"};
+constexpr std::string_view kCompressionKinds[] = {"off", "shared", "dedicated"};
 
 constexpr Range<Duration> kTimeout{1ms, 24h * 365};
 constexpr Range<Duration> kFromZero{0s, 24h * 365};
@@ -225,6 +226,10 @@ void visit(KeyVisitor& v, Gateway& it) {
   v.table({"heartbeat", "How a silent link is found out.", R"({ ping = "15s", dead = "40s" })"},
           it.heartbeat);
   v.table({"rate", "What one client may send.", R"({ messages = 100, bytes = "64KiB" })"}, it.rate);
+  v.table({"compression",
+           "WebSocket messages may be compressed: permessage-deflate (RFC 7692), where the client offers it.",
+           R"({ kind = "shared" })"},
+          it.compression);
   v.table({"session_cookie",
            "A cookie by which plain WebSocket clients, who know nothing of the resume protocol, get their "
            "session back. Without this table their session ends with their connection.",
@@ -280,6 +285,29 @@ void visit(KeyVisitor& v, ClientRate& it) {
             {0, 1'000'000});
   v.size({"bytes", "Bytes of messages a second, on average over two. `0B`: no bound."}, it.bytes,
          {0, 1024ull * 1024 * 1024});
+}
+
+void visit(KeyVisitor& v, Compression& it) {
+  v.choice({"kind",
+            "`shared`: each message by itself (no context takeover), which costs no memory per link. "
+            "`dedicated`: a message may refer to those before it, which makes small ones several times "
+            "shorter, and costs memory per link. Do not compress what bears a secret beside what an attacker "
+            "can choose: its length tells."},
+           it.kind, kCompressionKinds);
+  const std::string_view kind = word_of(it.kind);
+  v.only_for({"shared", "dedicated"}, kind);
+  v.integer({"window_bits",
+             "How far back a message may refer, as a power of two of bytes. With `dedicated`, 12 and a "
+             "`memory_level` of 5 cost 50 kB a link, 15 and 8 cost 308 kB, 9 and 1 cost 17 kB."},
+            it.window_bits, {9, 15});
+  v.integer({"memory_level", "zlib's memLevel: memory for speed."}, it.memory_level, {1, 9});
+  v.size({"min_bytes", "Shorter messages are sent as they are."}, it.min_bytes, {0, 64 * 1024 * 1024});
+  v.flag({"on_resumable_links", "Also for clients of the resume protocol."}, it.on_resumable_links);
+  v.only_for({"dedicated"}, kind);
+  v.size({"memory_max",
+          "Of all links together, spread over the workers; beyond it new links are served as with `shared`."},
+         it.memory_max, {0, 1024ull * 1024 * 1024 * 1024});
+  v.only_for({}, kind);
 }
 
 void visit(KeyVisitor& v, SessionCookie& it) {
@@ -387,6 +415,8 @@ std::string_view our_word_for(std::string_view key) {
       {"ttl", "max_life"},        {"verbosity", "level"},
       {"protocol", "mode"},       {"max_message", "message_max"},
       {"byte_order", "endian"},   {"send_proxy", "proxy_protocol"},
+      {"deflate", "compression"}, {"permessage_deflate", "compression"},
+      {"threshold", "min_bytes"}, {"mem_level", "memory_level"},
   };
   const auto found =
       std::find_if(std::begin(kWords), std::end(kWords), [&](const Word& it) { return it.theirs == key; });
@@ -395,6 +425,7 @@ std::string_view our_word_for(std::string_view key) {
 
 std::string_view word_of(AffinityKind kind) { return kAffinityKinds[static_cast<std::size_t>(kind)]; }
 std::string_view word_of(HealthKind kind) { return kHealthKinds[static_cast<std::size_t>(kind)]; }
+std::string_view word_of(CompressionKind kind) { return kCompressionKinds[static_cast<std::size_t>(kind)]; }
 std::string_view word_of(GatewayListenerKind kind) {
   return kGatewayListenerKinds[static_cast<std::size_t>(kind)];
 }

@@ -39,6 +39,12 @@ inline constexpr std::size_t kTrailerBytesMax = 8 * 1024;
 // --- WebSocket (RFC 6455) ---
 inline constexpr std::size_t kControlPayloadBytesMax = 125;  // RFC 6455 5.5
 inline constexpr std::uint64_t kMessageBytesMax = 1024 * 1024;
+/// A compressed message may be longer on the wire than what it inflates to, by so much: bytes that do not
+/// shrink take 9 bits each in DEFLATE's worst honest form, and small blocks have heads.
+inline constexpr std::uint32_t kDeflateExpansionDivisor = 8;
+inline constexpr std::uint32_t kDeflateExpansionBytes = 64;
+/// A worker keeps blocks for what it deflates and inflates; larger ones are given back after use.
+inline constexpr std::size_t kCompressionKeptBytes = 64 * 1024;
 
 // --- the cookie ---
 inline constexpr std::size_t kCookieValueBytesMax = 4096;  // RFC 6265 6.1
