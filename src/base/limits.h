@@ -66,6 +66,10 @@ inline constexpr std::uint32_t kWindowKeptBytes = 1024;
 inline constexpr std::uint32_t kAckMessages = 32;
 inline constexpr std::uint32_t kAckBytes = 16 * 1024;
 inline constexpr std::chrono::milliseconds kAckDelayMs{200};
+/// Links of a client that end in bad frames (4400), one after the other: then it begins anew with a HELLO.
+inline constexpr int kBadFramesMax = 3;
+/// What a client uses of a window at the most, whatever the gateway grants.
+inline constexpr std::uint32_t kClientWindowBytesMax = 256 * 1024 * 1024;
 /// A ticket is good for this long, is renewed at half of it, and this much skew of clocks is forgiven.
 inline constexpr std::int64_t kTicketLifeSeconds = 24 * 3600;
 inline constexpr std::int64_t kTicketSkewSeconds = 5 * 60;
