@@ -25,10 +25,12 @@ namespace rejoin::route {
 struct SessionId {
   std::array<std::uint8_t, 16> bytes{};
 
+  /// `worker` is below limits::kWorkersMax (asserted).
   static SessionId make(Random& random, unsigned worker);
   unsigned worker() const { return bytes[0]; }
   auto operator<=>(const SessionId&) const = default;
-  /// 32 hex digits: in logs, `rejoin ctl`, and the header that tells a game server.
+  /// 32 hex digits of lower case, and parse() takes nothing else: in logs, `rejoin ctl`, and the header that
+  /// tells a game server.
   std::string text() const;
   static std::optional<SessionId> parse(std::string_view text);
 };
@@ -62,7 +64,8 @@ struct OpenedTicket {
   bool ok() const { return state == TicketState::ok; }
 };
 
-/// Appends the ticket's text. `ticket.owner` has 1 to limits::kServerNameBytesMax bytes (asserted).
+/// Appends the ticket's text. `ticket.owner` has 1 to limits::kServerNameBytesMax bytes, and
+/// `ticket.expiry` is not before 1970 (asserted).
 void seal_ticket(Seal& seal, const Ticket& ticket, std::string& out);
 /// Any text is allowed.
 OpenedTicket open_ticket(Seal& seal, std::string_view text, UnixSeconds now);
