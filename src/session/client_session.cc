@@ -59,8 +59,8 @@ ClientSession::Link* ClientSession::find(LinkNumber number) {
 }
 
 bool ClientSession::knows(LinkNumber link) const {
-  return link == parting_ || std::any_of(links_.begin(), links_.end(),
-                                         [&](const Link& known) { return known.number == link; });
+  return link == parting_ ||
+         std::any_of(links_.begin(), links_.end(), [&](const Link& known) { return known.number == link; });
 }
 
 void ClientSession::drop(LinkNumber number) {
@@ -158,8 +158,7 @@ void ClientSession::become_live(const Link& link) {
   live_epoch_ = link.epoch;
   const std::uint32_t epoch = link.epoch;
   // Dials that were begun later than this one go on: of two the later one wins.
-  std::erase_if(links_,
-                [&](const Link& other) { return other.number != number && other.epoch <= epoch; });
+  std::erase_if(links_, [&](const Link& other) { return other.number != number && other.epoch <= epoch; });
   conversation_.debt.new_link();
   ack_first_ = true;
   said_close_ = false;

@@ -74,18 +74,18 @@ struct Heard {
     bad_frame,  // the gateway broke the protocol, `reason` says how: close this link with 4400, and dial anew
   };
   Kind kind = Kind::nothing;
-  bool text = false;              // message
-  bool reopen = false;            // sent_away, lost: this link takes one more opening frame: call open() on it
-  bool room = false;              // with any kind: a send() that was refused for want of room would succeed now
-  bool whole = true;              // resumed: nothing was missed. Else the session is kept, and the stream is not
-  std::uint16_t code = 0;         // sent_away, lost, ended
-  std::uint64_t number = 0;       // pong
-  std::uint64_t to_come = 0;      // resumed: messages that the gateway sends (again)
-  std::uint64_t sent_again = 0;   // resumed: messages of ours that the older link had lost
-  Duration wait{0};               // move, sent_away
-  Bytes bytes;                    // message: lies in the frame that was given
-  std::string address;            // move, sent_away: a URL, not checked
-  std::string reason;             // sent_away, lost, ended, bad_frame
+  bool text = false;          // message
+  bool reopen = false;        // sent_away, lost: this link takes one more opening frame: call open() on it
+  bool room = false;          // with any kind: a send() that was refused for want of room would succeed now
+  bool whole = true;          // resumed: nothing was missed. Else the session is kept, and the stream is not
+  std::uint16_t code = 0;     // sent_away, lost, ended
+  std::uint64_t number = 0;   // pong
+  std::uint64_t to_come = 0;  // resumed: messages that the gateway sends (again)
+  std::uint64_t sent_again = 0;  // resumed: messages of ours that the older link had lost
+  Duration wait{0};              // move, sent_away
+  Bytes bytes;                   // message: lies in the frame that was given
+  std::string address;           // move, sent_away: a URL, not checked
+  std::string reason;            // sent_away, lost, ended, bad_frame
 };
 
 class ClientSession {
@@ -121,8 +121,8 @@ class ClientSession {
   Status restore(Bytes snapshot);
 
   // --- links ---
-  /// The frame that opens `link` (or opens it anew, see Heard::reopen). Counts an attempt when it is a RESUME.
-  /// Not when ended.
+  /// The frame that opens `link` (or opens it anew, see Heard::reopen). Counts an attempt when it is a
+  /// RESUME. Not when ended.
   Opening open(LinkNumber link);
   /// A whole frame came on a link. Of one that is not known: nothing.
   Heard heard(LinkNumber link, Bytes frame);
@@ -153,8 +153,8 @@ class ClientSession {
   /// calls, until it says so or the socket is full.
   bool next_frame(LinkNumber link, std::string& frame);
 
-  /// Ends the session: CLOSE goes out behind all that was sent. `ended` is heard when it was answered. Without
-  /// a live link: when one more dial was answered; without a session: at once.
+  /// Ends the session: CLOSE goes out behind all that was sent. `ended` is heard when it was answered.
+  /// Without a live link: when one more dial was answered; without a session: at once.
   void close(std::uint16_t code, Bytes reason);
   /// Ends it without a word to anybody: the answer does not come.
   void abandon();

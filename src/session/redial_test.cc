@@ -199,15 +199,15 @@ TEST(Redial, an_item_that_never_meets_a_101_is_left_out) {
   const struct {
     std::string_view dials, may;
   } cases[] = {
-      {"ooo", "yyyy"},       //
-      {"fo", "yny"},         // after a failure one dial without; where that opens, one more with it
-      {"fofo", "ynynn"},     // and where that fails again, never more
-      {"fofooo", "ynynnnn"}, //
-      {"foo", "ynyy"},       //
-      {"foofo", "ynyyny"},   // a success with it clears its name
-      {"ff", "yny"},         // it fails without as well: the item is not to blame
-      {"ffff", "ynyny"},     //
-      {"uuu", "yyyy"},       // nothing was said to anybody
+      {"ooo", "yyyy"},        //
+      {"fo", "yny"},          // after a failure one dial without; where that opens, one more with it
+      {"fofo", "ynynn"},      // and where that fails again, never more
+      {"fofooo", "ynynnnn"},  //
+      {"foo", "ynyy"},        //
+      {"foofo", "ynyyny"},    // a success with it clears its name
+      {"ff", "yny"},          // it fails without as well: the item is not to blame
+      {"ffff", "ynyny"},      //
+      {"uuu", "yyyy"},        // nothing was said to anybody
   };
   for (const auto& c : cases) {
     Chance none(0);
