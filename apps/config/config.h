@@ -136,11 +136,55 @@ struct Pool {
 };
 
 enum class GatewayListenerKind : std::uint8_t { websocket, tcp };
+/// What clients of a listener speak: the resume protocol, or the game's own messages and nothing else.
+enum class LinkProtocol : std::uint8_t { any, rejoin, plain };
 
 struct GatewayListener {
   std::string name;  // after reading never empty: its kind, then "websocket-2" and so on
   Address listen;
   GatewayListenerKind kind = GatewayListenerKind::websocket;
+  LinkProtocol protocol = LinkProtocol::any;
+};
+
+enum class Overflow : std::uint8_t { pause, expire };
+
+/// What outlives a client's connection, and for how long.
+struct Session {
+  Duration grace = 60s;
+  std::uint64_t window_bytes = 256 * 1024;
+  int window_messages = 2048;  // 20 messages a second fill 512 in 26 s: less than the grace
+  Overflow overflow = Overflow::pause;
+  Duration pause = 5s;
+  std::uint64_t memory_max = 1024ull * 1024 * 1024;  // of all replay windows together
+  int sessions_max = 100'000;
+  Duration spread = 1s;  // clients that all lose their link dial again within this time
+};
+
+struct Heartbeat {
+  Duration ping = 15s;
+  Duration dead = 40s;
+};
+
+/// What one client may send. Zero: no such bound.
+struct ClientRate {
+  int messages = 0;  // a second
+  std::uint64_t bytes = 0;
+};
+
+/// The cookie by which a plain WebSocket client gets its session back.
+struct SessionCookie {
+  std::string name = "REJOIN-SESSION";
+  std::string domain;
+  std::string path = "/";
+  SameSite same_site = SameSite::lax;
+  bool secure = true;
+};
+
+/// Another gateway of the fleet, for clients that reach us with its tickets.
+struct PeerGateway {
+  std::string name;
+  Address websocket;  // its listeners; none: such links are not relayed
+  Address tcp;
 };
 
 enum class UpstreamKind : std::uint8_t { echo };
@@ -159,6 +203,13 @@ struct Gateway {
   Duration drain_timeout = 5s;  // after SIGTERM
   std::string
       cookie;  // a session cookie that the handshake sets for clients without one of ours; empty: none
+  Session session;
+  Heartbeat heartbeat;
+  ClientRate rate;
+  std::optional<SessionCookie> session_cookie;  // none: a plain client's session ends with its connection
+  std::vector<std::string> origins;             // besides the host's own; "*": any
+  std::vector<std::string> advertise;           // URLs at which this gateway itself can be dialled
+  std::vector<PeerGateway> peers;
 };
 
 struct Config {

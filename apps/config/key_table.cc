@@ -16,6 +16,8 @@ constexpr std::string_view kAffinityKinds[] = {"cookie-insert", "cookie-rewrite"
 constexpr std::string_view kSameSites[] = {"unset", "lax", "strict", "none"};
 constexpr std::string_view kHealthKinds[] = {"off", "tcp", "http"};
 constexpr std::string_view kGatewayListenerKinds[] = {"websocket", "tcp"};
+constexpr std::string_view kLinkProtocols[] = {"any", "rejoin", "plain"};
+constexpr std::string_view kOverflows[] = {"pause", "expire"};
 constexpr std::string_view kUpstreamKinds[] = {"echo"};
 
 constexpr Range<Duration> kTimeout{1ms, 24h * 365};
@@ -202,6 +204,87 @@ void visit(KeyVisitor& v, Gateway& it) {
           "for `cookie-rewrite` and `cookie-prefix` before the `echo` upstream.",
           R"("SESSION")", Need::optional, "none is set"},
          it.cookie, TextForm::cookie_name);
+  v.table({"session", "What outlives a client's connection, and for how long.", R"({ grace = "60s" })"},
+          it.session);
+  v.table({"heartbeat", "How a silent link is found out.", R"({ ping = "15s", dead = "40s" })"},
+          it.heartbeat);
+  v.table({"rate", "What one client may send.", R"({ messages = 100, bytes = "64KiB" })"}, it.rate);
+  v.table({"session_cookie",
+           "A cookie by which plain WebSocket clients, who know nothing of the resume protocol, get their "
+           "session back. Without this table their session ends with their connection.",
+           R"({ name = "REJOIN-SESSION" })"},
+          it.session_cookie);
+  v.texts({"origins",
+           "Pages that may open a WebSocket, besides those of the host that is dialled; `*`: any. Clients "
+           "that send no Origin are no pages, and may.",
+           R"(["https://play.example"])", Need::optional, "only the host's own"},
+          it.origins, TextForm::origin, limits::kOriginsMax);
+  v.texts({"advertise",
+           "URLs at which clients reach this gateway without a balancer. Told to each client of the resume "
+           "protocol; used by those that were told to.",
+           R"(["wss://g1.play.example"])", Need::optional, "none"},
+          it.advertise, TextForm::link_url, limits::kAdvertisedMax);
+  v.list({"peer",
+          "Other gateways: a client that comes to us with a session of theirs is passed on to them. Without "
+          "the peer it is told to come again.",
+          R"({ name = "g2", websocket = "127.0.0.2:8000", tcp = "127.0.0.2:8001" })"},
+         it.peers, limits::kPeersMax);
+}
+
+void visit(KeyVisitor& v, Session& it) {
+  v.duration({"grace", "A session lives so long after its link was lost."}, it.grace, kTimeout);
+  v.size({"window_bytes",
+          "What may be under way in each direction, not yet acknowledged; the largest message, too."},
+         it.window_bytes, {1024, 64 * 1024 * 1024});
+  v.integer({"window_messages", "The same, in messages."}, it.window_messages, {1, 1'000'000});
+  v.choice({"overflow",
+            "When the game server says more than the window holds. `pause`: it is not read for the time "
+            "`pause`, then as `expire`. `expire`: the session ends."},
+           it.overflow, kOverflows);
+  v.duration({"pause", "How long the game server waits for a client that takes nothing."}, it.pause,
+             kFromZero);
+  v.size({"memory_max", "Of all replay windows together; beyond it every window counts as full."},
+         it.memory_max, {1024 * 1024, 1024ull * 1024 * 1024 * 1024});
+  v.integer({"sessions_max", "Sessions at once; beyond it new clients are told to come again."},
+            it.sessions_max, {1, 10'000'000});
+  v.duration({"spread",
+              "Clients that all lose their connection at once come back within this time, not all at once."},
+             it.spread, kFromZero);
+}
+
+void visit(KeyVisitor& v, Heartbeat& it) {
+  v.duration({"ping", "A client is asked for a sign of life when it was silent for so long."}, it.ping,
+             {100ms, 24h});
+  v.duration({"dead", "A link that was silent for so long is lost; its session waits for the next one."},
+             it.dead, {200ms, 24h});
+}
+
+void visit(KeyVisitor& v, ClientRate& it) {
+  v.integer({"messages", "Messages a second, on average over two. `0`: no bound."}, it.messages,
+            {0, 1'000'000});
+  v.size({"bytes", "Bytes of messages a second, on average over two. `0B`: no bound."}, it.bytes,
+         {0, 1024ull * 1024 * 1024});
+}
+
+void visit(KeyVisitor& v, SessionCookie& it) {
+  v.text({"name", "The cookie's name."}, it.name, TextForm::cookie_name);
+  v.text({"domain", "The attribute Domain; empty: none, and the cookie is the host's own."}, it.domain,
+         TextForm::cookie_domain);
+  v.text({"path", "The attribute Path."}, it.path, TextForm::cookie_path);
+  v.choice({"same_site", "The attribute SameSite."}, it.same_site, kSameSites);
+  v.flag({"secure", "The attribute Secure: https and wss only. Turn it off for tests on plain http alone."},
+         it.secure);
+}
+
+void visit(KeyVisitor& v, PeerGateway& it) {
+  v.text({"name", "What it calls itself: the owner in its tickets.", R"("g2")", Need::required}, it.name,
+         TextForm::name);
+  v.address({"websocket", "Its websocket listener.", R"("127.0.0.2:8000")", Need::optional,
+             "WebSocket links are not passed on"},
+            it.websocket, AddressUse::connect);
+  v.address(
+      {"tcp", "Its tcp listener.", R"("127.0.0.2:8001")", Need::optional, "TCP links are not passed on"},
+      it.tcp, AddressUse::connect);
 }
 
 void visit(KeyVisitor& v, GatewayListener& it) {
@@ -209,6 +292,11 @@ void visit(KeyVisitor& v, GatewayListener& it) {
          TextForm::name);
   v.address({"listen", "IP:PORT; port 0 lets the system choose.", R"("127.0.0.1:8000")", Need::required},
             it.listen, AddressUse::listen);
+  v.choice({"protocol",
+            "What its clients speak. `rejoin`: the resume protocol, which loses nothing. `plain`: the game's "
+            "messages, as they are. `any`: a WebSocket client chooses by its sub-protocol, a TCP client by "
+            "its first message; a game whose server speaks first on TCP needs `plain`."},
+           it.protocol, kLinkProtocols);
   v.choice(
       {"kind",
        "`websocket`: answers `GET /healthz` and upgrades every other path. `tcp`: messages behind a 4-byte "

@@ -43,6 +43,8 @@ enum class TextForm : std::uint8_t {
   cookie_domain,  // empty, or a host name
   url_path,       // begins with '/', visible ASCII
   host,           // empty, or a name or address, with an optional port
+  origin,         // "*", or scheme://host with an optional port (RFC 6454 7)
+  link_url,       // ws://, wss://, tcp:// or tls://, with a host
 };
 bool fits(TextForm form, std::string_view text);
 /// What would be right: "write 1 to 64 letters, digits, '.', '_' or '-'".
@@ -70,6 +72,11 @@ void visit(KeyVisitor& visitor, Health& it);
 void visit(KeyVisitor& visitor, Server& it);
 void visit(KeyVisitor& visitor, Pool& it);
 void visit(KeyVisitor& visitor, GatewayListener& it);
+void visit(KeyVisitor& visitor, Session& it);
+void visit(KeyVisitor& visitor, Heartbeat& it);
+void visit(KeyVisitor& visitor, ClientRate& it);
+void visit(KeyVisitor& visitor, SessionCookie& it);
+void visit(KeyVisitor& visitor, PeerGateway& it);
 void visit(KeyVisitor& visitor, Upstream& it);
 void visit(KeyVisitor& visitor, Gateway& it);
 void visit(KeyVisitor& visitor, Config& it);
@@ -85,6 +92,8 @@ class KeyVisitor {
   virtual void duration(const Key& key, Duration& into, Range<Duration> range) = 0;
   virtual void size(const Key& key, std::uint64_t& into, Range<std::uint64_t> range) = 0;
   virtual void address(const Key& key, Address& into, AddressUse use) = 0;
+  /// A list of texts, each of the form. At most `most`.
+  virtual void texts(const Key& key, std::vector<std::string>& into, TextForm form, std::size_t most) = 0;
   virtual void key_sources(const Key& key, std::vector<KeySource>& into) = 0;
 
   /// One of `words`; E's enumerators count from 0 in the order of the words.

@@ -134,6 +134,27 @@ class TomlReader final : public KeyVisitor {
     into = *address;
   }
 
+  void texts(const Key& key, std::vector<std::string>& into, TextForm form, std::size_t most) override {
+    const toml::node* node = find(key);
+    if (!node) return;
+    const auto* list = node->as_array();
+    if (!list) return wrong_form(key, *node, "a list of texts", {});
+    if (list->size() > most) return wrong(key, *node, "has more than " + std::to_string(most) + " entries");
+    for (std::size_t i = 0; i < list->size(); ++i) {
+      const toml::node& item = (*list)[i];
+      const Spot spot{place_of(item.source()), display(key.name) + '[' + std::to_string(i) + ']'};
+      const auto* value = item.as_string();
+      if (!value) {
+        say(spot, "wants a text such as those in " + std::string(key.example) + ", not " +
+                      std::string(form_of(item)));
+      } else if (!fits(form, value->get())) {
+        say(spot, in_quotes(value->get()) + " cannot stand here; " + std::string(text_form_hint(form)));
+      } else {
+        into.push_back(value->get());
+      }
+    }
+  }
+
   void key_sources(const Key& key, std::vector<KeySource>& into) override {
     const toml::node* node = find(key);
     if (!node) return;

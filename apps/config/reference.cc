@@ -30,6 +30,9 @@ class Describer final : public KeyVisitor {
     row(key, "size", code('"' + size_text(into) + '"'), between(size_text(range.min), size_text(range.max)));
   }
   void address(const Key& key, Address&, AddressUse) override { row(key, "address", {}, {}); }
+  void texts(const Key& key, std::vector<std::string>&, TextForm, std::size_t most) override {
+    row(key, "list of texts", {}, between("0", std::to_string(most)));
+  }
   void key_sources(const Key& key, std::vector<KeySource>&) override { row(key, "list of texts", {}, {}); }
 
   void only_for(std::initializer_list<std::string_view> kinds, std::string_view) override {

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <initializer_list>
 
 #include "apps/config/key_table.h"
 #include "base/limits.h"
@@ -16,6 +17,15 @@ bool only(std::string_view text, std::string_view others) {
 bool visible_but(std::string_view text, char unwanted) {
   return std::all_of(text.begin(), text.end(), [&](char c) { return c > 0x20 && c < 0x7f && c != unwanted; });
 }
+/// scheme://host with an optional port, and nothing behind it.
+bool is_place(std::string_view text, std::initializer_list<std::string_view> schemes) {
+  const std::size_t end = text.find("://");
+  if (end == text.npos || std::find(schemes.begin(), schemes.end(), text.substr(0, end)) == schemes.end()) {
+    return false;
+  }
+  const std::string_view host = text.substr(end + 3);
+  return !host.empty() && only(host, ".-_:[]");
+}
 bool is_short(std::string_view text) { return !text.empty() && text.size() <= limits::kServerNameBytesMax; }
 
 }  // namespace
@@ -28,6 +38,8 @@ bool fits(TextForm form, std::string_view text) {
     case TextForm::cookie_domain: return only(text, ".-");
     case TextForm::url_path: return text.starts_with('/') && visible_but(text, '#');
     case TextForm::host: return only(text, ".-_:[]");
+    case TextForm::origin: return text == "*" || is_place(text, {"http", "https"});
+    case TextForm::link_url: return is_place(text, {"ws", "wss", "tcp", "tls"});
   }
   return false;
 }
@@ -40,6 +52,8 @@ std::string_view text_form_hint(TextForm form) {
     case TextForm::cookie_domain: return "write a host name such as \"play.example\", or leave it empty";
     case TextForm::url_path: return "write a path that begins with '/', such as \"/healthz\"";
     case TextForm::host: return "write a host name such as \"play.example\", or leave it empty";
+    case TextForm::origin: return "write \"https://play.example\", without a path, or \"*\"";
+    case TextForm::link_url: return "write \"wss://g1.play.example\", without a path";
   }
   return "";
 }

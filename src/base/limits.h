@@ -60,6 +60,12 @@ inline constexpr std::size_t kReasonBytesMax = 100;
 inline constexpr std::chrono::seconds kOpeningFrameS{5};
 /// A session whose WELCOME was not answered.
 inline constexpr std::chrono::seconds kUnconfirmedS{10};
+/// Resumes of one session: this many in a row, then one each time this has passed. A client that needs more
+/// is told to wait (4429); it has proved who it is, so nobody else can use its budget up.
+inline constexpr int kResumesInARowMax = 20;
+inline constexpr std::chrono::milliseconds kResumeEveryMs{250};
+/// Ends of sessions that one worker remembers, for clients that come back to hear of it (about 130 bytes each).
+inline constexpr std::size_t kEndedSessionsMax = 100'000;
 /// Memory that an empty replay window keeps for its next message; an idle session gives that back, too.
 inline constexpr std::uint32_t kWindowKeptBytes = 1024;
 /// When an acknowledgement leaves on its own: whichever comes first (or a quarter of the window).
@@ -122,6 +128,10 @@ inline constexpr std::size_t kConfigBytesMax = 1024 * 1024;
 inline constexpr int kWorkersMax = 256;
 inline constexpr std::size_t kListenersMax = 256;
 inline constexpr std::size_t kPoolsMax = 1024;
+
+inline constexpr std::size_t kOriginsMax = 256;
+inline constexpr std::size_t kAdvertisedMax = 16;
+inline constexpr std::size_t kPeersMax = 256;
 
 // --- files ---
 /// Descriptors run out: accepting pauses, and is tried again after this time or as soon as one of ours
