@@ -202,7 +202,10 @@ bool ClientSession::take_counts(const proto::Resumed& resumed, std::uint32_t ack
     if (memory_ == Memory::doubtful && resumed.received < out.acked()) return false;
     // What we do not remember to have sent was sent; what we do not remember to have got was acknowledged,
     // and will not come again.
-    if (memory_ == Memory::forgotten || resumed.received > out.sent()) out.restart(resumed.received);
+    if (memory_ == Memory::forgotten || resumed.received > out.sent()) {
+      out.restart(resumed.received);
+      forgotten_until_ = resumed.received;
+    }
     if (memory_ == Memory::forgotten || !knows_theirs) {
       in.restart(resumed.next - 1);
       conversation_.debt = AckDebt(in.read());
@@ -212,9 +215,10 @@ bool ClientSession::take_counts(const proto::Resumed& resumed, std::uint32_t ack
   } else if (!(knows_ours && knows_theirs)) {
     return false;
   }
-  const std::uint64_t acked = unwrap(ack, out.acked());
+  const std::uint64_t acked = unwrap(ack, std::max(out.acked(), forgotten_until_));
   if (acked > resumed.received) return false;  // accepted and not received: that cannot be
   (void)out.acknowledge_count(acked);
+  if (acked >= forgotten_until_) forgotten_until_ = 0;
   memory_ = Memory::whole;
   return true;
 }
@@ -299,6 +303,8 @@ Heard ClientSession::take_stop(Link& link, const proto::Detach& detach) {
 
 Heard ClientSession::take_live(Link& link, const FrameView& frame) {
   Heard heard;
+  // A gateway that sends us away may not know the session any more, and RESUMED says it again.
+  if (frame.head.is(FrameType::detach)) return take_detach(link, frame);
   if (!take_ack(frame.head.ack, heard)) return bad(link.number, "an acknowledgement of what was never sent");
   switch (static_cast<FrameType>(frame.head.type)) {
     case FrameType::data: {
@@ -326,7 +332,6 @@ Heard ClientSession::take_live(Link& link, const FrameView& frame) {
       heard.kind = Heard::Kind::renewed;
       return heard;
     }
-    case FrameType::detach: return take_detach(link, frame);
     case FrameType::close: return take_close(link, frame);
     default: break;
   }
@@ -336,7 +341,9 @@ Heard ClientSession::take_live(Link& link, const FrameView& frame) {
 
 bool ClientSession::take_ack(std::uint32_t wire, Heard& heard) {
   const SendWindow::Ack ack = conversation_.out.acknowledge(wire);
-  if (ack == SendWindow::Ack::freed) {
+  const bool settled = forgotten_until_ != 0 && unwrap(wire, forgotten_until_) >= forgotten_until_;
+  if (settled) forgotten_until_ = 0;
+  if (ack == SendWindow::Ack::freed || settled) {
     bad_in_a_row_ = 0;
     tell_room(heard);
   }
@@ -419,7 +426,7 @@ void ClientSession::forget_session() {
   ticket_.clear();
   secret_.fill(0);
   conversation_ = Conversation(WindowLimits{});
-  written_ = 0;
+  written_ = forgotten_until_ = 0;
   memory_ = Memory::whole;
   phase_ = Phase::fresh;
   ack_first_ = ack_now_ = ping_due_ = asked_for_room_ = said_close_ = false;
@@ -456,7 +463,7 @@ void ClientSession::close(std::uint16_t code, Bytes reason) {
 // --- messages ---
 
 bool ClientSession::has_room(std::size_t bytes) const {
-  return phase_ == Phase::kept && certain() && conversation_.out.has_room(bytes);
+  return phase_ == Phase::kept && certain() && forgotten_until_ == 0 && conversation_.out.has_room(bytes);
 }
 
 ClientSession::Sent ClientSession::send(Bytes payload, bool text) {

@@ -222,7 +222,10 @@ class ClientSession {
   std::uint32_t live_epoch_ = 0;  // of the last link that was answered
   SendWindow::Cursor cursor_;     // of the live link
   std::uint64_t written_ = 0;     // the highest number that was given to any link
-  LinkNumber parting_ = 0;        // has to say a last CLOSE, in answer
+  // Not 0: what an earlier run of the program sent up to here may still fill the window, we do not know with
+  // how many bytes. Nothing is sent until it was accepted.
+  std::uint64_t forgotten_until_ = 0;
+  LinkNumber parting_ = 0;  // has to say a last CLOSE, in answer
 
   std::optional<std::uint64_t> pong_;
   std::uint64_t ping_number_ = 0;
