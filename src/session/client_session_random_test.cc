@@ -353,8 +353,8 @@ class Arena {
   /// As if so many messages had been sent both ways.
   void begin_at(std::uint64_t count) {
     std::string both = client_.snapshot(Snapshot::whole);
+    store_u64(both.data() + both.size() - 28, count);
     store_u64(both.data() + both.size() - 20, count);
-    store_u64(both.data() + both.size() - 12, count);
     for (auto& at : wires_) client_closes(*at);
     exchange();
     std::string saved;

@@ -2,7 +2,7 @@
 //
 //   "RJNS" | version u8 | flags u8 | epoch u32 | secret (32) | ticket | grace, ping, dead, spread u32 ms |
 //   window bytes u32, messages u32 | addresses (u8 count)
-//   and with kWhole: received u64 | acked u64 | u32 count of { text u8, u32 length, payload }
+//   and with kWhole: received u64 | acked u64 | forgotten u64 | u32 count of { text u8, u32 length, payload }
 //
 // Byte strings have a u16 length before them; numbers are big-endian.
 #include <utility>
@@ -113,6 +113,7 @@ std::string ClientSession::snapshot(Snapshot kind) const {
   const SendWindow& window = conversation_.out;
   put_u64(out, conversation_.in.read());
   put_u64(out, window.acked());
+  put_u64(out, forgotten_until_);
   put_u32(out, window.held_messages());
   for (SendWindow::Cursor at = window.at(window.acked() + 1); window.more(at);) {
     const SendWindow::Held held = window.take(at);
@@ -134,11 +135,12 @@ Status ClientSession::restore(Bytes snapshot) {
   from.take(secret.size()).copy(secret.data(), secret.size());
   const Bytes ticket = from.string();
   Terms terms = take_terms(from);
-  std::uint64_t received = 0, acked = 0;
+  std::uint64_t received = 0, acked = 0, forgotten = 0;
   std::uint32_t held = 0;
   if (whole) {
     received = from.u64();
     acked = from.u64();
+    forgotten = from.u64();
     held = from.u32();
   }
   if (!from.good() || ticket.empty() || epoch == 0) return not_ours("bytes are missing");
@@ -158,6 +160,7 @@ Status ClientSession::restore(Bytes snapshot) {
   conversation_ = std::move(conversation);
   written_ = conversation_.out.sent();
   cursor_ = conversation_.out.end();
+  forgotten_until_ = forgotten;
   memory_ = whole ? Memory::doubtful : Memory::forgotten;
   phase_ = Phase::kept;
   return {};
