@@ -157,7 +157,8 @@ void ClientSession::become_live(const Link& link) {
   live_ = number;
   live_epoch_ = link.epoch;
   const std::uint32_t epoch = link.epoch;
-  // Dials that were begun later than this one go on: of two the later one wins.
+  // Dials that were begun later than this one go on: of two the later one wins. What older links still say, a
+  // late answer as well, is not heard.
   std::erase_if(links_, [&](const Link& other) { return other.number != number && other.epoch <= epoch; });
   conversation_.debt.new_link();
   ack_first_ = true;
@@ -173,10 +174,6 @@ Heard ClientSession::take_resumed(Link& link, const FrameView& frame) {
   const std::optional<proto::Resumed> resumed = proto::parse_resumed(frame.body);
   if (!resumed) return bad(link.number, "RESUMED cannot be read");
   if (link.opened_with != Opening::Kind::resume) return bad(link.number, "RESUMED in answer to HELLO");
-  if (live_ != 0 && live_epoch_ > link.epoch) {  // a late answer
-    drop(link.number);
-    return {};
-  }
   Heard heard;
   heard.kind = Heard::Kind::resumed;
   if (!take_counts(*resumed, frame.head.ack, heard)) {
@@ -229,10 +226,6 @@ Heard ClientSession::take_detach(Link& link, const FrameView& frame) {
   const std::optional<proto::Detach> detach = proto::parse_detach(frame.body);
   if (!detach) return bad(link.number, "DETACH cannot be read");
   const bool beside = live_ != 0 && live_ != link.number;
-  if (beside && live_epoch_ >= link.epoch) {  // a late answer
-    drop(link.number);
-    return {};
-  }
   if (detach->code == number(LinkCode::bad_frame) && count_bad() && !beside) {
     return lose(link.number, detach->code, "the gateway finds bad frames, link after link");
   }
