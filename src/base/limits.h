@@ -147,6 +147,18 @@ inline constexpr int kKeepAliveProbesMax = 4;
 inline constexpr std::size_t kIdlePerServerMax = 128;
 inline constexpr std::chrono::seconds kIdleServerConnectionS{30};
 
+// --- TLS ---
+/// Plain bytes in one record (RFC 8446 5.1).
+inline constexpr std::size_t kTlsRecordBytes = 16 * 1024;
+/// What a peer may send without a single byte of the application's among it: its handshake with its
+/// certificates, or key updates, tickets and empty records. Then the connection ends.
+inline constexpr std::size_t kTlsSilentBytesMax = 128 * 1024;
+/// Peers whose TLS sessions a client keeps, and sessions of each.
+inline constexpr std::size_t kTlsSessionPeersMax = 64;
+inline constexpr std::size_t kTlsSessionsPerPeerMax = 2;
+/// Closed by their owners, and not yet done with their last bytes (for kLingerMs); further ones end at once.
+inline constexpr std::size_t kTlsLingeringMax = 1024;
+
 // --- ending a connection whose client still sends: it must get to read our answer before a RST throws it
 // away ---
 inline constexpr std::chrono::milliseconds kLingerMs{1000};

@@ -3,71 +3,15 @@
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
-#include <sched.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 #include <atomic>
 #include <thread>
 
-#include "io/network_contract.h"
+#include "io/network_hosts.h"
 
 namespace rejoin::io {
 namespace {
-
-Address loopback(std::string_view ip, std::uint16_t port = 0) { return *Address::parse_ip(ip, port); }
-
-/// A loop without threads: tests turn it.
-struct Loop {
-  NullLog log;
-  std::unique_ptr<EpollLoop> epoll = std::move(*EpollLoop::make(log));
-
-  bool run_until(const std::function<bool()>& done, Duration at_most = 5s) {
-    const TimePoint deadline = SystemClock().now() + at_most;
-    while (!done()) {
-      if (SystemClock().now() > deadline) return false;
-      epoll->turn(2ms);
-    }
-    return true;
-  }
-};
-
-class LoopbackHosts final : public TwoHosts {
- public:
-  Network& server() override { return *loop_.epoll; }
-  Network& client() override { return *loop_.epoll; }
-  Address listen_address() override { return loopback("127.0.0.1"); }
-  Address client_address(int n) override { return loopback(n == 0 ? "127.0.0.5" : "127.0.0.6"); }
-  Address nobody() override { return loopback("127.9.9.9", 9); }
-  bool run_until(const std::function<bool()>& done) override { return loop_.run_until(done); }
-  void turn(Duration wait_max) { loop_.epoll->turn(wait_max); }
-  void settle() override {
-    for (int quiet = 0; quiet < 30; ++quiet) loop_.epoll->turn(1ms);
-  }
-  // What is written to a loopback socket is in the other's queue when the call returns; closing may need a
-  // soft interrupt.
-  void let_kernels_work() override {
-    for (int i = 0; i < 1000; ++i) sched_yield();
-  }
-  // The limit is on a descriptor's number, and the lowest free one is given next.
-  bool leave_descriptors(std::size_t count) override {
-    std::vector<int> next;
-    for (std::size_t i = 0; i <= count; ++i) next.push_back(open("/dev/null", O_RDONLY | O_CLOEXEC));
-    for (const int descriptor : next) close(descriptor);
-    if (next.back() < 0 || getrlimit(RLIMIT_NOFILE, &before_) != 0) return false;
-    rlimit tight = before_;
-    tight.rlim_cur = static_cast<rlim_t>(next.back());
-    return setrlimit(RLIMIT_NOFILE, &tight) == 0;
-  }
-  void give_back_descriptors() override { setrlimit(RLIMIT_NOFILE, &before_); }
-  ~LoopbackHosts() override {
-    if (before_.rlim_cur != 0) give_back_descriptors();
-  }
-
- private:
-  Loop loop_;
-  rlimit before_{};
-};
 
 INSTANTIATE_TEST_SUITE_P(Epoll, NetworkContract,
                          testing::Values(NetworkMaker{"loopback",

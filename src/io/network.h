@@ -105,7 +105,8 @@ class Socket {
   /// their turn.
   void read_again();
 
-  /// After the first `writable` of a connecting socket: did it open? Side::server in the error.
+  /// After the first `writable` of a connecting socket: did it open? Side::server in the error. Over TLS also
+  /// why a connection failed later on, and of an accepted one (Side::client): see tls_network.h.
   Status connect_status();
 
   /// FIN: we will write no more. Reading goes on.
@@ -160,6 +161,9 @@ class Listener {
 struct ConnectOptions {
   /// Dial from this address (port 0: any). Without one the system chooses.
   Address bind;
+  /// Whom we mean to reach: the name that a TLS certificate must be for. Empty: the address itself. Networks
+  /// without TLS do not look at it.
+  std::string server_name{};
 };
 
 class Network {

@@ -39,6 +39,8 @@ class TwoHosts {
   /// From now on the server can open `count` more sockets. False: cannot be done here.
   virtual bool leave_descriptors(std::size_t count) = 0;
   virtual void give_back_descriptors() = 0;
+  /// A client sends something by itself (a handshake): it is never silent.
+  virtual bool clients_are_never_silent() const { return false; }
 };
 
 /// The parameter of the tests: how to make the hosts, and what they are called in the test's name.

@@ -8,62 +8,16 @@
 #include <string>
 #include <vector>
 
-#include "io/network_contract.h"
+#include "io/network_hosts.h"
 #include "io/sim_scenario.h"
 #include "io/stream.h"
 
 namespace rejoin::io {
 namespace {
 
-/// Two hosts, as network_contract.h wants them.
-class SimHosts final : public TwoHosts {
- public:
-  explicit SimHosts(std::uint64_t seed = 1, const Faults& faults = {}, HostOptions buffers = {})
-      : sim_(seed) {
-    HostOptions server = buffers, client = buffers;
-    server.name = "server";
-    server.addresses = {"10.0.0.1"};
-    client.name = "client";
-    client.addresses = {"10.0.0.2", "10.0.0.3"};
-    server_ = &sim_.add_host(server);
-    client_ = &sim_.add_host(client);
-    sim_.set_faults(faults);
-  }
-  ~SimHosts() override { EXPECT_EQ(sim_.leftovers_text(), "") << "seed " << sim_.seed(); }
-
-  Network& server() override { return server_->network(); }
-  Network& client() override { return client_->network(); }
-  Address listen_address() override { return server_->address(); }
-  Address client_address(int n) override { return *Address::parse_ip(n == 0 ? "10.0.0.2" : "10.0.0.3"); }
-  Address nobody() override { return server_->address(9); }
-  bool run_until(const std::function<bool()>& done) override { return sim_.run_until(done); }
-  void settle() override { sim_.run_for(300ms); }
-  void let_kernels_work() override {
-    server_->pause();
-    client_->pause();
-    sim_.run_for(100ms);
-    server_->resume();
-    client_->resume();
-  }
-  bool leave_descriptors(std::size_t count) override {
-    server_->set_descriptors_max(server_->open_sockets() + 1 + count);  // 1: the listener
-    return true;
-  }
-  void give_back_descriptors() override { server_->set_descriptors_max(1000); }
-
- private:
-  Simulation sim_;
-  SimHost* server_;
-  SimHost* client_;
-};
-
-/// Tiny buffers, slow loops, and every fault that a correct program does not notice.
 NetworkMaker rough(std::uint64_t seed) {
-  return {"rough" + std::to_string(seed), [seed] {
-            const HostOptions tiny{
-                .send_buffer_bytes = 700 + 50 * seed, .receive_buffer_bytes = 900, .turn_delay_max = 3ms};
-            return std::make_unique<SimHosts>(seed, Faults::harmless(), tiny);
-          }};
+  return {"rough" + std::to_string(seed),
+          [seed] { return std::make_unique<SimHosts>(seed, Faults::harmless(), rough_buffers(seed)); }};
 }
 
 const NetworkMaker kCalm{"calm", [] { return std::make_unique<SimHosts>(); }};

@@ -62,9 +62,13 @@ class Talk final : public SocketEvents {
 
 class EchoServer final : public AcceptEvents {
  public:
-  EchoServer(SimHost& host, std::uint16_t port) : host_(host) { open(port); }
+  EchoServer(SimHost& host, std::uint16_t port) : EchoServer(host, host.network(), port) {}
+  /// Over a network of that host's that is not its own.
+  EchoServer(SimHost& host, Network& network, std::uint16_t port) : host_(host), network_(network) {
+    open(port);
+  }
   void open(std::uint16_t port) {
-    auto made = host_.network().listen(host_.address(port), {}, *this);
+    auto made = network_.listen(host_.address(port), {}, *this);
     ASSERT_TRUE(made) << to_string(made.error());
     listener_ = std::move(*made);
   }
@@ -91,6 +95,7 @@ class EchoServer final : public AcceptEvents {
     if (!good || (talk.ended && talk.sent == talk.to_send.size())) talk.socket.close();
   }
   SimHost& host_;
+  Network& network_;
   std::unique_ptr<Listener> listener_;
   std::vector<std::unique_ptr<Talk>> talks_;
 };
@@ -99,8 +104,10 @@ class EchoServer final : public AcceptEvents {
 /// did not hold.
 class EchoClient {
  public:
-  EchoClient(SimHost& host, Address to, std::size_t who, std::size_t bytes) : who_(who) {
-    auto made = host.network().connect(to, {});
+  EchoClient(SimHost& host, Address to, std::size_t who, std::size_t bytes)
+      : EchoClient(host.network(), to, who, bytes) {}
+  EchoClient(Network& network, Address to, std::size_t who, std::size_t bytes) : who_(who) {
+    auto made = network.connect(to, {});
     if (!made) {
       refused = true;
       return;
