@@ -86,9 +86,32 @@ inline constexpr std::uint32_t kWindowKeptBytes = 1024;
 inline constexpr std::uint32_t kAckMessages = 32;
 inline constexpr std::uint32_t kAckBytes = 16 * 1024;
 inline constexpr std::chrono::milliseconds kAckDelayMs{200};
+/// Links of a client that end in bad frames (4400), one after the other: then it begins anew with a HELLO.
+inline constexpr int kBadFramesMax = 3;
+/// What a client uses of a window at the most, whatever the gateway grants.
+inline constexpr std::uint32_t kClientWindowBytesMax = 256 * 1024 * 1024;
 /// A ticket is good for this long, is renewed at half of it, and this much skew of clocks is forgiven.
 inline constexpr std::int64_t kTicketLifeSeconds = 24 * 3600;
 inline constexpr std::int64_t kTicketSkewSeconds = 5 * 60;
+
+// --- a client of the resume protocol: when it dials, and when it doubts its link ---
+/// One dial, from the connect to WELCOME or RESUMED.
+inline constexpr std::chrono::seconds kDialS{5};
+/// The bound of the random time before a dial: this long before a gateway has told its own, doubled after each
+/// failure, from at least kRedialMinMs up to kRedialMaxS.
+inline constexpr std::chrono::milliseconds kSpreadUntoldMs{1000};
+inline constexpr std::chrono::milliseconds kRedialMinMs{250};
+inline constexpr std::chrono::seconds kRedialMaxS{20};
+/// A link that broke sooner counts as a dial that failed.
+inline constexpr std::chrono::milliseconds kLinkHeldMs{1000};
+/// A change of the network ends a dial that is older than this: it left by the path that is gone.
+inline constexpr std::chrono::milliseconds kDialHeldMs{500};
+inline constexpr int kRedirectsMax = 3;
+/// For a PONG; up to the second on a path that has shown to be that slow.
+inline constexpr std::chrono::seconds kPongS{2};
+inline constexpr std::chrono::seconds kPongMaxS{10};
+/// A timer this late shows that the machine slept.
+inline constexpr std::chrono::seconds kLateTimerS{1};
 
 // --- routing ---
 inline constexpr std::size_t kServersPerPoolMax = 4096;
