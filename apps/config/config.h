@@ -246,6 +246,7 @@ struct Gateway {
   Compression compression;
   std::optional<SessionCookie> session_cookie;  // none: a plain client's session ends with its connection
   std::vector<std::string> origins;             // besides the host's own; "*": any
+  std::vector<std::string> trusted_proxies;     // "10.0.0.0/8": whose X-Forwarded-For is believed
   std::vector<std::string> advertise;           // URLs at which this gateway itself can be dialled
   std::vector<PeerGateway> peers;
 };

@@ -240,6 +240,11 @@ void visit(KeyVisitor& v, Gateway& it) {
            "that send no Origin are no pages, and may.",
            R"(["https://play.example"])", Need::optional, "only the host's own"},
           it.origins, TextForm::origin, limits::kOriginsMax);
+  v.texts({"trusted_proxies",
+           "Balancers and proxies in front, as addresses or networks: their X-Forwarded-For says who the client "
+           "is.",
+           R"(["10.0.0.0/8"])", Need::optional, "none"},
+          it.trusted_proxies, TextForm::network, limits::kPeersMax);
   v.texts({"advertise",
            "URLs at which clients reach this gateway without a balancer. Told to each client of the resume "
            "protocol; used by those that were told to.",

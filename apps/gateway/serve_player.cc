@@ -385,6 +385,7 @@ Task<void> serve_websocket(Worker& worker, io::Socket accepted, Address client,
       co_await refuse(visit, refusal);
       co_return;
     }
+    visit.address = client_behind(request, visit.address, worker.plan().trusted_proxies);
     Offered offer = offered(request);
     const bool resumable = offer.resume_protocol && listener.protocol != config::LinkProtocol::plain;
     const std::optional<Refusal> against = not_here(worker, request, resumable, listener.protocol);

@@ -82,7 +82,7 @@ Worker::Worker(io::World& world, const Plan& plan, unsigned number, serve::Colle
       plan_(plan),
       number_(number),
       colleagues_(colleagues),
-      games_(world, plan.game, plan.rules.name, plan.game_servers.get(), number),
+      games_(world, plan.game.rules, plan.rules.name, plan.game.pool.get(), number),
       sessions_(*this, world, plan.rules, plan.keys, number),
       flusher_(std::make_unique<Flusher>(world.ready)),
       handshakes_(world.ready) {

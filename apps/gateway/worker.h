@@ -78,6 +78,7 @@ class Worker final : public serve::WorkerProgram, private upstream::RelayOwner {
   // --- for the coroutines that serve, and for links ---
   io::World& world() { return world_; }
   const config::Gateway& rules() const { return plan_.rules; }
+  const Plan& plan() const { return plan_; }
   unsigned number() const { return number_; }
   unsigned colleagues_count() const { return colleagues_ != nullptr ? colleagues_->count() : 1; }
   Counts& counts() { return counts_; }
