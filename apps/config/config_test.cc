@@ -259,7 +259,7 @@ server = [ { name = "g1", address = "127.0.0.1:8001" } ]
   EXPECT_TRUE(config.warnings.empty());
   const Affinity& plain = config.pools.at(0).affinity.at(0);
   EXPECT_EQ(plain.kind, AffinityKind::ticket);
-  EXPECT_EQ(plain.cookie_name(), "REJOIN-TICKET");
+  EXPECT_EQ(plain.cookie_name(), "REJOIN-SESSION");
   EXPECT_EQ(plain.ticket.owner_gone, 60s);
   EXPECT_EQ(plain.ticket.come_again, 1s);
   const Affinity& changed = config.pools.at(1).affinity.at(0);
