@@ -1,5 +1,7 @@
 #include "apps/balancer/plan.h"
 
+#include "apps/config/route_rules.h"
+
 namespace rejoin::balancer {
 namespace {
 
@@ -32,6 +34,8 @@ route::AffinityRule affinity_rule(const config::Affinity& from) {
     }
     case config::AffinityKind::cookie_rewrite: return route::CookieRewriteRule{from.rewrite.name};
     case config::AffinityKind::cookie_prefix: return route::CookiePrefixRule{from.prefix.name};
+    case config::AffinityKind::ticket:
+      return route::TicketRule{from.ticket.cookie, from.ticket.owner_gone, from.ticket.come_again};
     case config::AffinityKind::source_ip: break;
   }
   route::SourceIpRule rule;
@@ -41,35 +45,9 @@ route::AffinityRule affinity_rule(const config::Affinity& from) {
   return rule;
 }
 
-route::HealthRules health_rules(const config::Health& from) {
-  route::HealthRules rules;
-  switch (from.kind) {
-    case config::HealthKind::off: rules.kind = route::HealthKind::off; break;
-    case config::HealthKind::tcp: rules.kind = route::HealthKind::tcp; break;
-    case config::HealthKind::http: rules.kind = route::HealthKind::http; break;
-  }
-  rules.path = from.path;
-  rules.host = from.host;
-  rules.expect = from.expect;
-  rules.every = from.every;
-  rules.timeout = from.timeout;
-  rules.rise = static_cast<std::uint16_t>(from.rise);
-  rules.fall = static_cast<std::uint16_t>(from.fall);
-  return rules;
-}
-
-route::RouteRules route_rules(const config::Pool& from) {
-  route::RouteRules rules;
-  rules.name = from.name;
-  for (const config::Server& server : from.servers) {
-    rules.servers.push_back({server.name, server.address, static_cast<std::uint32_t>(server.weight)});
-  }
-  rules.scheduler = from.scheduler == config::Scheduler::least_connections
-                        ? route::SchedulerKind::least_connections
-                        : route::SchedulerKind::round_robin;
+route::RouteRules rules_of(const config::Pool& from) {
+  route::RouteRules rules = config::route_rules(from);
   for (const config::Affinity& affinity : from.affinity) rules.affinity.push_back(affinity_rule(affinity));
-  rules.health = health_rules(from.health);
-  rules.retries = static_cast<unsigned>(from.retries);
   return rules;
 }
 
@@ -78,7 +56,7 @@ route::RouteRules route_rules(const config::Pool& from) {
 Result<Plan> make_plan(const config::Config& config, route::KeyRing keys, Random& random) {
   Plan plan{.pools = {}, .listeners = {}, .keys = std::move(keys)};
   for (const config::Pool& pool : config.pools) {
-    auto shared = route::SharedRoute::make(route_rules(pool), random);
+    auto shared = route::SharedRoute::make(rules_of(pool), random);
     if (!shared) return std::move(shared.error());
     plan.pools.push_back({std::move(*shared), pool.connect_timeout});
   }

@@ -2,17 +2,20 @@
 // chosen and reached, the request is sent on, the answer is sent back, and either the next request follows or
 // the two connections become a tunnel (a parked record, worker.h) and the coroutine is gone.
 //
-// Layer 4 is serve_tcp(), at the end: the same without a head.
+// Layer 4 is serve_tcp(), at the end: the same without a head; at most a first frame is heard, for its
+// ticket.
 #include "apps/balancer/serve_client.h"
 
 #include <algorithm>
 #include <optional>
 #include <string>
 
+#include "apps/balancer/come_again.h"
 #include "apps/balancer/http_forward.h"
 #include "base/limits.h"
 #include "io/stream.h"
 #include "proto/http_response.h"
+#include "proto/resume_opening.h"
 #include "upstream/body_relay.h"
 
 namespace rejoin::balancer {
@@ -54,7 +57,7 @@ struct Visit {
   Address address;
   io::Stream client;
   Buffer head;     // the bytes of the request's head
-  Buffer arrived;  // what came behind it: its body, or the next request
+  Buffer arrived;  // what came behind it: its body, or the next request. At layer 4: all that came
   route::Lease lease;
   bool first_request = true;
 };
@@ -95,6 +98,18 @@ Task<After> refuse(Visit& visit, int status, Bytes why, proto::Method method) {
   response.text = text;
   response.request_method = method;
   Status written = write_simple_response(out, response);
+  if (written)
+    written = co_await visit.client.write_all(out.view(), visit.in(visit.listener.rules.idle_timeout));
+  if (written) co_await visit.client.linger();
+  co_return After::close;
+}
+
+/// The client's server is away: it is told when to come again, and the connection ends.
+Task<After> send_away(Visit& visit, const RequestHead& request, Duration wait) {
+  ++visit.worker.counts().come_again;
+  visit.worker.tell(visit.listener, visit.address, "told to come again: the server of its ticket is away");
+  Buffer out = visit.worker.world().buffers.borrow();
+  Status written = write_come_again(out, request, wait, visit.worker.accept_hasher());
   if (written)
     written = co_await visit.client.write_all(out.view(), visit.in(visit.listener.rules.idle_timeout));
   if (written) co_await visit.client.linger();
@@ -152,7 +167,8 @@ Task<bool> hear_request(Visit& visit, RequestHead& request) {
 // --- the server ---
 
 /// Connects to the chosen server, or to the next one as long as they refuse; `use` counts at the one that
-/// took us. Errors with Side::server mean that nobody could be reached.
+/// took us. Errors with Side::server mean that nobody could be reached; choice.how says what the client is
+/// told.
 Task<Status> dial_server(Visit& visit, route::Choice& choice, route::ServerUse& use, io::Stream& server) {
   route::Router& router = visit.pool.router;
   const TimePoint patience = visit.in(visit.pool.plan.connect_timeout);
@@ -163,6 +179,7 @@ Task<Status> dial_server(Visit& visit, route::Choice& choice, route::ServerUse& 
     const io::ConnectOptions options;
     const TimePoint deadline = visit.in(visit.pool.plan.connect_timeout);
     Status open = co_await server.connect(to, options, deadline);
+    if (open) router.reached(choice, visit.in(Duration(0)));
     if (open) co_return open;
     if (open.error().kind == ErrorKind::exhausted && visit.in(Duration(0)) < patience) {
       // No descriptor for the second half of a connection whose first half had one: wait for it, as accepting
@@ -376,6 +393,10 @@ Task<After> exchange_messages(Exchange& exchange) {
   bool may_reuse = !has_body && !upgrade && may_be_repeated(request.method());
   for (;;) {
     Status reached = co_await reach_server(exchange, may_reuse);
+    if (!reached && exchange.choice.how == route::Chosen::come_again) {
+      After after = co_await send_away(visit, request, exchange.choice.wait);
+      co_return after;
+    }
     if (!reached) {
       ++visit.worker.counts().no_server;
       After after = co_await refuse(visit, 503, "no server could be reached", request.method());
@@ -449,6 +470,60 @@ Task<After> serve_request(Visit& visit) {
   co_return after;
 }
 
+// --- layer 4 ---
+
+/// Waits for a client's first bytes; one that says nothing holds no buffer meanwhile.
+Task<Status> hear_first_bytes(Visit& visit, TimePoint deadline) {
+  const Worker::Waiting waiting(visit.worker, visit.client);  // a drain ends this wait
+  while (visit.arrived.empty()) {
+    Status come = co_await visit.client.readable(deadline);
+    if (!come) co_return come;
+    const io::ReadResult read = visit.client.socket().read();
+    if (read.state == io::ReadResult::State::failed) co_return visit.client.broken(read.errnum, "read");
+    if (read.state == io::ReadResult::State::ended)
+      co_return Error{ErrorKind::closed, Side::client, Retry::no, "it said nothing"};
+    if (!read.got()) continue;  // a new connection is taken for readable until a read shows that it is not
+    visit.arrived = visit.worker.world().buffers.borrow();
+    visit.arrived.append(read.view());
+  }
+  co_return Status{};
+}
+
+/// Where tickets are looked for: reads until the first frame is no RESUME, or is there whole. An error: it
+/// did not come in time, and the connection ends.
+Task<Status> hear_opening(Visit& visit) {
+  const TimePoint deadline = visit.in(limits::kOpeningFrameS);
+  Status come = co_await hear_first_bytes(visit, deadline);
+  while (come && proto::opening_of(visit.arrived.view()).state == proto::Opening::State::need_more) {
+    come = co_await visit.client.read_into(visit.arrived, deadline);
+  }
+  co_return come;
+}
+
+/// What the client said before it had a server.
+Task<Status> pass_opening(Visit& visit, io::Stream& server) {
+  Status sent;
+  if (!visit.arrived.empty())
+    sent = co_await server.write_all(visit.arrived.view(), visit.in(visit.pool.plan.connect_timeout));
+  visit.arrived.release();
+  co_return sent;
+}
+
+/// There is no server for it: a client of the resume protocol hears when to come again.
+Task<void> turn_away(Visit& visit, const route::Choice& choice) {
+  if (choice.how != route::Chosen::come_again) {
+    ++visit.worker.counts().no_server;
+    visit.worker.tell(visit.listener, visit.address, "no server could be reached");
+    visit.client.socket().reset();
+    co_return;
+  }
+  ++visit.worker.counts().come_again;
+  visit.worker.tell(visit.listener, visit.address, "told to come again: the server of its ticket is away");
+  const std::string frame = come_again_on_tcp(choice.wait);
+  Status written = co_await visit.client.write_all(frame, visit.in(limits::kOpeningFrameS));
+  if (written) co_await visit.client.linger();
+}
+
 }  // namespace
 
 Task<void> serve_http(Worker& worker, const ListenerPlan& listener, io::Socket accepted, Address client) {
@@ -462,20 +537,30 @@ Task<void> serve_http(Worker& worker, const ListenerPlan& listener, io::Socket a
 Task<void> serve_tcp(Worker& worker, const ListenerPlan& listener, io::Socket accepted, Address client) {
   Visit visit(worker, listener, std::move(accepted), client);
   io::World& world = worker.world();
-  route::Choice choice =
-      visit.pool.router.choose({client, nullptr, world.clock.now(), world.clock.unix_now()});
+  if (visit.pool.router.wants_opening()) {
+    Status heard = co_await hear_opening(visit);
+    if (!heard && heard.error().kind == ErrorKind::timed_out) ++worker.counts().timed_out;
+    if (!heard) co_return;
+  }
+  route::Choice choice = visit.pool.router.choose(
+      {client, nullptr, world.clock.now(), world.clock.unix_now(), visit.arrived.view()});
   io::Stream server(world, Side::server, worker.stop_switch());
   route::ServerUse use;
   Status open = co_await dial_server(visit, choice, use, server);
-  if (open) {
-    visit.keep_lease(choice);
-    worker.park(listener, visit.client.release(), server.release(), client, *choice.server, std::move(use),
-                std::move(visit.lease), upstream::ClientFin::passes_on);
+  if (!open) {
+    co_await turn_away(visit, choice);
     co_return;
   }
-  ++worker.counts().no_server;
-  worker.tell(listener, client, "no server could be reached");
-  visit.client.socket().reset();
+  Status passed = co_await pass_opening(visit, server);
+  if (!passed) {
+    ++worker.counts().server_failed;
+    worker.tell(listener, client, "the server did not take the first bytes: " + to_string(passed.error()));
+    visit.client.socket().reset();
+    co_return;
+  }
+  visit.keep_lease(choice);
+  worker.park(listener, visit.client.release(), server.release(), client, *choice.server, std::move(use),
+              std::move(visit.lease), upstream::ClientFin::passes_on);
 }
 
 }  // namespace rejoin::balancer

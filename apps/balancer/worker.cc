@@ -59,7 +59,8 @@ Status Worker::open(const std::vector<Address>& at) {
   for (std::size_t i = 0; i < entrances_.size(); ++i) {
     Entrance& entrance = *entrances_[i];
     io::ListenOptions options;
-    options.client_speaks_first = entrance.plan.rules.mode == config::Mode::http;
+    options.client_speaks_first =
+        entrance.plan.rules.mode == config::Mode::http || pool(entrance.plan).router.wants_opening();
     const Address& address = i < at.size() ? at[i] : entrance.plan.rules.listen;
     auto listener = world_.network.listen(address, options, entrance);
     if (!listener) {
@@ -142,7 +143,7 @@ void Worker::relay_ended(upstream::Relay& relay, upstream::RelayEnd end) {
 void Worker::server_refused(PoolUse& pool, route::Choice& choice, const Error& why) {
   const route::ServerIndex refused = *choice.server;
   const std::string name = pool.router.rules().name + "/" + pool.router.pool().server(refused).name;
-  const route::HealthChange change = pool.router.failed(choice);
+  const route::HealthChange change = pool.router.failed(choice, world_.clock.now());
   world_.log.debug("server " + name + " did not take a client: " + to_string(why));
   if (change != route::HealthChange::went_down) return;
   pool.idle.close(refused);

@@ -16,6 +16,7 @@
 #include "io/network.h"
 #include "io/stream.h"
 #include "io/world.h"
+#include "proto/ws_handshake.h"
 #include "route/router.h"
 #include "route/seal.h"
 #include "upstream/idle_connections.h"
@@ -53,8 +54,9 @@ struct Counts {
   std::uint64_t requests = 0;
   std::uint64_t tunnels = 0;
   std::uint64_t refused_heads = 0;  // answered 400, 414, 431, 501, 505
-  std::uint64_t timed_out = 0;      // clients that did not send their head in time
+  std::uint64_t timed_out = 0;      // clients that did not send their head, or their first frame, in time
   std::uint64_t no_server = 0;      // answered 503
+  std::uint64_t come_again = 0;     // told to come again, since the server of their ticket is away
   std::uint64_t server_failed = 0;  // answered 502, 504
 };
 
@@ -99,6 +101,7 @@ class Worker final : public serve::WorkerProgram, private upstream::RelayOwner {
   void server_refused(PoolUse& pool, route::Choice& choice, const Error& why);
   upstream::RelayOwner& tunnel_owner() { return *this; }
   Counts& counts() { return counts_; }
+  proto::AcceptHasher& accept_hasher() { return accept_hasher_; }
   /// Joins the two and forgets them until they end.
   void park(const ListenerPlan& listener, io::Socket client_socket, io::Socket server_socket,
             const Address& client, route::ServerIndex server, route::ServerUse use, route::Lease lease,
@@ -116,6 +119,7 @@ class Worker final : public serve::WorkerProgram, private upstream::RelayOwner {
   const Plan& plan_;
   unsigned number_;
   route::Seal seal_;
+  proto::AcceptHasher accept_hasher_;
   std::vector<std::unique_ptr<PoolUse>> pools_;
   std::vector<std::unique_ptr<Entrance>> entrances_;
   RecordPool<Tunnel> tunnels_;

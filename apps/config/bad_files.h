@@ -39,6 +39,8 @@ inline std::string in_pool(std::string_view line) { return joined({kListenerHead
 inline std::string in_affinity(std::string_view entries) {
   return in_pool(joined({"affinity = [ ", entries, " ]"}));
 }
+/// The same file with keys behind it, which take no line before what is looked at.
+inline std::string with_keys(std::string_view file) { return joined({file, "[keys]\nseal = [\"env:K\"]\n"}); }
 /// On line 6, columns from 10.
 inline std::string in_health(std::string_view table) { return in_pool(joined({"health = ", table})); }
 /// On line 5, columns from 12: the only entries of the pool's servers.

@@ -35,6 +35,7 @@ const std::string& Affinity::cookie_name() const {
     case AffinityKind::cookie_insert: return insert.name;
     case AffinityKind::cookie_rewrite: return rewrite.name;
     case AffinityKind::cookie_prefix: return prefix.name;
+    case AffinityKind::ticket: return ticket.cookie;
     case AffinityKind::source_ip: return none;
   }
   return none;

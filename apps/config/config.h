@@ -62,7 +62,7 @@ struct Listener {
 };
 
 enum class Scheduler : std::uint8_t { round_robin, least_connections };
-enum class AffinityKind : std::uint8_t { cookie_insert, cookie_rewrite, cookie_prefix, source_ip };
+enum class AffinityKind : std::uint8_t { cookie_insert, cookie_rewrite, cookie_prefix, source_ip, ticket };
 enum class SameSite : std::uint8_t { unset, lax, strict, none };  // unset: no such attribute
 
 struct CookieInsert {
@@ -94,6 +94,12 @@ struct SourceIp {
   int prefix_v6 = 128;
 };
 
+struct Ticket {
+  std::string cookie = "REJOIN-TICKET";
+  Duration owner_gone = 60s;  // the session's grace: after it there is nothing to come back to
+  Duration come_again = 1s;   // what a client is told to wait while its gateway is away
+};
+
 /// One entry of a pool's list. Only the options of its kind mean anything; the others keep their defaults.
 struct Affinity {
   AffinityKind kind = AffinityKind::cookie_insert;
@@ -101,8 +107,9 @@ struct Affinity {
   CookieRewrite rewrite;
   CookiePrefix prefix;
   SourceIp source_ip;
+  Ticket ticket;
 
-  /// The cookie of the three cookie kinds; empty for source_ip.
+  /// The cookie of the three cookie kinds and of ticket; empty for source_ip.
   const std::string& cookie_name() const;
 };
 
@@ -128,7 +135,7 @@ struct Server {
 struct Pool {
   std::string name;
   Scheduler scheduler = Scheduler::round_robin;
-  std::vector<Affinity> affinity;  // tried in order; cookie names differ, at most one source_ip
+  std::vector<Affinity> affinity;  // tried in order; cookie names differ, at most one source_ip, one ticket
   Health health;
   Duration connect_timeout = 3s;
   int retries = 2;              // other servers tried when one refuses
@@ -187,10 +194,39 @@ struct PeerGateway {
   Address tcp;
 };
 
-enum class UpstreamKind : std::uint8_t { echo };
+enum class UpstreamKind : std::uint8_t { echo, tcp, ws };
+enum class Endian : std::uint8_t { big, little };
+enum class ProxyProtocol : std::uint8_t { off, v1, v2 };
 
+/// What stands behind a session. Only the options of its kind mean anything; the others keep their defaults.
 struct Upstream {
   UpstreamKind kind = UpstreamKind::echo;
+  // tcp and ws: after reading exactly one of the two
+  Address address;                                       // of the one game server
+  std::string pool;                                      // the name of a pool that exists
+  Duration connect_timeout = 3s;                         // with a pool, the pool's
+  std::uint64_t message_max = limits::kMessageBytesMax;  // bytes, from the game server
+  // tcp
+  int length_bytes = 4;  // 2 or 4
+  Endian endian = Endian::big;
+  bool counts_itself = false;
+  ProxyProtocol proxy_protocol = ProxyProtocol::off;
+  // ws
+  std::string path = "/";
+  std::string host;  // empty: the game server's own IP:PORT
+};
+
+/// permessage-deflate (RFC 7692). `shared`: no context takeover, one deflater and one inflater a worker.
+/// `dedicated`: with context takeover, a deflater and an inflater for each link.
+enum class CompressionKind : std::uint8_t { off, shared, dedicated };
+
+struct Compression {
+  CompressionKind kind = CompressionKind::off;
+  int window_bits = 12;
+  int memory_level = 5;
+  std::uint64_t min_bytes = 64;
+  std::uint64_t memory_max = 256 * 1024 * 1024;  // of all dedicated deflaters and inflaters
+  bool on_resumable_links = false;
 };
 
 struct Gateway {
@@ -198,7 +234,8 @@ struct Gateway {
   int workers = 1;
   std::vector<GatewayListener> listeners;  // at least one
   Upstream upstream;
-  std::uint64_t message_max = limits::kMessageBytesMax;  // bytes
+  std::uint64_t message_max = limits::kMessageBytesMax;  // bytes, from a client; unless written, at most
+                                                         // what the upstream's length can say
   Duration handshake_timeout = 10s;
   Duration drain_timeout = 5s;  // after SIGTERM
   std::string
@@ -206,6 +243,7 @@ struct Gateway {
   Session session;
   Heartbeat heartbeat;
   ClientRate rate;
+  Compression compression;
   std::optional<SessionCookie> session_cookie;  // none: a plain client's session ends with its connection
   std::vector<std::string> origins;             // besides the host's own; "*": any
   std::vector<std::string> advertise;           // URLs at which this gateway itself can be dialled

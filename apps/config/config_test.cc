@@ -98,6 +98,7 @@ listener = [ { name = "w", listen = "127.0.0.1:8000", kind = "websocket" }, { li
 upstream = { kind = "echo" }
 message_max = "64KiB"
 handshake_timeout = "3s"
+compression = { kind = "dedicated", window_bits = 10, memory_level = 3, min_bytes = "1KiB", memory_max = "1MiB", on_resumable_links = true }
 )");
   ASSERT_EQ(config.keys.seal.size(), 2u);
   EXPECT_EQ(config.keys.seal[0].kind, KeySource::Kind::file);
@@ -165,6 +166,106 @@ handshake_timeout = "3s"
   EXPECT_EQ(config.gateway->listeners[2].kind, GatewayListenerKind::tcp);
   EXPECT_EQ(config.gateway->message_max, 64u * 1024);
   EXPECT_EQ(config.gateway->handshake_timeout, 3s);
+  const Compression& compression = config.gateway->compression;
+  EXPECT_EQ(compression.kind, CompressionKind::dedicated);
+  EXPECT_EQ(compression.window_bits, 10);
+  EXPECT_EQ(compression.memory_level, 3);
+  EXPECT_EQ(compression.min_bytes, 1024u);
+  EXPECT_EQ(compression.memory_max, 1024u * 1024);
+  EXPECT_TRUE(compression.on_resumable_links);
+}
+
+TEST(Config, every_key_of_an_upstream_can_be_set) {
+  const auto upstream = [](std::string_view text) {
+    const Config config =
+        good("[gateway]\nname = \"g\"\nlistener = [ { listen = \"127.0.0.1:0\" } ]\nupstream = " +
+             std::string(text));
+    EXPECT_TRUE(config.warnings.empty());
+    return config.gateway.value_or(Gateway{}).upstream;
+  };
+  const Upstream tcp = upstream(
+      R"({ kind = "tcp", address = "127.0.0.1:7000", connect_timeout = "1s", message_max = "2KiB", length_bytes = 2, endian = "little", counts_itself = true, proxy_protocol = "v2" })");
+  EXPECT_EQ(tcp.kind, UpstreamKind::tcp);
+  EXPECT_EQ(tcp.address.text(), "127.0.0.1:7000");
+  EXPECT_EQ(tcp.connect_timeout, 1s);
+  EXPECT_EQ(tcp.message_max, 2048u);
+  EXPECT_EQ(tcp.length_bytes, 2);
+  EXPECT_EQ(tcp.endian, Endian::little);
+  EXPECT_TRUE(tcp.counts_itself);
+  EXPECT_EQ(tcp.proxy_protocol, ProxyProtocol::v2);
+  const Upstream ws =
+      upstream(R"({ kind = "ws", address = "[::1]:7000", path = "/arena?room=7", host = "arena.example" })");
+  EXPECT_EQ(ws.kind, UpstreamKind::ws);
+  EXPECT_EQ(ws.path, "/arena?room=7");
+  EXPECT_EQ(ws.host, "arena.example");
+  const Upstream plain = upstream(R"({ kind = "tcp", address = "127.0.0.1:7000" })");
+  EXPECT_EQ(plain.length_bytes, 4);
+  EXPECT_EQ(plain.endian, Endian::big);
+  EXPECT_FALSE(plain.counts_itself);
+  EXPECT_EQ(plain.proxy_protocol, ProxyProtocol::off);
+  EXPECT_EQ(plain.message_max, 1024u * 1024);
+}
+
+TEST(Config, a_pool_of_game_servers_needs_no_listener_and_has_its_own_timeout) {
+  const Config config = good(R"(
+[[pool]]
+name = "arena"
+connect_timeout = "250ms"
+server = [ { name = "a", address = "127.0.0.1:7000" } ]
+[gateway]
+name = "g"
+listener = [ { listen = "127.0.0.1:0" } ]
+upstream = { kind = "ws", pool = "arena" }
+)");
+  EXPECT_TRUE(config.warnings.empty());
+  ASSERT_TRUE(config.gateway);
+  EXPECT_EQ(config.gateway->upstream.pool, "arena");
+  EXPECT_EQ(config.gateway->upstream.connect_timeout, 250ms);
+}
+
+TEST(Config, limits_that_are_not_written_are_no_more_than_the_length_can_say) {
+  for (const bool itself : {false, true}) {
+    const Config config =
+        good(std::string("[gateway]\nname = \"g\"\nlistener = [ { listen = \"127.0.0.1:0\" } ]\n") +
+             R"(upstream = { kind = "tcp", address = "127.0.0.1:7000", length_bytes = 2, counts_itself = )" +
+             (itself ? "true }" : "false }"));
+    ASSERT_TRUE(config.gateway);
+    EXPECT_TRUE(config.warnings.empty());
+    EXPECT_EQ(config.gateway->message_max, itself ? 65'533u : 65'535u);
+    EXPECT_EQ(config.gateway->upstream.message_max, itself ? 65'533u : 65'535u);
+  }
+}
+
+TEST(Config, a_ticket_may_stand_before_a_cookie_and_behind_tcp) {
+  const Config config = good(R"(
+[keys]
+seal = ["env:K"]
+[[listener]]
+listen = "127.0.0.1:0"
+pool = "web"
+[[listener]]
+listen = "127.0.0.1:0"
+mode = "tcp"
+pool = "raw"
+[[pool]]
+name = "web"
+affinity = [ { kind = "ticket" }, { kind = "cookie-insert" } ]
+server = [ { name = "g1", address = "127.0.0.1:8000" } ]
+[[pool]]
+name = "raw"
+affinity = [ { kind = "ticket", cookie = "T", owner_gone = "2m", come_again = "250ms" }, { kind = "source-ip" } ]
+server = [ { name = "g1", address = "127.0.0.1:8001" } ]
+)");
+  EXPECT_TRUE(config.warnings.empty());
+  const Affinity& plain = config.pools.at(0).affinity.at(0);
+  EXPECT_EQ(plain.kind, AffinityKind::ticket);
+  EXPECT_EQ(plain.cookie_name(), "REJOIN-TICKET");
+  EXPECT_EQ(plain.ticket.owner_gone, 60s);
+  EXPECT_EQ(plain.ticket.come_again, 1s);
+  const Affinity& changed = config.pools.at(1).affinity.at(0);
+  EXPECT_EQ(changed.cookie_name(), "T");
+  EXPECT_EQ(changed.ticket.owner_gone, 2min);
+  EXPECT_EQ(changed.ticket.come_again, 250ms);
 }
 
 TEST(Config, a_gateway_alone_has_every_default) {
@@ -176,6 +277,12 @@ TEST(Config, a_gateway_alone_has_every_default) {
   EXPECT_EQ(config.gateway->upstream.kind, UpstreamKind::echo);
   EXPECT_EQ(config.gateway->message_max, 1024u * 1024);
   EXPECT_EQ(config.gateway->handshake_timeout, 10s);
+  const Compression& compression = config.gateway->compression;
+  EXPECT_EQ(compression.kind, CompressionKind::off);
+  EXPECT_EQ(compression.window_bits, 12);
+  EXPECT_EQ(compression.memory_level, 5);
+  EXPECT_EQ(compression.min_bytes, 64u);
+  EXPECT_FALSE(compression.on_resumable_links);
 }
 
 TEST(Config, inline_tables_and_headed_tables_are_the_same) {

@@ -5,6 +5,8 @@
 
 #include "apps/config/key_table.h"
 #include "apps/config/nearest.h"
+#include "apps/config/units.h"
+#include "proto/length_framing.h"
 
 namespace rejoin::config {
 namespace {
@@ -21,8 +23,12 @@ class CrossCheck {
     names_of_pools();
     addresses();
     pools_of_listeners();
+    if (config_.gateway && config_.gateway->upstream.kind != UpstreamKind::echo)
+      upstream(*config_.gateway, config_.gateway->upstream);
+    unused_pools();
     for (std::size_t i = 0; i < config_.pools.size(); ++i) pool(config_.pools[i], numbered("pool", i));
     gateway_in_pools();
+    if (config_.gateway) compression(*config_.gateway);
   }
 
  private:
@@ -124,7 +130,6 @@ class CrossCheck {
         no_such_pool(it.pool, path);
       }
     }
-    unused_pools();
   }
 
   void unused_pools() {
@@ -132,12 +137,20 @@ class CrossCheck {
     for (const Listener& it : config_.listeners) {
       if (!config_.find_pool(it.pool)) return;  // said; and it may have meant any of them
     }
+    const bool has_upstream = config_.gateway && config_.gateway->upstream.kind != UpstreamKind::echo;
+    const std::string of_upstream = has_upstream ? config_.gateway->upstream.pool : "";
+    if (!of_upstream.empty() && !config_.find_pool(of_upstream)) return;
     for (std::size_t i = 0; i < config_.pools.size(); ++i) {
       const std::string& name = config_.pools[i].name;
-      const bool used = std::any_of(config_.listeners.begin(), config_.listeners.end(),
-                                    [&](const Listener& it) { return it.pool == name; });
-      if (!used && !name.empty()) warn(numbered("pool", i) + ".name", "no listener uses this pool");
+      if (name.empty() || name == of_upstream || is_listened_for(name)) continue;
+      warn(numbered("pool", i) + ".name",
+           has_upstream ? "no listener and no upstream uses this pool" : "no listener uses this pool");
     }
+  }
+
+  bool is_listened_for(const std::string& pool) const {
+    return std::any_of(config_.listeners.begin(), config_.listeners.end(),
+                       [&](const Listener& it) { return it.pool == pool; });
   }
 
   void default_pool(Listener& it, const std::string& path) {
@@ -175,12 +188,12 @@ class CrossCheck {
     const auto pool_index = static_cast<std::size_t>(&pool - config_.pools.data());
     for (std::size_t i = 0; listener.mode == Mode::tcp && i < pool.affinity.size(); ++i) {
       const std::string path = numbered(numbered("pool", pool_index) + ".affinity", i) + ".kind";
-      if (!places_.good(path) || pool.affinity[i].kind == AffinityKind::source_ip) continue;
+      const AffinityKind kind = pool.affinity[i].kind;
+      if (!places_.good(path) || kind == AffinityKind::source_ip || kind == AffinityKind::ticket) continue;
       say(path, "cannot work for listener " + in_quotes(listener.name) + " (" +
                     where(numbered("listener", listener_index) + ".mode") +
                     "), whose mode is \"tcp\": a cookie is in HTTP, which layer 4 does not read; use kind "
-                    "\"source-ip\", "
-                    "or a pool of its own");
+                    "\"source-ip\" or \"ticket\", or a pool of its own");
     }
     for (std::size_t i = 0; listener.listen.port != 0 && i < pool.servers.size(); ++i) {
       if (pool.servers[i].address != listener.listen) continue;
@@ -188,6 +201,72 @@ class CrossCheck {
           "is the address of listener " + in_quotes(listener.name) +
               " itself: the balancer would connect to itself for ever");
     }
+  }
+
+  // --- the gateway's game servers ---
+
+  void upstream(Gateway& gateway, Upstream& it) {
+    const std::string path = "gateway.upstream";
+    const bool has_address = places_.has(path + ".address"), has_pool = places_.has(path + ".pool");
+    if (!has_address && !has_pool) {
+      say(path + ".address",
+          R"(is missing; write address = "127.0.0.1:7000", or pool = "NAME" for several game servers)");
+    } else if (has_address && has_pool) {
+      say(path + ".pool", "stands beside `address` (" + where(path + ".address") +
+                              "); write one of them: the one game server, or the pool of several");
+    } else if (has_pool && !it.pool.empty()) {
+      pool_of_upstream(it, path);
+    }
+    if (it.address) not_itself(gateway, it.address, path + ".address");
+    if (it.kind == UpstreamKind::tcp) lengths(gateway, it, path);
+  }
+
+  void pool_of_upstream(Upstream& it, const std::string& path) {
+    const Pool* const found = config_.find_pool(it.pool);
+    if (!found) return no_such_pool(it.pool, path + ".pool");
+    const std::string pool = numbered("pool", static_cast<std::size_t>(found - config_.pools.data()));
+    if (places_.has(path + ".connect_timeout")) {
+      say(path + ".connect_timeout",
+          "belongs to a single game server; this one is for the pool to say (" + where(pool + ".name") + ')');
+    }
+    it.connect_timeout = found->connect_timeout;
+    if (!found->affinity.empty() && !is_listened_for(it.pool)) {
+      warn(pool + ".affinity",
+           "means nothing for game servers: a session keeps its one connection for as long as it lives");
+    }
+    for (std::size_t i = 0; i < found->servers.size(); ++i)
+      not_itself(*config_.gateway, found->servers[i].address, numbered(pool + ".server", i) + ".address");
+  }
+
+  void not_itself(const Gateway& gateway, const Address& game_server, const std::string& path) {
+    for (const GatewayListener& it : gateway.listeners) {
+      if (it.listen.port == 0 || it.listen != game_server) continue;
+      say(path, "is the address of the gateway's listener " + in_quotes(it.name) +
+                    " itself: every session would open another one, for ever");
+    }
+  }
+
+  void lengths(Gateway& gateway, Upstream& it, const std::string& path) {
+    if (it.length_bytes == 3) {
+      say(path + ".length_bytes", "3 is not a width; write 2 or 4");
+      return;
+    }
+    proto::LengthFormat format;
+    format.length = it.length_bytes == 2 ? proto::LengthBytes::two : proto::LengthBytes::four;
+    format.counts = it.counts_itself ? proto::LengthCounts::payload_and_itself : proto::LengthCounts::payload;
+    const std::uint64_t most = format.representable_max();
+    const std::string too_much = "is more than a length of " + std::to_string(it.length_bytes) +
+                                 " bytes can say (" + where(path + ".length_bytes") + ')';
+    if (it.message_max > most) {
+      if (places_.has(path + ".message_max")) warn(path + ".message_max", too_much);
+      it.message_max = most;
+    }
+    if (gateway.message_max <= most) return;
+    if (places_.good("gateway.message_max")) {
+      say("gateway.message_max",
+          too_much + "; write at most " + in_quotes(size_text(most)) + ", or length_bytes = 4");
+    }
+    gateway.message_max = most;
   }
 
   void pool(const Pool& it, const std::string& path) {
@@ -204,16 +283,20 @@ class CrossCheck {
              "is also the address at " + where(first->second) + ": one server, two names");
     }
     if (!somebody_takes_new) warn(path + ".server", "every weight is 0: no new client will be served");
-    std::string source_ip;
+    std::map<AffinityKind, std::string> once_a_pool;
     for (std::size_t i = 0; i < it.affinity.size(); ++i) {
       const std::string rule = numbered(path + ".affinity", i);
       if (!places_.good(rule + ".kind")) continue;
-      once(cookies, it.affinity[i].cookie_name(), rule + ".name", "the name of a cookie of this pool");
-      if (it.affinity[i].kind == AffinityKind::cookie_insert) cookie(it.affinity[i].insert, rule);
-      if (it.affinity[i].kind != AffinityKind::source_ip) continue;
-      if (!source_ip.empty())
-        say(rule + ".kind", "one source-ip is enough; the other is at " + where(source_ip));
-      source_ip = rule + ".kind";
+      const AffinityKind kind = it.affinity[i].kind;
+      once(cookies, it.affinity[i].cookie_name(), rule + (kind == AffinityKind::ticket ? ".cookie" : ".name"),
+           "the name of a cookie of this pool");
+      if (kind == AffinityKind::cookie_insert) cookie(it.affinity[i].insert, rule);
+      if (kind == AffinityKind::ticket) ticket(it.affinity[i].ticket, rule);
+      if (kind != AffinityKind::source_ip && kind != AffinityKind::ticket) continue;
+      const auto [first, fresh] = once_a_pool.emplace(kind, rule + ".kind");
+      if (!fresh)
+        say(rule + ".kind",
+            "one " + std::string(word_of(kind)) + " is enough; the other is at " + where(first->second));
     }
     if (it.health.kind != HealthKind::off && it.health.timeout > it.health.every) {
       warn(path + ".health.timeout",
@@ -246,6 +329,19 @@ class CrossCheck {
     }
   }
 
+  void ticket(const Ticket& it, const std::string& rule) {
+    if (config_.keys.seal.empty() && !places_.has("keys")) {
+      warn(rule + ".kind",
+           "finds nobody without a table [keys]: tickets are sealed by the gateways, so the balancer needs "
+           "the "
+           "key that they have; write [keys] with the same seal in every file");
+    }
+    if (it.owner_gone != Duration(0) && it.come_again > it.owner_gone) {
+      warn(places_.has(rule + ".come_again") ? rule + ".come_again" : rule + ".owner_gone",
+           "come_again is longer than owner_gone: a client that comes again finds its gateway given up");
+    }
+  }
+
   /// One file for both programs: the pool and the gateway must agree on the gateway's name.
   void gateway_in_pools() {
     if (!config_.gateway || config_.gateway->name.empty()) return;
@@ -261,6 +357,25 @@ class CrossCheck {
              "the gateway at this address calls itself " + in_quotes(gateway.name) + " (" +
                  where("gateway.name") + ')');
       }
+    }
+  }
+
+  /// Compression that no client could ever be given.
+  void compression(const Gateway& gateway) {
+    const std::string path = "gateway.compression.kind";
+    if (gateway.compression.kind == CompressionKind::off || !places_.good(path)) return;
+    bool any = gateway.listeners.empty(), plain = any;  // refused, and said
+    for (const GatewayListener& it : gateway.listeners) {
+      const bool websocket = it.kind == GatewayListenerKind::websocket;
+      any |= websocket;
+      plain |= websocket && it.protocol != LinkProtocol::rejoin;
+    }
+    if (!any) {
+      warn(path, "nothing will be compressed: no listener is of kind \"websocket\"");
+    } else if (!plain && !gateway.compression.on_resumable_links) {
+      warn(path,
+           "nothing will be compressed: every websocket listener speaks the resume protocol only; write "
+           "on_resumable_links = true");
     }
   }
 

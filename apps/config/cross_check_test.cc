@@ -117,7 +117,7 @@ name = "p"
 affinity = [ { kind = "source-ip" }, { kind = "cookie-insert" } ]
 server = [ { name = "a", address = "127.0.0.1:8000" } ]
 )"),
-       R"(f:7:47: pool.affinity[1].kind: cannot work for listener "raw" (f:4:8), whose mode is "tcp": a cookie is in HTTP, which layer 4 does not read; use kind "source-ip", or a pool of its own)"},
+       R"(f:7:47: pool.affinity[1].kind: cannot work for listener "raw" (f:4:8), whose mode is "tcp": a cookie is in HTTP, which layer 4 does not read; use kind "source-ip" or "ticket", or a pool of its own)"},
       {whole(R"([[listener]]
 listen = "127.0.0.1:8080"
 name = "raw"
@@ -127,7 +127,7 @@ name = "p"
 affinity = [ { kind = "cookie-prefix", name = "S" } ]
 server = [ { name = "a", address = "127.0.0.1:8000" } ]
 )"),
-       R"(f:7:23: pool.affinity[0].kind: cannot work for listener "raw" (f:4:8), whose mode is "tcp": a cookie is in HTTP, which layer 4 does not read; use kind "source-ip", or a pool of its own)"},
+       R"(f:7:23: pool.affinity[0].kind: cannot work for listener "raw" (f:4:8), whose mode is "tcp": a cookie is in HTTP, which layer 4 does not read; use kind "source-ip" or "ticket", or a pool of its own)"},
       {whole(R"([gateway]
 name = "g"
 listener = [ { listen = "127.0.0.1:0", name = "ws" }, { listen = "127.0.0.1:0", name = "ws" } ]
@@ -158,9 +158,30 @@ f:6:74: pool.affinity[0].partitioned: browsers refuse Partitioned without Secure
        R"(f:6:42: pool.affinity[1].name: "REJOIN" is already the name of a cookie of this pool at f:6:14)"},
       {in_affinity(R"({ kind = "source-ip" }, { kind = "source-ip", prefix = 24 })"),
        R"(f:6:47: pool.affinity[1].kind: one source-ip is enough; the other is at f:6:23)"},
+      {with_keys(in_affinity(R"({ kind = "ticket" }, { kind = "ticket", cookie = "T" })")),
+       R"(f:6:44: pool.affinity[1].kind: one ticket is enough; the other is at f:6:23)"},
+      {with_keys(in_affinity(R"({ kind = "cookie-insert", name = "T" }, { kind = "ticket", cookie = "T" })")),
+       R"(f:6:82: pool.affinity[1].cookie: "T" is already the name of a cookie of this pool at f:6:47)"},
       {in_affinity(
            R"({ kind = "source-ip" }, { kind = "cookie-insert" }, { kind = "cookie-insert", name = "B" }, { kind = "cookie-insert", name = "C" }, { kind = "cookie-insert", name = "D" })"),
        R"(f:6:12: pool.affinity: has more than 4 entries)"},
+  });
+}
+
+TEST(BadFile, tickets) {
+  say_exactly({
+      {in_affinity(R"({ kind = "ticket" }, { kind = "cookie-insert" })"),
+       R"(f:6:23: warning: pool.affinity[0].kind: finds nobody without a table [keys]: tickets are sealed by the gateways, so the balancer needs the key that they have; write [keys] with the same seal in every file)"},
+      {with_keys(in_affinity(R"({ kind = "ticket", come_again = "2s", owner_gone = "1s" })")),
+       R"(f:6:46: warning: pool.affinity[0].come_again: come_again is longer than owner_gone: a client that comes again finds its gateway given up)"},
+      {with_keys(in_affinity(R"({ kind = "ticket", owner_gone = "500ms" })")),
+       R"(f:6:46: warning: pool.affinity[0].owner_gone: come_again is longer than owner_gone: a client that comes again finds its gateway given up)"},
+      {with_keys(in_affinity(R"({ kind = "ticket", owner_gone = "0s", come_again = "1ms" })")),
+       R"(f:6:65: pool.affinity[0].come_again: "1ms" is out of range; write "10ms" to "1h")"},
+      {with_keys(in_affinity(R"({ kind = "ticket", cookie = "a b" })")),
+       R"(f:6:42: pool.affinity[0].cookie: "a b" cannot stand here; a cookie's name is 1 to 64 characters without spaces and separators)"},
+      {with_keys(in_affinity(R"({ kind = "ticket", name = "T" })")),
+       R"(f:6:33: pool.affinity[0].name: belongs to kind "cookie-insert", and the kind here is "ticket")"},
   });
 }
 
@@ -205,6 +226,91 @@ listener = [ { listen = "127.0.0.1:8000" } ]
 )"),
        R"(f:5:21: warning: pool.server[0].name: the gateway at this address calls itself "g1" (f:7:8))"},
   });
+}
+
+TEST(BadFile, game_servers) {
+  const auto with = [](std::string_view upstream, std::string_view before = {}) {
+    return joined(
+        {"[[pool]]\nname = \"arena\"\nserver = [ { name = \"a\", address = \"127.0.0.1:7001\" } ]\n",
+         "[gateway]\nname = \"g\"\nlistener = [ { listen = \"127.0.0.1:8000\" } ]\n", before,
+         "upstream = ", upstream, "\n"});
+  };
+  say_exactly({
+      {with(R"({ kind = "tcp", pool = "arean" })"),
+       R"(f:7:35: gateway.upstream.pool: there is no pool "arean"; did you mean "arena"?)"},
+      {with(R"({ kind = "ws", pool = "else" })"),
+       R"(f:7:34: gateway.upstream.pool: there is no pool "else"; there is "arena")"},
+      {with(R"({ kind = "ws" })"),
+       R"(f:2:8: warning: pool.name: no listener and no upstream uses this pool
+f:7:12: gateway.upstream.address: is missing; write address = "127.0.0.1:7000", or pool = "NAME" for several game servers)"},
+      {with(R"({ kind = "tcp", address = "127.0.0.1:7000", pool = "arena" })"),
+       R"(f:7:63: gateway.upstream.pool: stands beside `address` (f:7:38); write one of them: the one game server, or the pool of several)"},
+      {with(R"({ kind = "tcp", pool = "arena", connect_timeout = "1s" })"),
+       R"(f:7:62: gateway.upstream.connect_timeout: belongs to a single game server; this one is for the pool to say (f:2:8))"},
+      {with(R"({ kind = "tcp", address = "127.0.0.1:8000" })"),
+       R"(f:2:8: warning: pool.name: no listener and no upstream uses this pool
+f:7:38: gateway.upstream.address: is the address of the gateway's listener "websocket" itself: every session would open another one, for ever)"},
+      {whole(R"([[pool]]
+name = "arena"
+affinity = [ { kind = "source-ip" } ]
+server = [ { name = "g", address = "127.0.0.1:8000" } ]
+[gateway]
+name = "g"
+listener = [ { listen = "127.0.0.1:8000" } ]
+upstream = { kind = "ws", pool = "arena" }
+)"),
+       R"(f:3:12: warning: pool.affinity: means nothing for game servers: a session keeps its one connection for as long as it lives
+f:4:36: pool.server[0].address: is the address of the gateway's listener "websocket" itself: every session would open another one, for ever)"},
+      {with(R"({ kind = "tcp", pool = "arena", length_bytes = 3 })"),
+       R"(f:7:59: gateway.upstream.length_bytes: 3 is not a width; write 2 or 4)"},
+      {with(R"({ kind = "tcp", pool = "arena", length_bytes = 8 })"),
+       R"(f:7:59: gateway.upstream.length_bytes: 8 is out of range; write 2 to 4)"},
+      {with(R"({ kind = "tcp", pool = "arena", length_bytes = 2 })", "message_max = \"64KiB\"\n"),
+       R"(f:7:15: gateway.message_max: is more than a length of 2 bytes can say (f:8:59); write at most "65535B", or length_bytes = 4)"},
+      {with(
+           R"({ kind = "tcp", pool = "arena", length_bytes = 2, counts_itself = true, message_max = "1MiB" })"),
+       R"(f:7:98: warning: gateway.upstream.message_max: is more than a length of 2 bytes can say (f:7:59))"},
+      {with(R"({ kind = "tcp", pool = "arena", endian = "middle" })"),
+       R"(f:7:53: gateway.upstream.endian: "middle" is not an endian; write one of "big", "little")"},
+      {with(R"({ kind = "tcp", pool = "arena", proxy_protocol = "v3" })"),
+       R"(f:7:61: gateway.upstream.proxy_protocol: "v3" is not a proxy_protocol; did you mean "v1"?)"},
+  });
+}
+
+TEST(BadFile, compression) {
+  const auto listening = [](std::string_view listener, std::string_view compression) {
+    return joined({"[gateway]\nname = \"g\"\nlistener = [ { listen = \"127.0.0.1:0\"", listener,
+                   " } ]\ncompression = ", compression, "\n"});
+  };
+  say_exactly({
+      {listening("", R"({ kind = "takeover" })"),
+       R"(f:4:24: gateway.compression.kind: "takeover" is not a kind; write one of "off", "shared", "dedicated")"},
+      {listening("", R"({ kind = "dedicate" })"),
+       R"(f:4:24: gateway.compression.kind: "dedicate" is not a kind; did you mean "dedicated"?)"},
+      {listening("", R"({ window_bits = 12 })"),
+       R"(f:4:17: gateway.compression.window_bits: belongs to kind "shared", and the kind here is "off")"},
+      {listening("", R"({ kind = "shared", memory_max = "1MiB" })"),
+       R"(f:4:34: gateway.compression.memory_max: belongs to kind "dedicated", and the kind here is "shared")"},
+      {listening("", R"({ kind = "shared", window_bits = 8 })"),
+       R"(f:4:48: gateway.compression.window_bits: 8 is out of range; write 9 to 15)"},
+      {listening("", R"({ kind = "shared", memory_level = 10 })"),
+       R"(f:4:49: gateway.compression.memory_level: 10 is out of range; write 1 to 9)"},
+      {listening("", R"({ kind = "shared", min_bytes = 64 })"),
+       R"(f:4:46: gateway.compression.min_bytes: 64 has no unit; write a size such as "64KiB" or "65536B")"},
+      {listening("", R"({ kind = "shared", threshold = "64B" })"),
+       R"(f:4:34: gateway.compression.threshold: unknown key; did you mean "min_bytes"?)"},
+      {listening(R"(, kind = "tcp")", R"({ kind = "shared" })"),
+       R"(f:4:24: warning: gateway.compression.kind: nothing will be compressed: no listener is of kind "websocket")"},
+      {listening(R"(, protocol = "rejoin")", R"({ kind = "shared" })"),
+       R"(f:4:24: warning: gateway.compression.kind: nothing will be compressed: every websocket listener speaks the resume protocol only; write on_resumable_links = true)"},
+  });
+  for (const std::string& good : {
+           listening(R"(, protocol = "rejoin")", R"({ kind = "shared", on_resumable_links = true })"),
+           listening(R"(, kind = "tcp")", R"({ kind = "off" })"),
+           listening(R"(, protocol = "plain")", R"({ kind = "dedicated" })"),
+       }) {
+    EXPECT_EQ(to_text(read_config(good, "f").diagnostics), "") << good;
+  }
 }
 
 TEST(BadFile, keys) {

@@ -12,13 +12,16 @@ constexpr std::string_view kLevels[] = {"debug", "info", "warn", "error", "off"}
 constexpr std::string_view kModes[] = {"http", "tcp"};
 constexpr std::string_view kSchedulers[] = {"round-robin", "least-connections"};
 constexpr std::string_view kAffinityKinds[] = {"cookie-insert", "cookie-rewrite", "cookie-prefix",
-                                               "source-ip"};
+                                               "source-ip", "ticket"};
 constexpr std::string_view kSameSites[] = {"unset", "lax", "strict", "none"};
 constexpr std::string_view kHealthKinds[] = {"off", "tcp", "http"};
 constexpr std::string_view kGatewayListenerKinds[] = {"websocket", "tcp"};
 constexpr std::string_view kLinkProtocols[] = {"any", "rejoin", "plain"};
 constexpr std::string_view kOverflows[] = {"pause", "expire"};
-constexpr std::string_view kUpstreamKinds[] = {"echo"};
+constexpr std::string_view kUpstreamKinds[] = {"echo", "tcp", "ws"};
+constexpr std::string_view kEndians[] = {"big", "little"};
+constexpr std::string_view kProxyProtocols[] = {"off", "v1", "v2"};
+constexpr std::string_view kCompressionKinds[] = {"off", "shared", "dedicated"};
 
 constexpr Range<Duration> kTimeout{1ms, 24h * 365};
 constexpr Range<Duration> kFromZero{0s, 24h * 365};
@@ -30,7 +33,8 @@ constexpr Range<std::uint64_t> kMessage{1, 64 * 1024 * 1024};
 
 void visit(KeyVisitor& v, Config& it) {
   v.table({"keys",
-           "The keys that seal cookies. Without this table a random key lives as long as the process, and "
+           "The keys that seal cookies and tickets; balancers and gateways need the same. Without this table "
+           "a random key lives as long as the process, and "
            "clients lose their server at a restart.",
            R"({ seal = ["file:seal.key"] })"},
           it.keys);
@@ -114,7 +118,10 @@ void visit(KeyVisitor& v, Affinity& it) {
             "gets our "
             "value. `cookie-prefix`: the server's cookie keeps its value, behind our sealed prefix. "
             "`source-ip`: the "
-            "client's address.",
+            "client's address. `ticket`: the resume ticket that a gateway of this pool has given, in the "
+            "sub-protocol list, the field `Rejoin-Ticket`, a cookie, or the first frame on TCP, where "
+            "clients then "
+            "have to speak first.",
             R"("cookie-insert")", Need::required},
            it.kind, kAffinityKinds);
   const std::string_view kind = word_of(it.kind);
@@ -156,6 +163,16 @@ void visit(KeyVisitor& v, Affinity& it) {
   v.integer({"prefix", "Bits of an IPv4 address that count: 24 binds a whole /24."}, it.source_ip.prefix,
             {1, 32});
   v.integer({"prefix_v6", "Bits of an IPv6 address that count."}, it.source_ip.prefix_v6, {1, 128});
+
+  v.only_for({"ticket"}, kind);
+  v.text({"cookie", "The cookie that bears it for clients which keep cookies."}, it.ticket.cookie,
+         TextForm::cookie_name);
+  v.duration(
+      {"owner_gone",
+       "A gateway that is away for less may come back with its sessions, so its clients are told to come "
+       "again and are sent to no other. The `grace` of the sessions is right."},
+      it.ticket.owner_gone, kFromZero);
+  v.duration({"come_again", "How long they are told to wait."}, it.ticket.come_again, {10ms, 1h});
   v.only_for({}, kind);
 }
 
@@ -209,6 +226,10 @@ void visit(KeyVisitor& v, Gateway& it) {
   v.table({"heartbeat", "How a silent link is found out.", R"({ ping = "15s", dead = "40s" })"},
           it.heartbeat);
   v.table({"rate", "What one client may send.", R"({ messages = 100, bytes = "64KiB" })"}, it.rate);
+  v.table({"compression",
+           "WebSocket messages may be compressed: permessage-deflate (RFC 7692), where the client offers it.",
+           R"({ kind = "shared" })"},
+          it.compression);
   v.table({"session_cookie",
            "A cookie by which plain WebSocket clients, who know nothing of the resume protocol, get their "
            "session back. Without this table their session ends with their connection.",
@@ -266,6 +287,29 @@ void visit(KeyVisitor& v, ClientRate& it) {
          {0, 1024ull * 1024 * 1024});
 }
 
+void visit(KeyVisitor& v, Compression& it) {
+  v.choice({"kind",
+            "`shared`: each message by itself (no context takeover), which costs no memory per link. "
+            "`dedicated`: a message may refer to those before it, which makes small ones several times "
+            "shorter, and costs memory per link. Do not compress what bears a secret beside what an attacker "
+            "can choose: its length tells."},
+           it.kind, kCompressionKinds);
+  const std::string_view kind = word_of(it.kind);
+  v.only_for({"shared", "dedicated"}, kind);
+  v.integer({"window_bits",
+             "How far back a message may refer, as a power of two of bytes. With `dedicated`, 12 and a "
+             "`memory_level` of 5 cost 50 kB a link, 15 and 8 cost 308 kB, 9 and 1 cost 17 kB."},
+            it.window_bits, {9, 15});
+  v.integer({"memory_level", "zlib's memLevel: memory for speed."}, it.memory_level, {1, 9});
+  v.size({"min_bytes", "Shorter messages are sent as they are."}, it.min_bytes, {0, 64 * 1024 * 1024});
+  v.flag({"on_resumable_links", "Also for clients of the resume protocol."}, it.on_resumable_links);
+  v.only_for({"dedicated"}, kind);
+  v.size({"memory_max",
+          "Of all links together, spread over the workers; beyond it new links are served as with `shared`."},
+         it.memory_max, {0, 1024ull * 1024 * 1024 * 1024});
+  v.only_for({}, kind);
+}
+
 void visit(KeyVisitor& v, SessionCookie& it) {
   v.text({"name", "The cookie's name."}, it.name, TextForm::cookie_name);
   v.text({"domain", "The attribute Domain; empty: none, and the cookie is the host's own."}, it.domain,
@@ -305,8 +349,48 @@ void visit(KeyVisitor& v, GatewayListener& it) {
 }
 
 void visit(KeyVisitor& v, Upstream& it) {
-  v.choice({"kind", "`echo`: a greeting that names the gateway, then every message comes back."}, it.kind,
-           kUpstreamKinds);
+  v.choice(
+      {"kind",
+       "`echo`: a greeting that names the gateway, then every message comes back. `tcp`: a game server that "
+       "speaks messages behind a length. `ws`: one that speaks WebSocket. Each session has a connection of "
+       "its own, for as long as it lives."},
+      it.kind, kUpstreamKinds);
+  const std::string_view kind = word_of(it.kind);
+
+  v.only_for({"tcp", "ws"}, kind);
+  v.address({"address", "IP:PORT of the one game server. Either this or `pool`.", R"("127.0.0.1:7000")",
+             Need::optional, "none"},
+            it.address, AddressUse::connect);
+  v.text({"pool",
+          "Several game servers: the `[[pool]]` of this name, with its scheduler, health checks, "
+          "`connect_timeout` and `retries`. Its affinities mean nothing here.",
+          R"("arena")", Need::optional, "none"},
+         it.pool, TextForm::name);
+  v.duration({"connect_timeout",
+              "For the connection to the game server, and once more for a WebSocket's handshake. A pool has "
+              "its own."},
+             it.connect_timeout, kTimeout);
+  v.size({"message_max", "The largest message taken from the game server; a larger one ends the session."},
+         it.message_max, kMessage);
+
+  v.only_for({"tcp"}, kind);
+  v.integer({"length_bytes", "Bytes of the length before each message: 2 or 4."}, it.length_bytes, {2, 4});
+  v.choice({"endian", "The order of these bytes: `big`, the highest first, as networks have it."}, it.endian,
+           kEndians);
+  v.flag({"counts_itself", "Whether the length includes its own bytes."}, it.counts_itself);
+  v.choice(
+      {"proxy_protocol",
+       "Whether a PROXY header before the first message tells who the player is. `v1`: a line of text with "
+       "the addresses. `v2`: binary, and with the session's id in a field of type 0xE0 (and in UNIQUE_ID)."},
+      it.proxy_protocol, kProxyProtocols);
+
+  v.only_for({"ws"}, kind);
+  v.text({"path", "What the handshake asks for. It tells the player by X-Forwarded-For and Rejoin-Session.",
+          R"("/play")"},
+         it.path, TextForm::url_path);
+  v.text({"host", "The Host field.", R"("arena.example")", Need::optional, "the game server's IP:PORT"},
+         it.host, TextForm::host);
+  v.only_for({}, kind);
 }
 
 std::string_view our_word_for(std::string_view key) {
@@ -330,6 +414,9 @@ std::string_view our_word_for(std::string_view key) {
       {"type", "kind"},           {"max_age", "max_life"},
       {"ttl", "max_life"},        {"verbosity", "level"},
       {"protocol", "mode"},       {"max_message", "message_max"},
+      {"byte_order", "endian"},   {"send_proxy", "proxy_protocol"},
+      {"deflate", "compression"}, {"permessage_deflate", "compression"},
+      {"threshold", "min_bytes"}, {"mem_level", "memory_level"},
   };
   const auto found =
       std::find_if(std::begin(kWords), std::end(kWords), [&](const Word& it) { return it.theirs == key; });
@@ -338,8 +425,10 @@ std::string_view our_word_for(std::string_view key) {
 
 std::string_view word_of(AffinityKind kind) { return kAffinityKinds[static_cast<std::size_t>(kind)]; }
 std::string_view word_of(HealthKind kind) { return kHealthKinds[static_cast<std::size_t>(kind)]; }
+std::string_view word_of(CompressionKind kind) { return kCompressionKinds[static_cast<std::size_t>(kind)]; }
 std::string_view word_of(GatewayListenerKind kind) {
   return kGatewayListenerKinds[static_cast<std::size_t>(kind)];
 }
+std::string_view word_of(UpstreamKind kind) { return kUpstreamKinds[static_cast<std::size_t>(kind)]; }
 
 }  // namespace rejoin::config

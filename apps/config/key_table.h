@@ -60,7 +60,9 @@ std::string_view our_word_for(std::string_view key);
 /// How the file writes an enumerator.
 std::string_view word_of(AffinityKind kind);
 std::string_view word_of(HealthKind kind);
+std::string_view word_of(CompressionKind kind);
 std::string_view word_of(GatewayListenerKind kind);
+std::string_view word_of(UpstreamKind kind);
 
 class KeyVisitor;
 void visit(KeyVisitor& visitor, Keys& it);
@@ -75,6 +77,7 @@ void visit(KeyVisitor& visitor, GatewayListener& it);
 void visit(KeyVisitor& visitor, Session& it);
 void visit(KeyVisitor& visitor, Heartbeat& it);
 void visit(KeyVisitor& visitor, ClientRate& it);
+void visit(KeyVisitor& visitor, Compression& it);
 void visit(KeyVisitor& visitor, SessionCookie& it);
 void visit(KeyVisitor& visitor, PeerGateway& it);
 void visit(KeyVisitor& visitor, Upstream& it);

@@ -307,7 +307,8 @@ class TomlReader final : public KeyVisitor {
     }
     const std::string_view near = nearest(value->get(), words);
     wrong(key, *node,
-          in_quotes(value->get()) + " is not a " + std::string(key.name) + "; " +
+          in_quotes(value->get()) + (key.name.starts_with('e') ? " is not an " : " is not a ") +
+              std::string(key.name) + "; " +
               (near.empty() ? either(words) : "did you mean " + in_quotes(near) + "?"));
   }
 

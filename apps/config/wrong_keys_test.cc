@@ -57,6 +57,17 @@ f:6:1: pool.health.retries: unknown key here; it belongs to [[pool]], and here t
        R"(f:4:1: gateway.messages_max: unknown key; did you mean "message_max"?)"},
       {in_gateway(R"(upstream = { kind = "echo", adress = "127.0.0.1:7000" })"),
        R"(f:4:29: gateway.upstream.adress: unknown key; there is only kind)"},
+      {in_gateway(R"(upstream = { kind = "tcp", adress = "127.0.0.1:7000" })"),
+       R"(f:4:12: gateway.upstream.address: is missing; write address = "127.0.0.1:7000", or pool = "NAME" for several game servers
+f:4:28: gateway.upstream.adress: unknown key; did you mean "address"?)"},
+      {in_gateway(
+           R"(upstream = { kind = "tcp", address = "127.0.0.1:7000", byte_order = "big", send_proxy = true })"),
+       R"(f:4:56: gateway.upstream.byte_order: unknown key; did you mean "endian"?
+f:4:76: gateway.upstream.send_proxy: unknown key; did you mean "proxy_protocol"?)"},
+      {in_gateway(R"(upstream = { kind = "ws", address = "127.0.0.1:7000", length_bytes = 2 })"),
+       R"(f:4:55: gateway.upstream.length_bytes: belongs to kind "tcp", and the kind here is "ws")"},
+      {in_gateway(R"(upstream = { address = "127.0.0.1:7000" })"),
+       R"(f:4:14: gateway.upstream.address: belongs to kind "tcp", and the kind here is "echo")"},
       {in_affinity(R"({ kind = "cookie-insert", samesite = "lax" })"),
        R"(f:6:40: pool.affinity[0].samesite: unknown key; did you mean "same_site"?)"},
       {in_affinity(R"({ kind = "source-ip", max_idle = "30m" })"),
@@ -81,8 +92,8 @@ TEST(BadFile, wrong_words) {
       {in_affinity(R"({ kind = "cookie_insert" })"),
        R"(f:6:23: pool.affinity[0].kind: "cookie_insert" is not a kind; did you mean "cookie-insert"?)"},
       {in_affinity(R"({ kind = "sticky", max_idle = 3, wrong = 1 })"),
-       R"(f:6:23: pool.affinity[0].kind: "sticky" is not a kind; write one of "cookie-insert", "cookie-rewrite", "cookie-prefix", "source-ip"
-f:6:47: pool.affinity[0].wrong: unknown key; there are kind, name, max_idle, max_life, domain, path, same_site, secure, http_only, partitioned, hide, grace, prefix, prefix_v6)"},
+       R"(f:6:23: pool.affinity[0].kind: "sticky" is not a kind; write one of "cookie-insert", "cookie-rewrite", "cookie-prefix", "source-ip", "ticket"
+f:6:47: pool.affinity[0].wrong: unknown key; there are kind, name, max_idle, max_life, domain, path, same_site, secure, http_only, partitioned, hide, grace, prefix, prefix_v6, cookie, owner_gone, come_again)"},
       {in_affinity(R"({ kind = "cookie-insert", same_site = "relaxed" })"),
        R"(f:6:52: pool.affinity[0].same_site: "relaxed" is not a same_site; write one of "unset", "lax", "strict", "none")"},
       {in_affinity(R"({ kind = 3 })"),
@@ -104,8 +115,10 @@ name = "g"
 listener = [ { listen = "127.0.0.1:0" } ]
 )"),
        R"(f:2:9: log.level: "warning" is not a level; did you mean "warn"?)"},
-      {in_gateway(R"(upstream = { kind = "tcp" })"),
-       R"(f:4:21: gateway.upstream.kind: "tcp" is not a kind; write "echo")"},
+      {in_gateway(R"(upstream = { kind = "websocket" })"),
+       R"(f:4:21: gateway.upstream.kind: "websocket" is not a kind; write one of "echo", "tcp", "ws")"},
+      {in_gateway(R"(upstream = { kind = "tpc", address = "127.0.0.1:7000" })"),
+       R"(f:4:21: gateway.upstream.kind: "tpc" is not a kind; did you mean "tcp"?)"},
   });
 }
 

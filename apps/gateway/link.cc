@@ -1,54 +1,88 @@
 #include "apps/gateway/link.h"
 
 #include <algorithm>
+#include <cassert>
 #include <limits>
 
+#include "apps/gateway/live_session.h"
+#include "apps/gateway/opening.h"
 #include "apps/gateway/worker.h"
 #include "base/limits.h"
 
 namespace rejoin::gateway {
-namespace {
-
-std::uint32_t message_max(const Worker& worker) {
-  return static_cast<std::uint32_t>(
-      std::min<std::uint64_t>(worker.rules().message_max, std::numeric_limits<std::uint32_t>::max()));
-}
-
-}  // namespace
 
 std::string_view to_string(LinkEnd end) {
   switch (end) {
     case LinkEnd::finished: return "finished";
     case LinkEnd::refused: return "refused";
-    case LinkEnd::went_away: return "went away";
+    case LinkEnd::dismissed: return "dismissed";
     case LinkEnd::abandoned: return "abandoned";
     case LinkEnd::broken: return "broken";
     case LinkEnd::stalled: return "stalled";
+    case LinkEnd::silent: return "silent";
     case LinkEnd::cancelled: return "cancelled";
+    case LinkEnd::moved: return "moved";
   }
   return "?";
 }
 
-Link::Link(Worker& worker, io::Socket socket, const Address& client)
+LinkWatch::LinkWatch(Link& watched) : link(&watched) {
+  assert(watched.watch() == nullptr);
+  watched.set_watch(this);
+}
+LinkWatch::~LinkWatch() {
+  if (link != nullptr) link->set_watch(nullptr);
+}
+
+Link::Link(Worker& worker, io::Socket socket, const Address& client, LinkMode mode)
     : worker_(worker),
       socket_(std::move(socket)),
       timer_([](void* self) { static_cast<Link*>(self)->on_time(); }, this),
-      client_(client) {}
+      opened_(worker.world().clock.now()),
+      client_(client),
+      mode_(mode) {}
+
+Link::~Link() {
+  if (watch_ != nullptr) watch_->link = nullptr;
+  if (flushing_) worker_.no_flush(*this);
+}
 
 void Link::start(MutableBytes arrived) {
   socket_.set_events(this);
-  if (!arrived.empty()) take(arrived);
+  if (session_ == nullptr && phase_ == LinkPhase::open) arm(limits::kOpeningFrameS);
+  if (!arrived.empty()) {
+    receiving_ = true;
+    take(arrived);
+    receiving_ = false;
+  }
   if (!flush()) return;
   (void)receive();
 }
 
+void Link::attach(LiveSession& session, const session::SendWindow::Cursor& from, LinkMode mode) {
+  session_ = &session;
+  next_ = from;
+  mode_ = mode;
+  timer_.cancel();
+  more();
+}
+
+void Link::more() {
+  if (receiving_ || flushing_) return;
+  flushing_ = true;
+  worker_.flush_soon(*this);
+}
+
+void Link::tell(Bytes frame) {
+  put_message(upstream::MessageKind::binary, frame, {});
+  more();
+}
+
+// --- what comes in ---
+
 void Link::on_ready(io::Ready ready) {
   if (ready.writable && !outbox_.empty()) {
     if (!flush()) return;
-    if (paused_ && outbox_.size() <= limits::kLinkUnsentHighBytes / 2) {
-      paused_ = false;
-      if (!receive()) return;  // what was not read meanwhile is not told of again
-    }
   }
   if (ready.readable) (void)receive();
 }
@@ -66,7 +100,10 @@ bool Link::receive() {
         return false;
     }
     if (phase_ != LinkPhase::parting) {
+      receiving_ = true;
+      if (session_ != nullptr) session_->heard();
       take(read.bytes);
+      receiving_ = false;
     } else {
       ignored_ += static_cast<std::uint32_t>(read.bytes.size());
       if (ignored_ > limits::kLingerBytesMax) {
@@ -87,22 +124,129 @@ bool Link::receive_end() {
   return flush();
 }
 
+void Link::on_message(const upstream::Message& message) {
+  if (phase_ != LinkPhase::open) return;
+  ++worker_.counts().messages;
+  switch (mode_) {
+    case LinkMode::plain: session_->on_plain(message); return;
+    case LinkMode::framed:
+    case LinkMode::opening:
+    case LinkMode::waiting: break;
+    case LinkMode::undecided:
+      if (!begins_with_opening_frame(message.bytes)) {
+        worker_.open_plain(*this);
+        if (session_ != nullptr) session_->on_plain(message);
+        return;
+      }
+      mode_ = LinkMode::opening;
+      break;
+  }
+  if (message.kind == upstream::MessageKind::text && websocket()) {
+    worker_.bad_frame(*this, "frames travel in binary messages");
+  } else if (mode_ == LinkMode::framed) {
+    session_->on_frame(message.bytes);
+  } else if (mode_ == LinkMode::opening) {
+    on_opening(message.bytes);
+  } else {
+    worker_.bad_frame(*this, "more was sent before the opening frame was answered");
+  }
+}
+
+void Link::on_opening(Bytes frame) {
+  ++openings_;
+  mode_ = LinkMode::waiting;
+  open_session(worker_, *this, frame);
+}
+
+// A plain client that takes nothing, or whose game server takes nothing, is not read. A client of the resume
+// protocol always is: its window bounds what can come, and unread acknowledgements would be a deadlock.
+void Link::judge_reading() {
+  if (phase_ != LinkPhase::open || session_ == nullptr) return;
+  if (mode_ == LinkMode::framed) {
+    if (outbox_.size() <= limits::kLinkUnsentHighBytes + worker_.rules().session.window_bytes) return;
+    worker_.too_much(*this, "signs of life are asked for and not read");
+    return;
+  }
+  const std::size_t most = std::max(outbox_.size(), session_->unsent_to_game());
+  if (!paused_ && most > limits::kLinkUnsentHighBytes) {
+    paused_ = true;
+    ++worker_.counts().pauses;
+  } else if (paused_ && most <= limits::kLinkUnsentHighBytes / 2) {
+    paused_ = false;
+    socket_.read_again();  // what was not read meanwhile is not told of again
+  }
+}
+
+void Link::read_on() { judge_reading(); }
+
+// --- what goes out ---
+
+// From the session's window into the outbox, until that has `outbox_max` bytes: what waits in the window
+// costs nothing twice. True when something was put.
+bool Link::fetch(std::size_t outbox_max) {
+  if (session_ == nullptr || phase_ != LinkPhase::open) return false;
+  const session::Session& state = session_->state();
+  const session::SendWindow& window = state.window();
+  const bool framed = mode_ == LinkMode::framed;
+  bool any = false;
+  while (outbox_.size() < outbox_max && window.more(next_)) {
+    const session::SendWindow::Held held = window.take(next_);
+    if (framed) {
+      const proto::FrameHeadBytes head = proto::data_head(held.text, held.seq, state.ack());
+      put_message(upstream::MessageKind::binary, Bytes(head.data(), head.size()), held.payload);
+    } else {
+      put_message(held.text ? upstream::MessageKind::text : upstream::MessageKind::binary, {}, held.payload);
+    }
+    any = true;
+  }
+  if (any) session_->sent(next_);
+  if (!any && framed && state.ack_due_now()) {
+    session_->tell_ack();
+    any = true;
+  }
+  if (session_ != nullptr && !window.more(next_) && session_->closing() && !said_close_) {
+    said_close_ = true;
+    session_->tell_close(*this);
+    any = true;
+  }
+  return any;
+}
+
+void Link::fetch_all() {
+  while (fetch(std::numeric_limits<std::size_t>::max())) {
+  }
+}
+
+void Link::fetch_last() {
+  if (session_ != nullptr && session_->lasting() == Lasting::ends_with_link) fetch_all();
+}
+
 // All that one turn says leaves here, in one call to the kernel.
 bool Link::flush() {
-  const std::size_t before = outbox_.size();
-  if (outbox_.flush(socket_) != 0) {
-    end(phase_ == LinkPhase::parting ? why_ : LinkEnd::broken);
-    return false;
+  if (flushing_) {
+    flushing_ = false;
+    worker_.no_flush(*this);
+  }
+  for (bool more_to_come = true; more_to_come;) {
+    receiving_ = true;  // what is said while it fetches is fetched at once
+    (void)fetch(limits::kLinkFetchBytes);
+    receiving_ = false;
+    const std::size_t before = outbox_.size();
+    if (outbox_.flush(socket_) != 0) {
+      end(phase_ == LinkPhase::parting ? why_ : LinkEnd::broken);
+      return false;
+    }
+    if (phase_ == LinkPhase::open) watch_progress(before);
+    if (phase_ == LinkPhase::closing && outbox_.size() < before) arm(limits::kCloseReplyS);
+    more_to_come = outbox_.empty() && phase_ == LinkPhase::open && session_ != nullptr &&
+                   session_->state().window().more(next_);
   }
   if (phase_ == LinkPhase::open) {
-    watch_progress(before);
+    if (session_ != nullptr) session_->turn_ended();
+    judge_reading();
     return true;
   }
-  if (!outbox_.empty()) {
-    if (outbox_.size() < before) arm(limits::kCloseReplyS);  // it takes its time, but it takes
-    return true;
-  }
-  if (phase_ == LinkPhase::closing) return true;
+  if (!outbox_.empty() || phase_ == LinkPhase::closing) return true;
   if (client_ended_) {
     end(why_);
     return false;
@@ -118,30 +262,71 @@ bool Link::flush() {
 }
 
 void Link::watch_progress(std::size_t before) {
+  if (session_ == nullptr) return;  // the timer bounds its opening
   if (outbox_.empty()) {
     timer_.cancel();
+  } else if (!timer_.armed() || outbox_.size() < before) {
+    arm(limits::kLinkStallS);
+  }
+}
+
+// --- how it ends ---
+
+void Link::refuse_opening(const proto::Detach& detach) {
+  if (phase_ != LinkPhase::open) return;
+  std::string frame;
+  proto::append_detach(frame, detach, 0);
+  const bool at_once =
+      detach.action == proto::DetachAction::again && detach.wait_ms == 0 && detach.address.empty();
+  if ((at_once || detach.action == proto::DetachAction::login) && openings_ < limits::kOpeningsPerLink) {
+    tell(frame);
+    mode_ = LinkMode::opening;
+    arm(limits::kOpeningFrameS);
     return;
   }
-  if (!timer_.armed() || outbox_.size() < before) arm(limits::kLinkStallS);
-  if (!paused_ && outbox_.size() > limits::kLinkUnsentHighBytes) {
-    paused_ = true;
-    ++worker_.counts().pauses;
-  }
+  tell(frame);
+  say_goodbye(detach.code, detach.reason, LinkEnd::refused);
 }
 
-void Link::put(Bytes head, Bytes payload) { outbox_.put(worker_.world().buffers, socket_, head, payload); }
-
-void Link::go_away() {
+void Link::dismiss(const proto::Detach& detach, LinkEnd why) {
   if (phase_ != LinkPhase::open) return;
-  say_goodbye();
-  if (!flush()) return;
-  (void)receive();  // it may have been paused
+  const std::uint64_t ack = session_ != nullptr ? session_->state().ack() : 0;
+  if (mode_ != LinkMode::plain && mode_ != LinkMode::undecided) {
+    std::string frame;
+    proto::append_detach(frame, detach, ack);
+    tell(frame);
+  }
+  session_ = nullptr;
+  say_goodbye(detach.code, detach.reason, why);
+  more();
 }
 
-void Link::cancel() { end(LinkEnd::cancelled); }
+void Link::close_session(std::uint16_t code, Bytes reason) {
+  if (phase_ != LinkPhase::open) return;
+  if (mode_ == LinkMode::framed && !said_close_) {
+    said_close_ = true;
+    std::string frame;
+    proto::append_close(frame, {code, reason}, session_ != nullptr ? session_->state().ack() : 0);
+    tell(frame);
+  }
+  session_ = nullptr;
+  say_goodbye(code, reason, LinkEnd::dismissed);
+  more();
+}
 
-void Link::await_close_frame() {
+void Link::cancel(LinkEnd why) { end(why); }
+
+io::Socket Link::give_away() {
+  timer_.cancel();
+  socket_.set_events(nullptr);
+  io::Socket socket = std::move(socket_);
+  give_back(LinkEnd::moved);
+  return socket;
+}
+
+void Link::await_close_frame(LinkEnd why) {
   phase_ = LinkPhase::closing;
+  why_ = why;
   paused_ = false;  // nothing that is read makes us say more
   arm(limits::kCloseReplyS);
 }
@@ -154,19 +339,24 @@ void Link::part(LinkEnd why) {
 }
 
 void Link::on_time() {
-  switch (phase_) {
-    case LinkPhase::open: end(LinkEnd::stalled); break;
-    case LinkPhase::closing: end(LinkEnd::went_away); break;
-    case LinkPhase::parting: end(why_); break;
+  if (phase_ != LinkPhase::open) {
+    end(why_);
+  } else if (session_ != nullptr) {
+    end(LinkEnd::stalled);
+  } else {
+    worker_.opening_late(*this);
+    (void)flush();
   }
 }
 
 void Link::arm(Duration time) { worker_.world().timers.arm(timer_, worker_.world().clock.now() + time); }
 
+BufferPool& Link::blocks() { return worker_.world().buffers; }
+
 void Link::end(LinkEnd how) {
   timer_.cancel();
-  const bool orderly =
-      outbox_.empty() && how != LinkEnd::broken && how != LinkEnd::cancelled && how != LinkEnd::stalled;
+  const bool orderly = outbox_.empty() && how != LinkEnd::broken && how != LinkEnd::cancelled &&
+                       how != LinkEnd::stalled && how != LinkEnd::silent;
   if (orderly) {
     socket_.close();
   } else {
@@ -175,116 +365,11 @@ void Link::end(LinkEnd how) {
   give_back(how);
 }
 
-// --- WebSocket ---
-
-WebSocketLink::WebSocketLink(Worker& owner, io::Socket socket, const Address& from)
-    : Link(owner, std::move(socket), from), reader_(proto::WsRole::server, message_max(owner)) {}
-
-void WebSocketLink::send(const upstream::Message& message) {
-  if (phase() != LinkPhase::open) return;  // RFC 6455 5.5.1: nothing after our close frame
-  proto::FrameSpec spec;
-  spec.opcode = message.kind == upstream::MessageKind::text ? proto::WsOpcode::text : proto::WsOpcode::binary;
-  spec.payload_bytes = message.bytes.size();
-  const proto::FrameHeader header = proto::write_frame_header(spec);
-  put(header.view(), message.bytes);
+bool begins_with_opening_frame(Bytes message) {
+  const auto frame = proto::parse_frame(message);
+  if (!frame || frame->head.seq != 0 || frame->head.ack != 0) return false;
+  if (frame->head.is(proto::FrameType::resume)) return proto::parse_resume(message).has_value();
+  return frame->head.is(proto::FrameType::hello) && proto::parse_hello(frame->body).has_value();
 }
-
-void WebSocketLink::take(MutableBytes arrived) {
-  while (phase() != LinkPhase::parting) {
-    const proto::WsEvent event = reader_.feed(arrived);
-    switch (event.kind) {
-      case proto::WsEvent::Kind::more: assembler_.release(); return;
-      case proto::WsEvent::Kind::data:
-        if (const auto message = assembler_.add(event)) {
-          ++worker().counts().messages;
-          const bool text = event.opcode == proto::WsOpcode::text;
-          worker().echo().take({*message, text ? upstream::MessageKind::text : upstream::MessageKind::binary},
-                               *this);
-        }
-        break;
-      case proto::WsEvent::Kind::ping:
-        if (phase() == LinkPhase::open)
-          put(proto::write_control(proto::WsOpcode::pong, event.view(), {}).view());
-        break;
-      case proto::WsEvent::Kind::pong: break;
-      case proto::WsEvent::Kind::close:
-      case proto::WsEvent::Kind::refused: take_close(event); break;
-    }
-  }
-  assembler_.clear();
-}
-
-void WebSocketLink::take_close(const proto::WsEvent& event) {
-  const bool refused = event.kind == proto::WsEvent::Kind::refused;
-  if (refused) ++worker().counts().refused_frames;
-  // To a close frame the answer is its own code (RFC 6455 5.5.1), to a broken rule the code that names it
-  // (7.1.7).
-  const bool first_word = phase() == LinkPhase::open;
-  if (first_word) put(proto::write_close(event.code, refused ? Bytes(event.reason) : Bytes(), {}).view());
-  if (refused) {
-    worker().tell(*this, "close " + std::to_string(number(event.code)) + ": " + std::string(event.reason));
-  }
-  part(refused ? LinkEnd::refused : first_word ? LinkEnd::finished : LinkEnd::went_away);
-}
-
-bool WebSocketLink::take_end() {
-  end(LinkEnd::abandoned);  // a WebSocket that ends without a close frame has broken (RFC 6455 7.1.5: code
-                            // 1006)
-  return false;
-}
-
-void WebSocketLink::say_goodbye() {
-  put(proto::write_close(proto::CloseCode::going_away, "the server is going away", {}).view());
-  await_close_frame();
-}
-
-void WebSocketLink::give_back(LinkEnd how) { worker().link_ended(*this, how); }
-
-// --- length-framed TCP ---
-
-TcpLink::TcpLink(Worker& owner, io::Socket socket, const Address& from)
-    : Link(owner, std::move(socket), from), reader_(proto::LengthFormat{.message_max = message_max(owner)}) {}
-
-void TcpLink::send(const upstream::Message& message) {
-  if (phase() != LinkPhase::open) return;
-  const Result<proto::LengthHeader> header = proto::write_length(reader_.format(), message.bytes.size());
-  if (!header) {  // only a greeting could be longer than a very small message_max
-    worker().tell(*this, to_string(header.error()));
-    return;
-  }
-  put(header->view(), message.bytes);
-}
-
-void TcpLink::take(MutableBytes arrived) {
-  Bytes input(arrived.data(), arrived.size());
-  while (phase() == LinkPhase::open) {
-    const proto::LengthEvent event = reader_.feed(input);
-    switch (event.kind) {
-      case proto::LengthEvent::Kind::more: assembler_.release(); return;
-      case proto::LengthEvent::Kind::piece:
-        if (const auto message = assembler_.add(event)) {
-          ++worker().counts().messages;
-          worker().echo().take({*message, upstream::MessageKind::binary}, *this);
-        }
-        break;
-      case proto::LengthEvent::Kind::refused:
-        ++worker().counts().refused_frames;
-        worker().tell(*this, std::string(event.reason));
-        part(LinkEnd::refused);
-        break;
-    }
-  }
-  assembler_.clear();
-}
-
-bool TcpLink::take_end() {
-  // A client may say FIN behind its last message and still wait for the answers: they go out, then it ends.
-  part(reader_.between_messages() ? LinkEnd::finished : LinkEnd::abandoned);
-  return true;
-}
-
-void TcpLink::say_goodbye() { part(LinkEnd::went_away); }
-
-void TcpLink::give_back(LinkEnd how) { worker().link_ended(*this, how); }
 
 }  // namespace rejoin::gateway

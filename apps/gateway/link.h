@@ -2,28 +2,32 @@
 // gateway.
 //
 // A parked record: no buffer, no coroutine, no allocation while nothing is in flight. The loop calls
-// on_ready; lent bytes become whole messages, which go to the upstream, and what the upstream says goes out
-// through send(). WebSocketLink and TcpLink differ in how messages stand in the stream and in how they part;
-// the rest is Link.
+// on_ready; lent bytes become whole messages, and those go to the session that the link is attached to
+// (live_session.h). What the session has to say stands in its replay window: the link fetches from there what
+// the socket takes, so a message is copied once. WebSocketLink and TcpLink (links.h) differ in how messages
+// stand in the stream and in how they part; the rest is Link.
 //
 // Owner: a worker's record pool (worker.h), on the worker's thread. A link ends by telling the worker, which
 // destroys it.
 #pragma once
 
 #include <cstdint>
+#include <string_view>
 
-#include "apps/gateway/outbox.h"
 #include "base/address.h"
 #include "base/intrusive_list.h"
 #include "base/timers.h"
 #include "io/network.h"
-#include "proto/length_framing.h"
-#include "proto/ws_frame.h"
+#include "io/outbox.h"
+#include "proto/resume_frame.h"
 #include "proto/ws_message.h"
-#include "upstream/echo.h"
+#include "session/conversation.h"
+#include "upstream/message.h"
 
 namespace rejoin::gateway {
 
+class Link;
+class LiveSession;
 class Worker;
 
 /// Where a link stands. Only grows.
@@ -33,20 +37,40 @@ enum class LinkPhase : std::uint8_t {
   parting,  // the last word is said: it goes out, then a FIN, and we wait a moment for the client's
 };
 
+/// What its client speaks.
+enum class LinkMode : std::uint8_t {
+  undecided,  // its first message will tell (TCP)
+  opening,    // the resume protocol; HELLO or RESUME is to come
+  waiting,    // it came, and was not answered yet
+  framed,     // the resume protocol, attached
+  plain,      // the game's own messages, attached
+};
+
 /// How a link ended, for the log and the counters.
 enum class LinkEnd : std::uint8_t {
   finished,   // by the client's wish: close frame, or FIN between two messages
   refused,    // the client broke a rule of its protocol and was told so
-  went_away,  // by ours: draining
+  dismissed,  // by ours: another link has the session, the session ended, or we drain
   abandoned,  // FIN in the middle of something
   broken,     // reset, or a write failed
   stalled,    // the client took nothing for limits::kLinkStallS
+  silent,     // nothing was heard for too long
   cancelled,  // we stopped
+  moved,      // another worker or gateway has its connection
 };
 std::string_view to_string(LinkEnd end);
 
+/// A link that may end while somebody works for it: `link` is null then. One per link at a time.
+struct LinkWatch {
+  explicit LinkWatch(Link& watched);
+  ~LinkWatch();
+  LinkWatch(const LinkWatch&) = delete;
+  LinkWatch& operator=(const LinkWatch&) = delete;
+  Link* link;
+};
+
 /// Not movable: the loop and the timer wheel hold its address.
-class Link : public ListNode, private io::SocketEvents, public upstream::MessageSink {
+class Link : public ListNode, private io::SocketEvents {
  public:
   Link(const Link&) = delete;
   Link& operator=(const Link&) = delete;
@@ -54,21 +78,62 @@ class Link : public ListNode, private io::SocketEvents, public upstream::Message
   /// Takes the socket's events over and goes on with `arrived`, what was read behind the handshake, and with
   /// what came since. The link may have ended, and be destroyed, when it returns.
   void start(MutableBytes arrived);
-  /// We drain: parts in the way of its protocol. May end it.
-  void go_away();
-  /// Ends it now, with a RST. It is destroyed when this returns.
-  void cancel();
 
+  // --- its session (called by LiveSession and by who opens links) ---
+  /// From now on messages go to `session`, and its window is sent from `from` on.
+  void attach(LiveSession& session, const session::SendWindow::Cursor& from, LinkMode mode);
+  LiveSession* session() const { return session_; }
+  /// The session is not this link's any more; nothing is said by it.
+  void forget_session() { session_ = nullptr; }
+  /// The session has something to say. It leaves at the end of this turn, with all else.
+  void more();
+  /// One whole frame of the resume protocol, behind what was said so far. Leaves as with more().
+  void tell(Bytes frame);
+  /// A sign of life is wanted from a plain client: a WebSocket ping. False: its protocol has none.
+  virtual bool ping() { return false; }
+  /// Everything that its session has to say is put behind what is unsent, whatever the socket takes.
+  void fetch_all();
+  /// The same before a goodbye, where the session ends with the link: otherwise what was not sent waits for
+  /// the next one.
+  void fetch_last();
+  /// The client is read again, if it was not because its game server took nothing.
+  void read_on();
+
+  // --- how it ends ---
+  /// For LinkWatch.
+  void set_watch(LinkWatch* watch) { watch_ = watch; }
+  LinkWatch* watch() const { return watch_; }
+  /// Its opening frame came in the handshake.
+  void count_opening() { ++openings_; }
+  /// What an opening frame is answered with when there is no session for it. After DETACH again without wait
+  /// and address, and after login, the link takes one more opening frame; else it ends.
+  void refuse_opening(const proto::Detach& detach);
+  /// The link ends, the session (if it has one, it is forgotten) may live on. `detach` is told where the
+  /// client knows the protocol; a plain client is told its code.
+  void dismiss(const proto::Detach& detach, LinkEnd why = LinkEnd::dismissed);
+  /// The session ends, and with it the link: CLOSE, then as dismiss().
+  void close_session(std::uint16_t code, Bytes reason);
+  /// Ends it now, with a RST. It is destroyed when this returns.
+  void cancel(LinkEnd why = LinkEnd::cancelled);
+  /// Gives its socket away; it is destroyed when this returns.
+  io::Socket give_away();
+  /// Sends what is waiting, now. False: the link is gone.
+  bool flush();
+
+  virtual bool websocket() const = 0;
   const Address& client() const { return client_; }
+  Address local() const { return socket_.local_address(); }
   LinkPhase phase() const { return phase_; }
-  /// Bytes that the client has not taken yet.
+  LinkMode mode() const { return mode_; }
+  /// Bytes that the client has not taken yet, besides those in its session's window.
   std::size_t unsent() const { return outbox_.size(); }
-  /// True while the client is not read, because it does not read us.
+  /// True while a plain client is not read, because it, or its game server, takes nothing.
   bool paused() const { return paused_; }
+  TimePoint opened() const { return opened_; }
 
  protected:
-  Link(Worker& worker, io::Socket socket, const Address& client);
-  ~Link() = default;
+  Link(Worker& worker, io::Socket socket, const Address& client, LinkMode mode);
+  ~Link();
 
   // --- what the two kinds of links do in their own way ---
   /// Messages, and whatever else stands in `arrived`. Called while open or closing, never by itself ends the
@@ -77,14 +142,19 @@ class Link : public ListNode, private io::SocketEvents, public upstream::Message
   /// The client sent FIN while we were open or closing: ours to say what that means. part(), or end(): then
   /// false.
   [[nodiscard]] virtual bool take_end() = 0;
-  virtual void say_goodbye() = 0;
+  /// Puts one message behind what is unsent.
+  virtual void put_message(upstream::MessageKind kind, Bytes head, Bytes payload) = 0;
+  /// Says that no more will come, in the way of its protocol, and parts.
+  virtual void say_goodbye(std::uint16_t code, Bytes reason, LinkEnd why) = 0;
   /// Tells the worker, which destroys the record.
   virtual void give_back(LinkEnd how) = 0;
 
   // --- for them ---
   Worker& worker() { return worker_; }
-  void put(Bytes head, Bytes payload = {});
-  void await_close_frame();
+  /// A whole message of the client. The link may be parting when it returns, but it is still there.
+  void on_message(const upstream::Message& message);
+  void put(Bytes head, Bytes payload = {}) { outbox_.put(blocks(), socket_, head, payload); }
+  void await_close_frame(LinkEnd why);
   void part(LinkEnd why);
   void end(LinkEnd how);
 
@@ -93,59 +163,39 @@ class Link : public ListNode, private io::SocketEvents, public upstream::Message
   // These answer whether the link still exists.
   [[nodiscard]] bool receive();
   [[nodiscard]] bool receive_end();
-  [[nodiscard]] bool flush();
+  void on_opening(Bytes frame);
+  bool fetch(std::size_t outbox_max);
+  void judge_reading();
   void watch_progress(std::size_t before);
   void on_time();
   void arm(Duration time);
+  BufferPool& blocks();
 
-  // Bytes on a 64-bit machine; the ListNode before them has 16, the two tables of virtual functions 16.
+  // Bytes on a 64-bit machine; the ListNode before them has 16, the table of virtual functions 16.
   Worker& worker_;                     // 8
   io::Socket socket_;                  // 16
-  Outbox outbox_;                      // 48
+  io::Outbox outbox_;                  // 48
   Timer timer_;                        // 40, by phase: stalled, no close frame in answer, no FIN in answer
+  session::SendWindow::Cursor next_;   // 16, what of the session's window is to be sent
+  LiveSession* session_ = nullptr;     // 8
+  LinkWatch* watch_ = nullptr;         // 8
+  TimePoint opened_;                   // 8
   Address client_;                     // 20
   std::uint32_t ignored_ = 0;          // 4, bytes thrown away while parting
   LinkPhase phase_ = LinkPhase::open;  // 1
+  LinkMode mode_;                      // 1
   LinkEnd why_ = LinkEnd::finished;    // 1, once parting
-  bool paused_ : 1 = false;            // 1 with the two below
+  std::uint8_t openings_ = 0;          // 1, opening frames that came
+  bool paused_ : 1 = false;            // 1 with the five below
+  bool receiving_ : 1 = false;         // its bytes are being taken: a flush follows
   bool client_ended_ : 1 = false;      // FIN came
   bool said_fin_ : 1 = false;
+  bool flushing_ : 1 = false;    // its worker flushes it at the end of this turn
+  bool said_close_ : 1 = false;  // CLOSE went out on this link
 };
 
-/// RFC 6455. Whole messages come back with their kind; control frames are answered; wrong frames end it with
-/// the close code that fits.
-class WebSocketLink final : public Link {
- public:
-  WebSocketLink(Worker& worker, io::Socket socket, const Address& client);
-  void send(const upstream::Message& message) override;
-
- private:
-  void take(MutableBytes arrived) override;
-  bool take_end() override;
-  void say_goodbye() override;
-  void give_back(LinkEnd how) override;
-  void take_close(const proto::WsEvent& event);
-
-  proto::FrameReader reader_;          // 48
-  proto::MessageAssembler assembler_;  // 16
-};
-static_assert(sizeof(WebSocketLink) <= 256, "an idle link is a record: look at what was added to it");
-
-/// Messages behind a 4-byte big-endian length. Text and binary are the same here.
-class TcpLink final : public Link {
- public:
-  TcpLink(Worker& worker, io::Socket socket, const Address& client);
-  void send(const upstream::Message& message) override;
-
- private:
-  void take(MutableBytes arrived) override;
-  bool take_end() override;
-  void say_goodbye() override;
-  void give_back(LinkEnd how) override;
-
-  proto::LengthReader reader_;         // 24
-  proto::MessageAssembler assembler_;  // 16
-};
-static_assert(sizeof(TcpLink) <= 256, "an idle link is a record: look at what was added to it");
+/// Is this the beginning of a client of the resume protocol? A HELLO or RESUME, whole, with the zeros that
+/// stand in their heads: no other protocol's first message looks so by chance.
+bool begins_with_opening_frame(Bytes message);
 
 }  // namespace rejoin::gateway

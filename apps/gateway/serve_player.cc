@@ -1,14 +1,19 @@
 // The life of a player's connection. Read it from serve_websocket() down: a request is heard within its time;
 // one for /healthz is answered and the next one heard; one that may become a WebSocket is answered with 101
-// and the upstream's greeting; then the socket goes to a parked record (link.h) and the coroutine is gone.
+// and what its session has to say (RESUMED and what was missed, or a game server's greeting); then the socket
+// is a parked record's (link.h) and the coroutine is gone.
 //
-// On a tcp listener there is no handshake: serve_tcp(), at the end.
+// A client of the resume protocol whose session has to be found brings a RESUME in the request itself, so
+// that coming back takes one round trip (spec/resume.md).
 #include "apps/gateway/serve_player.h"
 
 #include <algorithm>
 #include <optional>
 #include <string>
 
+#include "apps/gateway/live_session.h"
+#include "apps/gateway/opening.h"
+#include "apps/gateway/relay_to_owner.h"
 #include "base/limits.h"
 #include "io/stream.h"
 #include "proto/base64.h"
@@ -31,13 +36,17 @@ enum class After : std::uint8_t { next_request, close };
 
 /// One client's connection until it is a link.
 struct Visit {
-  Visit(Worker& w, io::Socket accepted, const Address& from)
-      : worker(w), address(from), client(w.world(), std::move(accepted), Side::client, w.stop_switch()) {}
+  Visit(Worker& w, io::Socket accepted, const Address& from, const config::GatewayListener& at)
+      : worker(w),
+        address(from),
+        listener(at),
+        client(w.world(), std::move(accepted), Side::client, w.stop_switch()) {}
 
   TimePoint in(Duration time) const { return worker.world().clock.now() + time; }
 
   Worker& worker;
   Address address;
+  const config::GatewayListener& listener;
   io::Stream client;
   Buffer arrived;  // the head of the request that is heard or answered, and what came behind it
 };
@@ -143,15 +152,15 @@ Task<After> answer_health(Visit& visit, const RequestHead& request) {
 
 // --- the upgrade ---
 
-/// The session cookie of a gateway that sets one. It stands in for the application's: a server knows the
-/// sessions that it made, and gives every other client a new one.
-struct SessionCookie {
+/// The session cookie of a gateway that sets one for the application. It stands in for the application's: a
+/// server knows the sessions that it made, and gives every other client a new one.
+struct ApplicationCookie {
   std::optional<upstream::Echo::SeenCookie> seen;  // nothing: we set none
   std::string field_line;                          // empty: the client has one of ours
 };
 
-SessionCookie session_cookie(Worker& worker, const RequestHead& request) {
-  SessionCookie out;
+ApplicationCookie application_cookie(Worker& worker, const RequestHead& request) {
+  ApplicationCookie out;
   const std::string& name = worker.rules().cookie;
   if (name.empty()) return out;
   out.seen.emplace();
@@ -176,37 +185,178 @@ SessionCookie session_cookie(Worker& worker, const RequestHead& request) {
   return out;
 }
 
-/// 101 and the greeting, in one write; then the connection is a link.
-Task<void> open_link(Visit& visit, const RequestHead& request, Bytes key, std::size_t head_bytes,
-                     TimePoint deadline) {
-  Worker& worker = visit.worker;
-  Buffer out = worker.world().buffers.borrow();
-  {
-    const SessionCookie cookie = session_cookie(worker, request);
-    const std::string greeting = worker.echo().greeting(visit.address, cookie.seen);
-    proto::FrameSpec spec;
-    spec.opcode = proto::WsOpcode::text;
-    spec.payload_bytes = greeting.size();
-    // Both are short, and a block is long: neither can fail.
-    const Status written =
-        proto::write_upgrade_response(out, worker.hasher().accept(key), Bytes(), cookie.field_line);
-    if (!written) co_return;
-    out.append(proto::write_frame_header(spec).view());
-    out.append(greeting);
+/// What a client offers in its list of sub-protocols.
+struct Offered {
+  bool resume_protocol = false;
+  std::string resume;  // the frame of an item that bears one
+};
+
+Offered offered(const RequestHead& request) {
+  Offered out;
+  proto::OfferedProtocols protocols(request);
+  while (const std::optional<Bytes> item = protocols.next()) {
+    if (*item == proto::kResumeProtocol) {
+      out.resume_protocol = true;
+    } else if (out.resume.empty()) {
+      if (auto frame = proto::resume_in_item(*item)) out.resume = std::move(*frame);
+    }
   }
-  const Bytes bytes = out.view();
-  Status sent = co_await visit.client.write_all(bytes, deadline);
-  if (!sent) co_return;
-  out.release();
-  visit.arrived.consume(head_bytes);  // the request's head and the key are gone with it
-  const MutableBytes arrived(visit.arrived.data(), visit.arrived.size());
-  worker.park_websocket(visit.client.release(), visit.address, arrived);
+  return out;
+}
+
+/// The 101, in a text of its own: it leaves in one write with what the session has to say.
+std::string upgrade_response(Worker& worker, Bytes key, Bytes protocol, Bytes field_lines) {
+  Buffer out = worker.world().buffers.borrow();
+  // It is short, and a block is long: this cannot fail.
+  const Status written =
+      proto::write_upgrade_response(out, worker.hasher().accept(key), protocol, field_lines);
+  return written ? std::string(out.view()) : std::string();
+}
+
+/// The connection becomes a link. Behind `head_bytes` of what arrived stands what the client sent already.
+WebSocketLink& make_link(Visit& visit, LinkMode mode, Bytes response) {
+  return visit.worker.make_websocket(visit.client.release(), visit.address, mode, response);
+}
+
+void begin_link(Visit& visit, WebSocketLink& link, std::size_t head_bytes) {
+  visit.arrived.consume(head_bytes);
+  visit.worker.begin(link, MutableBytes(visit.arrived.data(), visit.arrived.size()));
+}
+
+/// A client of the resume protocol. Without a RESUME in the request its first message is the opening frame.
+Task<void> open_resumable(Visit& visit, const RequestHead& request, Bytes key, std::string resume,
+                          std::size_t head_bytes) {
+  Worker& worker = visit.worker;
+  const std::string response = upgrade_response(worker, key, proto::kResumeProtocol, {});
+  if (resume.empty()) {
+    WebSocketLink& link = make_link(visit, LinkMode::opening, response);
+    begin_link(visit, link, head_bytes);
+    co_return;
+  }
+  ResumeJudgement judgement = judge_resume(worker, resume, visit.address);
+  if (judgement.is == ResumeJudgement::Is::colleagues) {
+    std::string said(visit.arrived.view());
+    const unsigned colleague = judgement.ticket.session.worker();
+    worker.hand_over(visit.client.release(), visit.address, colleague, visit.listener, std::move(said));
+    co_return;
+  }
+  if (judgement.is == ResumeJudgement::Is::not_here) {
+    const route::Ticket ticket = judgement.ticket;
+    const Result<session::Known> known =
+        co_await worker.sessions().store().find(ticket.session, epoch_of(resume));
+    judgement = judge_known(worker, resume, ticket, visit.address, known);
+  }
+  if (judgement.is == ResumeJudgement::Is::strangers) {
+    if (request.find(kRelayedHeader) == nullptr) {
+      std::string head(visit.arrived.view().substr(0, head_bytes));
+      std::string behind(visit.arrived.view().substr(head_bytes));
+      std::string owner = judgement.ticket.owner;
+      const bool relayed = co_await relay_request_to_owner(worker, visit.client, std::move(head),
+                                                           std::move(behind), std::move(owner));
+      if (relayed) co_return;
+    }
+    judgement.detach = proto::Detach();
+    judgement.detach.code = number(proto::LinkCode::owner_unreachable);
+    judgement.detach.wait_ms = limits::kTooFastWaitMs;
+    judgement.detach.reason = "its gateway cannot be reached";
+  }
+  WebSocketLink& link = make_link(visit, LinkMode::waiting, response);
+  link.count_opening();
+  if (judgement.is == ResumeJudgement::Is::taken) {
+    judgement.session->resumed(link, judgement.verdict);
+  } else {
+    worker.tell(link, "opening refused: " + std::string(judgement.detach.reason));
+    link.refuse_opening(judgement.detach);
+  }
+  begin_link(visit, link, head_bytes);
+}
+
+/// Does the link that the session has still live? A ping, and two seconds for any sign: two tabs of a browser
+/// share one cookie, and the second must not take the session from the first.
+Task<bool> link_lives(Worker& worker, route::SessionId id) {
+  LiveSession* session = worker.sessions().find(id);
+  const TimePoint asked = worker.world().clock.now();
+  const TimePoint until = asked + Duration(limits::kLinkDoubtMs);
+  if (session->link() == nullptr || !session->link()->ping()) co_return false;
+  while (worker.world().clock.now() < until) {
+    const TimePoint look = std::min(until, worker.world().clock.now() + Duration(limits::kLinkLookMs));
+    const Woken woken = co_await io::sleep_until(worker.world(), look, worker.stop_switch());
+    session = worker.sessions().find(id);
+    if (woken == Woken::stopped || session == nullptr || session->link() == nullptr) co_return false;
+    if (session->state().heard_at() > asked) co_return true;
+  }
+  co_return false;
+}
+
+/// A client that knows nothing of the resume protocol: its messages are the game's.
+Task<void> open_plain(Visit& visit, const RequestHead& request, Bytes key, std::size_t head_bytes) {
+  Worker& worker = visit.worker;
+  const ApplicationCookie application = application_cookie(worker, request);
+  std::string field_lines = application.field_line;
+  LiveSession* session = nullptr;
+  Lasting lasting = Lasting::ends_with_link;
+  if (worker.rules().session_cookie) {
+    lasting = Lasting::outlives_links;
+    session = find_by_cookie(worker, request);
+    if (session != nullptr && session->link() != nullptr) {
+      const route::SessionId id = session->state().id();
+      const bool lives = co_await link_lives(worker, id);
+      session = worker.sessions().find(id);
+      if (lives) {
+        session = nullptr;
+        lasting = Lasting::ends_with_link;  // its cookie is the other tab's
+      }
+    }
+  }
+  if (worker.draining()) co_return;
+  session::SendWindow::Cursor from;
+  if (session != nullptr) {
+    from = session->state().come_back(worker.world().clock.now());
+    ++worker.sessions().counts().resumed;
+  } else {
+    session = &worker.sessions().make(route::TicketKind::cookie, visit.address, lasting);
+    from = session->state().window().end();
+  }
+  if (lasting == Lasting::outlives_links) field_lines += session_cookie_line(worker, *session);
+  WebSocketLink& link = make_link(visit, LinkMode::plain, upgrade_response(worker, key, {}, field_lines));
+  session->attach_plain(link, from, application.seen);
+  begin_link(visit, link, head_bytes);
+}
+
+/// What is against a WebSocket here, besides RFC 6455.
+std::optional<Refusal> not_here(Worker& worker, const RequestHead& request, bool resumable,
+                                config::LinkProtocol protocol) {
+  Refusal refusal;
+  refusal.method = request.method();
+  if (!origin_allowed(worker, request)) {
+    ++worker.counts().refused_origins;
+    refusal.status = 403;
+    refusal.why = "pages of this origin may not open a WebSocket here";
+  } else if (worker.draining()) {
+    refusal.status = 503;
+    refusal.why = "this gateway is going away";
+    refusal.field_lines = "Retry-After: 1\r\n";
+  } else if (!resumable && worker.sessions().full()) {
+    refusal.status = 503;
+    refusal.why = "no room for more sessions";
+    refusal.field_lines = "Retry-After: 1\r\n";
+  } else if (!resumable && protocol == config::LinkProtocol::rejoin) {
+    refusal.why = "offer the sub-protocol rejoin.v1";
+  } else {
+    return std::nullopt;
+  }
+  return refusal;
 }
 
 }  // namespace
 
-Task<void> serve_websocket(Worker& worker, io::Socket accepted, Address client) {
-  Visit visit(worker, std::move(accepted), client);
+Task<void> serve_websocket(Worker& worker, io::Socket accepted, Address client,
+                           const config::GatewayListener& listener, std::string said) {
+  Visit visit(worker, std::move(accepted), client, listener);
+  if (!said.empty()) {
+    visit.arrived = worker.world().buffers.borrow();
+    visit.arrived.append(said);
+  }
   Duration patience = worker.rules().handshake_timeout;
   for (;;) {
     const TimePoint deadline = visit.in(patience);
@@ -226,27 +376,27 @@ Task<void> serve_websocket(Worker& worker, io::Socket accepted, Address client) 
     }
 
     const proto::UpgradeVerdict verdict = proto::check_upgrade_request(request);
-    Refusal refusal;
-    refusal.method = request.method();
     if (!verdict.ok()) {
+      Refusal refusal;
+      refusal.method = request.method();
       refusal.status = verdict.status;
       refusal.why = verdict.reason;
       refusal.field_lines = verdict.field_lines;
       co_await refuse(visit, refusal);
-    } else if (worker.draining()) {
-      refusal.status = 503;
-      refusal.why = "this gateway is going away";
-      refusal.field_lines = "Retry-After: 1\r\n";
-      co_await refuse(visit, refusal);
+      co_return;
+    }
+    Offered offer = offered(request);
+    const bool resumable = offer.resume_protocol && listener.protocol != config::LinkProtocol::plain;
+    const std::optional<Refusal> against = not_here(worker, request, resumable, listener.protocol);
+    if (against) {
+      co_await refuse(visit, *against);
+    } else if (resumable) {
+      co_await open_resumable(visit, request, verdict.key, std::move(offer.resume), head_bytes);
     } else {
-      co_await open_link(visit, request, verdict.key, head_bytes, deadline);
+      co_await open_plain(visit, request, verdict.key, head_bytes);
     }
     co_return;
   }
-}
-
-void serve_tcp(Worker& worker, io::Socket accepted, const Address& client) {
-  worker.park_tcp(std::move(accepted), client);
 }
 
 }  // namespace rejoin::gateway

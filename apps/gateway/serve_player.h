@@ -7,10 +7,11 @@
 namespace rejoin::gateway {
 
 /// A connection on a websocket listener: requests for /healthz are answered one after the other, and the
-/// first that is right for an upgrade makes it a WebSocketLink.
-Task<void> serve_websocket(Worker& worker, io::Socket accepted, Address client);
-
-/// A connection on a tcp listener is a TcpLink from the start.
-void serve_tcp(Worker& worker, io::Socket accepted, const Address& client);
+/// first that is right for an upgrade makes it a WebSocketLink. `said`: what was read from it already, by a
+/// worker who found that it is not theirs.
+///
+/// On a tcp listener there is no handshake: Worker::park_tcp().
+Task<void> serve_websocket(Worker& worker, io::Socket accepted, Address client,
+                           const config::GatewayListener& listener, std::string said);
 
 }  // namespace rejoin::gateway

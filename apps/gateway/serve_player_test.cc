@@ -68,7 +68,9 @@ void run_head_case(const HeadCase& c, std::size_t segment_bytes) {
   SCOPED_TRACE(std::string(c.name) + ", segments of " + std::to_string(segment_bytes));
   io::LinkOptions link;
   link.segment_bytes_max = segment_bytes;
-  Scene scene(1, link);
+  config::Gateway rules;
+  rules.heartbeat = {.ping = 10min, .dead = 10min};  // nobody here answers a ping
+  Scene scene(1, link, rules);
   RawClient& client = scene.client();
   client.say(c.request);
   scene.until([&] { return client.over(); });  // at most a minute, for those that stay

@@ -40,6 +40,12 @@ class RawClient final : private io::SocketEvents {
     fin_ = true;
     flush();
   }
+  /// A RST, as from a phone whose network is gone and tells so.
+  void break_off() {
+    socket_.reset();
+    broken_ = true;
+    open_ = false;
+  }
   void stop_reading() { reading_ = false; }
   void read_on() {
     reading_ = true;
@@ -155,24 +161,33 @@ inline const std::string kUpgrade =
     "GET /play HTTP/1.1\r\nHost: play.example\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
     "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n";
 
-/// A gateway "g1" with a websocket listener on port 8000 and a tcp listener on 8001.
+/// A gateway "g1" with a websocket listener on port 8000, a tcp listener on 8001, and one for plain clients
+/// on 8002.
 class Scene {
  public:
-  static constexpr std::uint16_t kWebSocketPort = 8000, kTcpPort = 8001;
+  static constexpr std::uint16_t kWebSocketPort = 8000, kTcpPort = 8001, kPlainTcpPort = 8002;
 
   explicit Scene(std::uint64_t seed = 1, const io::LinkOptions& link = {}, const config::Gateway& base = {})
       : sim(seed, link),
         gateway(sim.add_host({.name = "g1", .addresses = {"10.0.0.1"}})),
-        phone(sim.add_host({.name = "phone", .addresses = {"10.1.0.2"}})),
-        rules(base) {
+        phone(sim.add_host({.name = "phone", .addresses = {"10.1.0.2"}})) {
     if (std::getenv("REJOIN_TRACE") != nullptr) sim.trace_to(&std::cerr);
-    rules.name = "g1";
-    config::GatewayListener websocket, tcp;
+    config::Config config;
+    config.gateway = base;
+    config.gateway->name = "g1";
+    config::GatewayListener websocket, tcp, plain_tcp;
     websocket.listen = gateway.address(kWebSocketPort);
     tcp.listen = gateway.address(kTcpPort);
     tcp.kind = config::GatewayListenerKind::tcp;
-    rules.listeners = {websocket, tcp};
-    worker = std::make_unique<Worker>(gateway.world(), rules);
+    plain_tcp = tcp;
+    plain_tcp.listen = gateway.address(kPlainTcpPort);
+    plain_tcp.protocol = config::LinkProtocol::plain;
+    config.gateway->listeners = {websocket, tcp, plain_tcp};
+    SeededRandom random(seed);
+    Result<Plan> made = make_plan(config, route::KeyRing(route::generate_key(random)), random);
+    EXPECT_TRUE(made.ok());
+    plan = std::make_unique<Plan>(std::move(*made));
+    worker = std::make_unique<Worker>(gateway.world(), *plan);
     const Status open = worker->open({});
     EXPECT_TRUE(open.ok());
   }
@@ -205,7 +220,7 @@ class Scene {
   io::Simulation sim;
   io::SimHost& gateway;
   io::SimHost& phone;
-  config::Gateway rules;
+  std::unique_ptr<Plan> plan;
   std::unique_ptr<Worker> worker;
 
  private:

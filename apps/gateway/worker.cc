@@ -1,8 +1,11 @@
 #include "apps/gateway/worker.h"
 
+#include <algorithm>
 #include <string>
 
+#include "apps/gateway/opening.h"
 #include "apps/gateway/serve_player.h"
+#include "base/limits.h"
 
 namespace rejoin::gateway {
 
@@ -13,9 +16,9 @@ struct Worker::Entrance final : io::AcceptEvents {
   void on_accept(io::Socket socket, const Address& peer) override {
     ++worker.counts_.accepted;
     if (rules.kind == config::GatewayListenerKind::websocket) {
-      worker.handshakes_.spawn(serve_websocket(worker, std::move(socket), peer));
+      worker.spawn(serve_websocket(worker, std::move(socket), peer, rules, {}));
     } else {
-      serve_tcp(worker, std::move(socket), peer);
+      worker.park_tcp(std::move(socket), peer, rules.protocol);
     }
   }
 
@@ -24,9 +27,66 @@ struct Worker::Entrance final : io::AcceptEvents {
   std::unique_ptr<io::Listener> listener;
 };
 
-Worker::Worker(io::World& world, const config::Gateway& rules)
-    : world_(world), rules_(rules), echo_(rules.name), handshakes_(world.ready) {
-  for (const config::GatewayListener& listener : rules.listeners) {
+// Links that have something to say, flushed once at the end of the turn: what a game server says in one read,
+// and what a client is told beside it, leaves in one call to the kernel. A coroutine that is put into the
+// loop's ready queue, which runs when all sockets were told of.
+struct Worker::Flusher {
+  struct Coroutine {
+    struct promise_type {
+      Coroutine get_return_object() { return {std::coroutine_handle<promise_type>::from_promise(*this)}; }
+      std::suspend_always initial_suspend() noexcept { return {}; }
+      std::suspend_always final_suspend() noexcept { return {}; }
+      void return_void() {}
+      [[noreturn]] void unhandled_exception() noexcept { std::terminate(); }
+    };
+    std::coroutine_handle<promise_type> handle;
+  };
+
+  explicit Flusher(ReadyQueue& r) : ready(r), coroutine(run(*this)) {}
+  ~Flusher() { coroutine.handle.destroy(); }
+  Flusher(const Flusher&) = delete;
+  Flusher& operator=(const Flusher&) = delete;
+
+  static Coroutine run(Flusher& self) {
+    for (;;) {
+      self.now.swap(self.links);
+      self.queued = false;
+      for (std::size_t i = 0; i < self.now.size(); ++i) {
+        Link* const link = std::exchange(self.now[i], nullptr);
+        if (link != nullptr) (void)link->flush();
+      }
+      self.now.clear();
+      co_await std::suspend_always();
+    }
+  }
+
+  void add(Link& link) {
+    links.push_back(&link);
+    if (queued) return;
+    queued = true;
+    ready.push(coroutine.handle);
+  }
+  void remove(Link& link) {
+    std::replace(links.begin(), links.end(), &link, static_cast<Link*>(nullptr));
+    std::replace(now.begin(), now.end(), &link, static_cast<Link*>(nullptr));
+  }
+
+  ReadyQueue& ready;
+  std::vector<Link*> links, now;
+  bool queued = false;
+  Coroutine coroutine;
+};
+
+Worker::Worker(io::World& world, const Plan& plan, unsigned number, serve::Colleagues* colleagues)
+    : world_(world),
+      plan_(plan),
+      number_(number),
+      colleagues_(colleagues),
+      games_(world, plan.game, plan.rules.name, plan.game_servers.get(), number),
+      sessions_(*this, world, plan.rules, plan.keys, number),
+      flusher_(std::make_unique<Flusher>(world.ready)),
+      handshakes_(world.ready) {
+  for (const config::GatewayListener& listener : plan.rules.listeners) {
     entrances_.push_back(std::make_unique<Entrance>(*this, listener));
   }
 }
@@ -39,7 +99,7 @@ Status Worker::open(const std::vector<Address>& at) {
     io::ListenOptions options;
     options.client_speaks_first = entrance.rules.kind == config::GatewayListenerKind::websocket;
     // One worker has no need to share its address, and without sharing a second gateway on it is an error.
-    options.reuse_port = rules_.workers > 1;
+    options.reuse_port = rules().workers > 1;
     const Address& address = i < at.size() ? at[i] : entrance.rules.listen;
     auto listener = world_.network.listen(address, options, entrance);
     if (!listener) {
@@ -48,6 +108,7 @@ Status Worker::open(const std::vector<Address>& at) {
     }
     entrance.listener = std::move(*listener);
   }
+  if (number_ == 0) games_.probe_servers();
   return {};
 }
 
@@ -63,48 +124,180 @@ void Worker::drain() {
   draining_ = true;
   for (auto& entrance : entrances_) entrance->listener.reset();
   stop_handshakes_.request();
-  open_links_.for_each([](Link& link) { link.go_away(); });
+  games_.stop();
+  open_relays_.for_each([](upstream::Relay& relay) { relay.cancel(); });
+  end_sessions();
+  open_links_.for_each([this](Link& link) {
+    if (link.session() == nullptr)
+      dismiss(link, proto::LinkCode::restart, "this gateway is going away", LinkEnd::dismissed);
+  });
+}
+
+// Nobody else can take a session that is in our memory alone: clients are told to come again, and will hear
+// then that they have to log in; game servers get all that was said, and an orderly end.
+void Worker::end_sessions() {
+  sessions_.for_each([this](LiveSession& session) {
+    Link* const link = session.link();
+    if (link != nullptr) {
+      session.end_by_drain();
+    } else {
+      session.end(proto::LinkCode::restart, "");
+    }
+  });
 }
 
 void Worker::stop() {
   drain();
   open_links_.for_each([](Link& link) { link.cancel(); });
+  sessions_.cancel_all();
 }
 
-bool Worker::idle() const { return handshakes_.running() == 0 && links() == 0; }
-
-void Worker::park_websocket(io::Socket socket, const Address& client, MutableBytes arrived) {
-  begin(websocket_links_.make(*this, std::move(socket), client), arrived);
+bool Worker::idle() const {
+  return !flusher_->queued && handshakes_.running() == 0 && links() == 0 && relays_.live() == 0 &&
+         sessions_.empty() && games_.idle();
 }
 
-void Worker::park_tcp(io::Socket socket, const Address& client) {
-  TcpLink& link = tcp_links_.make(*this, std::move(socket), client);
-  const std::string greeting = echo_.greeting(client, {});
-  link.send({greeting, upstream::MessageKind::text});
+// --- connections become links ---
+
+WebSocketLink& Worker::make_websocket(io::Socket socket, const Address& client, LinkMode mode, Bytes head) {
+  ++counts_.links;
+  WebSocketLink& link = websocket_links_.make(*this, std::move(socket), client, mode, head);
+  open_links_.push_back(link);
+  return link;
+}
+
+void Worker::park_tcp(io::Socket socket, const Address& client, config::LinkProtocol protocol) {
+  ++counts_.links;
+  LinkMode mode = LinkMode::undecided;
+  if (protocol == config::LinkProtocol::rejoin) mode = LinkMode::opening;
+  if (protocol == config::LinkProtocol::plain) mode = LinkMode::plain;
+  TcpLink& link = tcp_links_.make(*this, std::move(socket), client, mode);
+  open_links_.push_back(link);
+  if (protocol == config::LinkProtocol::plain && !draining_) open_plain(link);
   begin(link, {});
 }
 
 void Worker::begin(Link& link, MutableBytes arrived) {
-  ++counts_.links;
-  open_links_.push_back(link);
   // One that was accepted from the queue of a closing listener is told at once; what it sent is not for us
   // any more.
   if (draining_) {
+    dismiss(link, proto::LinkCode::going_away, "this gateway is going away", LinkEnd::dismissed);
     link.start({});
-    open_links_.for_each([](Link& open) { open.go_away(); });
     return;
   }
   link.start(arrived);
 }
 
-void Worker::link_ended(WebSocketLink& link, LinkEnd how) {
-  tell(link, "WebSocket " + std::string(to_string(how)));
-  websocket_links_.destroy(link);
+void Worker::open_plain(Link& link) {
+  if (sessions_.full()) {
+    dismiss(link, proto::LinkCode::too_fast, "no room for more sessions", LinkEnd::refused);
+    return;
+  }
+  LiveSession& session = sessions_.make(route::TicketKind::cookie, link.client(), Lasting::ends_with_link);
+  session.attach_plain(link, session.state().window().end(), {});
 }
 
-void Worker::link_ended(TcpLink& link, LinkEnd how) {
-  tell(link, "TCP " + std::string(to_string(how)));
-  tcp_links_.destroy(link);
+void Worker::park_relay(io::Socket client_socket, io::Socket server_socket, const Address& client,
+                        std::string_view owner) {
+  ++sessions_.counts().relayed;
+  tell(client, "relayed to " + std::string(owner));
+  upstream::RelayRules rules;
+  rules.idle_timeout = plan_.rules.heartbeat.dead * 2;  // its owner notices first
+  OwnerRelay& relay =
+      relays_.make(world_, relay_owner(), std::move(client_socket), std::move(server_socket), rules);
+  open_relays_.push_back(relay);
+  relay.start();
+}
+
+void Worker::relay_ended(upstream::Relay& relay, upstream::RelayEnd) {
+  relays_.destroy(static_cast<OwnerRelay&>(relay));
+}
+
+void Worker::hand_over(Link& link, unsigned worker, std::string frame) {
+  ++counts_.handed_over;
+  const bool websocket = link.websocket();
+  const Address client = link.client();
+  io::Socket socket = link.give_away();
+  colleagues_->hand_over(
+      worker, std::move(socket),
+      [client, websocket, frame = std::move(frame)](serve::WorkerProgram& program, io::Socket taken) {
+        auto& other = static_cast<Worker&>(program);
+        if (websocket) {
+          WebSocketLink& there = other.make_websocket(std::move(taken), client, LinkMode::waiting, {});
+          rejoin::gateway::open_session(other, there, frame);
+          other.begin(there, {});
+        } else {
+          ++other.counts_.links;
+          TcpLink& there = other.tcp_links_.make(other, std::move(taken), client, LinkMode::waiting);
+          other.open_links_.push_back(there);
+          rejoin::gateway::open_session(other, there, frame);
+          other.begin(there, {});
+        }
+      });
+}
+
+void Worker::hand_over(io::Socket socket, const Address& client, unsigned worker,
+                       const config::GatewayListener& listener, std::string said) {
+  ++counts_.handed_over;
+  colleagues_->hand_over(
+      worker, std::move(socket),
+      [client, &listener, said = std::move(said)](serve::WorkerProgram& program, io::Socket taken) {
+        auto& other = static_cast<Worker&>(program);
+        other.spawn(serve_websocket(other, std::move(taken), client, listener, said));
+      });
+}
+
+template <typename Pool, typename LinkKind>
+void Worker::ended(Pool& pool, LinkKind& link, LinkEnd how, std::string_view kind) {
+  if (world_.log.wants(LogLevel::debug)) tell(link, std::string(kind) + " " + std::string(to_string(how)));
+  LiveSession* const session = link.session();
+  if (session != nullptr) {
+    link.forget_session();
+    session->link_lost(link, how);
+  }
+  pool.destroy(link);
+}
+
+void Worker::link_ended(WebSocketLink& link, LinkEnd how) { ended(websocket_links_, link, how, "WebSocket"); }
+void Worker::link_ended(TcpLink& link, LinkEnd how) { ended(tcp_links_, link, how, "TCP"); }
+
+// --- links have something to say ---
+
+void Worker::flush_soon(Link& link) { flusher_->add(link); }
+void Worker::no_flush(Link& link) { flusher_->remove(link); }
+
+// --- clients that break a rule ---
+
+void Worker::dismiss(Link& link, proto::LinkCode code, Bytes why, LinkEnd end) {
+  proto::Detach detach;
+  detach.code = proto::number(code);
+  detach.wait_ms = limits::kTooFastWaitMs;
+  detach.reason = why;
+  LiveSession* const session = link.session();
+  link.dismiss(detach, end);
+  if (session != nullptr) session->link_lost(link, end);
+}
+
+void Worker::bad_frame(Link& link, Bytes why) {
+  ++counts_.bad_frames;
+  tell(link, "bad frame: " + std::string(why));
+  dismiss(link, proto::LinkCode::bad_frame, why, LinkEnd::refused);
+}
+
+void Worker::too_much(Link& link, Bytes why) {
+  ++counts_.over_limit;
+  tell(link, "over a limit: " + std::string(why));
+  dismiss(link, proto::LinkCode::over_limit, why, LinkEnd::refused);
+}
+
+void Worker::silent(Link& link) {
+  tell(link, "silent");
+  dismiss(link, proto::LinkCode::silent, "nothing was heard", LinkEnd::silent);
+}
+
+void Worker::opening_late(Link& link) {
+  ++counts_.timed_out;
+  dismiss(link, proto::LinkCode::silent, "the opening frame did not come in time", LinkEnd::refused);
 }
 
 void Worker::tell(const Address& client, std::string_view what) {

@@ -1,7 +1,9 @@
-// One worker of the gateway: its listeners, the connections that shake hands, and the links that they become.
+// One worker of the gateway: its listeners, the connections that shake hands, the links that they become, and
+// the sessions that outlive them.
 //
 // Knows no kernel and no thread: it runs on the World that it is given, which may be a simulation's.
-// serve_player.cc is the life of a connection; here is what such a life needs around it.
+// serve_player.cc is the life of a connection, opening.h what its first frame comes to; here is what such a
+// life needs around it.
 #pragma once
 
 #include <cstdint>
@@ -10,64 +12,111 @@
 #include <vector>
 
 #include "apps/config/config.h"
-#include "apps/gateway/link.h"
+#include "apps/gateway/links.h"
+#include "apps/gateway/plan.h"
+#include "apps/gateway/session_table.h"
 #include "apps/serve/workers.h"
 #include "base/record_pool.h"
 #include "base/scope.h"
 #include "io/network.h"
 #include "io/world.h"
 #include "proto/ws_handshake.h"
-#include "upstream/echo.h"
+#include "upstream/connector.h"
+#include "upstream/relay.h"
 
 namespace rejoin::gateway {
 
 /// Plain integers that only grow.
 struct Counts {
   std::uint64_t accepted = 0;
-  std::uint64_t requests = 0;        // heads heard whole, /healthz included
-  std::uint64_t links = 0;           // opened
-  std::uint64_t messages = 0;        // from clients
-  std::uint64_t refused_heads = 0;   // answered with an error
-  std::uint64_t timed_out = 0;       // clients that did not send their head in time
-  std::uint64_t refused_frames = 0;  // links ended because their client broke a rule
-  std::uint64_t pauses = 0;          // a link was not read because its client did not read
+  std::uint64_t requests = 0;         // heads heard whole, /healthz included
+  std::uint64_t links = 0;            // opened
+  std::uint64_t messages = 0;         // from clients, frames of the resume protocol included
+  std::uint64_t refused_heads = 0;    // answered with an error
+  std::uint64_t refused_origins = 0;  // of these: a page that may not
+  std::uint64_t timed_out = 0;        // clients that did not send their head, or opening frame, in time
+  std::uint64_t refused_frames = 0;   // links ended because their client broke a rule of its transport
+  std::uint64_t bad_frames = 0;       // links ended because their client broke a rule of rejoin.v1 (4400)
+  std::uint64_t over_limit = 0;       // links ended because their client sent more than it may (4413)
+  std::uint64_t pauses = 0;           // a link was not read because its client did not read
+  std::uint64_t handed_over = 0;      // links whose session is another worker's
 };
 
-class Worker final : public serve::WorkerProgram {
+/// Two connections joined: a client's, and one to the gateway that has its session.
+struct OwnerRelay final : upstream::Relay {
+  OwnerRelay(io::World& world, upstream::RelayOwner& owner, io::Socket client_socket,
+             io::Socket server_socket, upstream::RelayRules rules)
+      : Relay(world, owner, std::move(client_socket), std::move(server_socket), rules) {}
+};
+
+class Worker final : public serve::WorkerProgram, private upstream::RelayOwner {
  public:
-  /// `rules` and `world` outlive the worker, which must be idle() when it dies.
-  Worker(io::World& world, const config::Gateway& rules);
+  /// `plan` and `world` outlive the worker, which must be idle() when it dies. `number` from 0; worker 0
+  /// probes the game servers. Without `colleagues` it is alone.
+  Worker(io::World& world, const Plan& plan, unsigned number = 0, serve::Colleagues* colleagues = nullptr);
   ~Worker() override;
 
   Status open(const std::vector<Address>& at) override;
   std::vector<Address> addresses() const override;
-  /// Stops listening. Handshakes in progress end, WebSocket links get a close frame 1001, TCP links a FIN.
-  /// All of them have ended after limits::kCloseReplyS and limits::kLingerMs, if their clients take what is
-  /// sent to them.
+  /// Stops listening. Links of the resume protocol are told to come again (DETACH 1012), plain WebSocket
+  /// links get a close frame 1001, TCP links a FIN; their sessions end, and their game servers get what was
+  /// said.
   void drain() override;
-  /// Resets every link.
+  /// Resets every link, ends every session.
   void stop() override;
   bool idle() const override;
 
   bool draining() const { return draining_; }
   std::size_t links() const { return websocket_links_.live() + tcp_links_.live(); }
   const Counts& counts() const { return counts_; }
+  const SessionTable& sessions() const { return sessions_; }
+  template <typename Visit>
+  void for_each_link(Visit visit) {
+    open_links_.for_each(visit);
+  }
 
   // --- for the coroutines that serve, and for links ---
   io::World& world() { return world_; }
-  const config::Gateway& rules() const { return rules_; }
+  const config::Gateway& rules() const { return plan_.rules; }
+  unsigned number() const { return number_; }
+  unsigned colleagues_count() const { return colleagues_ != nullptr ? colleagues_->count() : 1; }
   Counts& counts() { return counts_; }
-  const upstream::Echo& echo() const { return echo_; }
+  SessionTable& sessions() { return sessions_; }
+  upstream::Connector& games() { return games_; }
   proto::AcceptHasher& hasher() { return hasher_; }
   /// Thrown by drain() already: ends every wait of a handshake.
   Stop& stop_switch() { return stop_handshakes_; }
+  /// Work that belongs to an opening.
+  void spawn(Task<void> task) { handshakes_.spawn(std::move(task)); }
 
-  /// A WebSocket is open: its handshake was answered and it was greeted. `arrived` came behind the request.
-  void park_websocket(io::Socket socket, const Address& client, MutableBytes arrived);
-  /// The same for TCP, where nothing was said yet.
-  void park_tcp(io::Socket socket, const Address& client);
+  // --- connections become links ---
+  /// A request for a WebSocket was accepted; `head` is the 101, and nothing else was sent. Not started yet.
+  WebSocketLink& make_websocket(io::Socket socket, const Address& client, LinkMode mode, Bytes head);
+  /// With the protocol that its listener has.
+  void park_tcp(io::Socket socket, const Address& client, config::LinkProtocol protocol);
+  /// Starts a link: `arrived` came behind its handshake.
+  void begin(Link& link, MutableBytes arrived);
+  /// The session of a plain client, and the game server's connection with it. `link` is not attached yet.
+  void open_plain(Link& link);
+  void park_relay(io::Socket client_socket, io::Socket server_socket, const Address& client,
+                  std::string_view owner);
+  /// The link, whose opening frame was `frame`, goes to another worker. It is destroyed when this returns.
+  void hand_over(Link& link, unsigned worker, std::string frame);
+  /// A connection that has said `said` goes to another worker, which serves it from the beginning.
+  void hand_over(io::Socket socket, const Address& client, unsigned worker,
+                 const config::GatewayListener& listener, std::string said);
   void link_ended(WebSocketLink& link, LinkEnd how);
   void link_ended(TcpLink& link, LinkEnd how);
+
+  // --- links have something to say ---
+  void flush_soon(Link& link);
+  void no_flush(Link& link);
+
+  // --- clients that break a rule; the session, if any, waits for their next link ---
+  void bad_frame(Link& link, Bytes why);
+  void too_much(Link& link, Bytes why);
+  void silent(Link& link);
+  void opening_late(Link& link);
 
   /// For a line about one client's connection in the log, if anybody reads such.
   void tell(const Address& client, std::string_view what);
@@ -75,16 +124,28 @@ class Worker final : public serve::WorkerProgram {
 
  private:
   struct Entrance;
-  void begin(Link& link, MutableBytes arrived);
+  struct Flusher;
+  void dismiss(Link& link, proto::LinkCode code, Bytes why, LinkEnd end);
+  upstream::RelayOwner& relay_owner() { return *this; }
+  void relay_ended(upstream::Relay& relay, upstream::RelayEnd end) override;
+  template <typename Pool, typename LinkKind>
+  void ended(Pool& pool, LinkKind& link, LinkEnd how, std::string_view kind);
+  void end_sessions();
 
   io::World& world_;
-  const config::Gateway& rules_;
-  upstream::Echo echo_;
+  const Plan& plan_;
+  unsigned number_;
+  serve::Colleagues* colleagues_;
   proto::AcceptHasher hasher_;
+  upstream::Connector games_;
+  SessionTable sessions_;
   std::vector<std::unique_ptr<Entrance>> entrances_;
+  std::unique_ptr<Flusher> flusher_;
   RecordPool<WebSocketLink> websocket_links_;
   RecordPool<TcpLink> tcp_links_;
+  RecordPool<OwnerRelay> relays_;
   List<Link> open_links_;
+  List<upstream::Relay> open_relays_;
   Stop stop_handshakes_;
   Scope handshakes_;
   Counts counts_;

@@ -27,13 +27,18 @@ class Seat {
   Seat(unsigned number, Log& log, Duration drain_time)
       : log_(log), drain_time_(drain_time), number_(number) {}
 
-  Status open(const WorkerFactory& factory, const std::vector<Address>& at) {
+  // On the main thread, for all before any serves: colleagues post to each other's loops.
+  Status make_loop() {
     Result<std::unique_ptr<io::EpollLoop>> loop = io::EpollLoop::make(log_);
     if (!loop) return std::move(loop.error());
     loop_ = std::move(*loop);
+    return {};
+  }
+
+  Status open(const WorkerFactory& factory, const std::vector<Address>& at, Colleagues& colleagues) {
     world_.emplace(loop_->world(random_, log_));
     deadline_.emplace([](void* self) { static_cast<Seat*>(self)->on_deadline(); }, this);
-    program_ = factory(*world_, number_);
+    program_ = factory(*world_, number_, colleagues);
     Status open = program_->open(at);
     if (!open) close();
     return open;
@@ -66,6 +71,8 @@ class Seat {
     loop_->post([this, to] { advance(to); });
   }
   io::EpollLoop& loop() { return *loop_; }
+  // On its own thread.
+  WorkerProgram* program() { return program_.get(); }
 
  private:
   void on_deadline() {
@@ -95,20 +102,24 @@ class Seat {
 };
 
 // All workers of the process. Lives on the main thread, whose loop is worker 0's.
-class Crew {
+class Crew final : public Colleagues {
  public:
   Crew(const WorkersOptions& options, Log& log) {
     for (unsigned i = 0; i < options.count; ++i)
       seats_.push_back(std::make_unique<Seat>(i, log, options.drain_time));
   }
-  ~Crew() {
+  ~Crew() override {
     for (std::thread& thread : threads_) thread.join();
   }
   Crew(const Crew&) = delete;
   Crew& operator=(const Crew&) = delete;
 
   Status open(const WorkerFactory& factory) {
-    Status first_open = main().open(factory, {});
+    for (const auto& seat : seats_) {
+      Status made = seat->make_loop();
+      if (!made) return made;
+    }
+    Status first_open = main().open(factory, {}, *this);
     if (!first_open) return first_open;
     const std::vector<Address> at = main().addresses();
     std::vector<std::future<Status>> opening;
@@ -117,7 +128,7 @@ class Crew {
       opening.push_back(opened.get_future());
       threads_.emplace_back(
           [this, &factory, at, seat = seats_[i].get(), opened = std::move(opened)]() mutable {
-            Status open = seat->open(factory, at);
+            Status open = seat->open(factory, at, *this);
             const bool ok = open.ok();
             opened.set_value(std::move(open));
             if (!ok) return;
@@ -149,6 +160,26 @@ class Crew {
   }
 
   Seat& main() { return *seats_.front(); }
+
+  // --- Colleagues ---
+  unsigned count() const override { return static_cast<unsigned>(seats_.size()); }
+
+  void ask(unsigned worker, std::function<void(WorkerProgram&)> work) override {
+    Seat& seat = *seats_[worker];
+    seat.loop().post([&seat, work = std::move(work)] {
+      if (WorkerProgram* program = seat.program()) work(*program);
+    });
+  }
+
+  void hand_over(unsigned worker, io::Socket socket,
+                 std::function<void(WorkerProgram&, io::Socket)> work) override {
+    Seat& seat = *seats_[worker];
+    const int descriptor = io::EpollLoop::give_up(std::move(socket));
+    seat.loop().post([&seat, descriptor, work = std::move(work)] {
+      io::Socket taken = seat.loop().take_over(descriptor);
+      if (WorkerProgram* program = seat.program()) work(*program, std::move(taken));
+    });
+  }
 
  private:
   std::vector<std::unique_ptr<Seat>> seats_;

@@ -44,8 +44,23 @@ class WorkerProgram {
   virtual bool idle() const = 0;
 };
 
+/// The other workers of the process, as one of them sees them. Outlives every program. Called on the caller's
+/// own thread; what it is given runs on the other's, in a later turn, and not at all if that worker has
+/// ended.
+class Colleagues {
+ public:
+  virtual ~Colleagues() = default;
+  virtual unsigned count() const = 0;
+  /// `work` with the program of `worker`, which may be the caller itself.
+  virtual void ask(unsigned worker, std::function<void(WorkerProgram&)> work) = 0;
+  /// A connection of the caller's loop becomes one of `worker`'s. `work` takes it over.
+  virtual void hand_over(unsigned worker, io::Socket socket,
+                         std::function<void(WorkerProgram&, io::Socket)> work) = 0;
+};
+
 /// Called once per worker, on its thread. `world` outlives what it returns.
-using WorkerFactory = std::function<std::unique_ptr<WorkerProgram>(io::World& world, unsigned number)>;
+using WorkerFactory =
+    std::function<std::unique_ptr<WorkerProgram>(io::World& world, unsigned number, Colleagues& colleagues)>;
 
 struct WorkersOptions {
   unsigned count = 1;

@@ -81,7 +81,7 @@ class Process {
       ::close(pipe[0]);
       PipeLog log(pipe[1]);
       const WorkersOptions options{.count = workers, .listener_names = {"play"}, .drain_time = drain_time};
-      _exit(run_workers(options, log, [=](io::World& world, unsigned number) {
+      _exit(run_workers(options, log, [=](io::World& world, unsigned number, Colleagues&) {
         return std::make_unique<Program>(world, number, ends, fails);
       }));
     }

@@ -39,6 +39,12 @@ inline constexpr std::size_t kTrailerBytesMax = 8 * 1024;
 // --- WebSocket (RFC 6455) ---
 inline constexpr std::size_t kControlPayloadBytesMax = 125;  // RFC 6455 5.5
 inline constexpr std::uint64_t kMessageBytesMax = 1024 * 1024;
+/// A compressed message may be longer on the wire than what it inflates to, by so much: bytes that do not
+/// shrink take 9 bits each in DEFLATE's worst honest form, and small blocks have heads.
+inline constexpr std::uint32_t kDeflateExpansionDivisor = 8;
+inline constexpr std::uint32_t kDeflateExpansionBytes = 64;
+/// A worker keeps blocks for what it deflates and inflates; larger ones are given back after use.
+inline constexpr std::size_t kCompressionKeptBytes = 64 * 1024;
 
 // --- the cookie ---
 inline constexpr std::size_t kCookieValueBytesMax = 4096;  // RFC 6265 6.1
@@ -64,6 +70,14 @@ inline constexpr std::chrono::seconds kUnconfirmedS{10};
 /// is told to wait (4429); it has proved who it is, so nobody else can use its budget up.
 inline constexpr int kResumesInARowMax = 20;
 inline constexpr std::chrono::milliseconds kResumeEveryMs{250};
+/// Opening frames that one link may send: when the first is refused, and that costs no dial, one more.
+inline constexpr int kOpeningsPerLink = 2;
+/// Openings with forged, unknown or unproven tickets from one address: so many in a row, then one each time.
+inline constexpr int kBadOpeningsInARowMax = 200;
+inline constexpr std::chrono::milliseconds kBadOpeningEveryMs{50};
+inline constexpr std::size_t kBadOpenersMax = 65'536;
+/// What a client is told to wait after it broke a rule, sent too fast, or could not be admitted.
+inline constexpr std::uint32_t kTooFastWaitMs = 1000;
 /// Ends of sessions that one worker remembers, for clients that come back to hear of it (about 130 bytes each).
 inline constexpr std::size_t kEndedSessionsMax = 100'000;
 /// Memory that an empty replay window keeps for its next message; an idle session gives that back, too.
@@ -106,8 +120,8 @@ inline constexpr std::uint32_t kWeightMax = 65535;
 inline constexpr std::size_t kAffinityRulesMax = 4;
 /// Servers that one client is sent to in turn when they refuse, the first included.
 inline constexpr std::size_t kTriedServersMax = 8;
-/// Cookies of a rule's name that one request may bring and that are opened; a browser sends one per path and
-/// domain.
+/// Cookies of a rule's name (or tickets) that one request may bring and that are opened; a browser sends one
+/// per path and domain.
 inline constexpr int kPinCookiesMax = 8;
 /// Keys in a ring: the one that seals, and those that are being rotated away.
 inline constexpr std::size_t kKeysMax = 16;
@@ -168,8 +182,13 @@ inline constexpr std::size_t kLingerBytesMax = 256 * 1024;
 /// Past this many unsent bytes a link is not read; half of it, and it is read again. At most one message and
 /// one read's answers come on top of it.
 inline constexpr std::size_t kLinkUnsentHighBytes = 64 * 1024;
+/// What a link fetches from its session's window at once: enough for a full write.
+inline constexpr std::size_t kLinkFetchBytes = 16 * 1024;
 /// A client that takes nothing of what waits for it for this long is gone.
 inline constexpr std::chrono::seconds kLinkStallS{60};
+/// A link that is in doubt has this long to show that it lives (spec/resume.md), and is looked at so often.
+inline constexpr std::chrono::milliseconds kLinkDoubtMs{2000};
+inline constexpr std::chrono::milliseconds kLinkLookMs{50};
 /// From our close frame to the client's answer (and to our close frame having left); then the connection ends
 /// without it.
 inline constexpr std::chrono::seconds kCloseReplyS{3};
@@ -178,6 +197,8 @@ inline constexpr std::chrono::seconds kCloseReplyS{3};
 inline constexpr std::chrono::seconds kGatewayIdleS{60};
 /// From finish() to the end of a game server's connection.
 inline constexpr std::chrono::seconds kGameCloseS{3};
+/// A PROXY header that we write (proxy-protocol.txt 2: one that fits in the smallest TCP segment comes whole).
+inline constexpr std::size_t kProxyHeaderBytesMax = 536;
 /// Of a client's cookie, in the echo upstream's greeting.
 inline constexpr std::size_t kGreetingCookieBytesMax = 512;
 

@@ -31,6 +31,14 @@ void set_option(int descriptor, int level, int name, int value) {
   (void)setsockopt(descriptor, level, name, &value, sizeof value);
 }
 
+/// Finds peers that vanished without a word.
+void set_keep_alive(int descriptor) {
+  set_option(descriptor, SOL_SOCKET, SO_KEEPALIVE, 1);
+  set_option(descriptor, IPPROTO_TCP, TCP_KEEPIDLE, limits::kKeepAliveIdleS);
+  set_option(descriptor, IPPROTO_TCP, TCP_KEEPINTVL, limits::kKeepAliveIntervalS);
+  set_option(descriptor, IPPROTO_TCP, TCP_KEEPCNT, limits::kKeepAliveProbesMax);
+}
+
 }  // namespace
 
 class EpollLoop::TcpListener final : public Listener {
@@ -292,6 +300,24 @@ void EpollLoop::closed_one() {
   }
 }
 
+int EpollLoop::give_up(Socket socket) {
+  const std::uint32_t id = socket.id();
+  auto& loop = static_cast<EpollLoop&>(*socket.forget());
+  Slot& at = loop.slot(id);
+  if (at.registered) epoll_ctl(loop.epoll_fd_, EPOLL_CTL_DEL, static_cast<int>(id), nullptr);
+  ++at.generation;
+  at.open = false;
+  at.events = nullptr;
+  --loop.open_;
+  return static_cast<int>(id);
+}
+
+Socket EpollLoop::take_over(int descriptor) {
+  Slot& at = open_slot(descriptor);
+  at.may_read = at.may_write = true;  // a read or a write will find out
+  return Socket(*this, static_cast<std::uint32_t>(descriptor));
+}
+
 bool EpollLoop::watch(int descriptor, std::function<void()> on_readable) {
   const auto index = static_cast<std::size_t>(descriptor);
   if (index >= slots_.size()) {
@@ -325,13 +351,9 @@ Result<std::unique_ptr<Listener>> EpollLoop::listen(const Address& at, const Lis
   set_option(descriptor, SOL_SOCKET, SO_REUSEADDR, 1);
   if (options.reuse_port) set_option(descriptor, SOL_SOCKET, SO_REUSEPORT, 1);
   if (at.family == Address::Family::ipv6) set_option(descriptor, IPPROTO_IPV6, IPV6_V6ONLY, 0);
-  // Accepted sockets inherit these, so they cost nothing a connection. Keep-alive finds peers that vanished
-  // without a word.
+  // Accepted sockets inherit these, so they cost nothing a connection.
   set_option(descriptor, IPPROTO_TCP, TCP_NODELAY, 1);
-  set_option(descriptor, SOL_SOCKET, SO_KEEPALIVE, 1);
-  set_option(descriptor, IPPROTO_TCP, TCP_KEEPIDLE, limits::kKeepAliveIdleS);
-  set_option(descriptor, IPPROTO_TCP, TCP_KEEPINTVL, limits::kKeepAliveIntervalS);
-  set_option(descriptor, IPPROTO_TCP, TCP_KEEPCNT, limits::kKeepAliveProbesMax);
+  set_keep_alive(descriptor);
   if (options.client_speaks_first) set_option(descriptor, IPPROTO_TCP, TCP_DEFER_ACCEPT, 1);
   if (bind(descriptor, reinterpret_cast<const sockaddr*>(&address.storage), address.length) != 0 ||
       ::listen(descriptor, options.backlog) != 0) {
@@ -352,6 +374,7 @@ Result<Socket> EpollLoop::connect(const Address& to, const ConnectOptions& optio
   const int descriptor = socket(address.storage.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
   if (descriptor < 0) return Error::from_errno(errno, "socket");
   set_option(descriptor, IPPROTO_TCP, TCP_NODELAY, 1);
+  if (options.keep_alive) set_keep_alive(descriptor);
   if (options.bind) {
     // The port is chosen at connect, by the whole four-tuple: one address can dial more than 64,000 times.
     set_option(descriptor, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 1);

@@ -38,6 +38,12 @@ class EpollLoop final : public Network, public Clock {
   TimePoint now() const override { return now_; }
   UnixSeconds unix_now() const override;
 
+  /// The connection of an EpollLoop leaves it: its descriptor, which is the caller's now, for take_over() by
+  /// another loop. On the thread of the loop that has it.
+  static int give_up(Socket socket);
+  /// An open connection that another loop gave up is this loop's from now on. May_read() is true.
+  Socket take_over(int descriptor);
+
   Result<std::unique_ptr<Listener>> listen(const Address& at, const ListenOptions& options,
                                            AcceptEvents& events) override;
   Result<Socket> connect(const Address& to, const ConnectOptions& options) override;

@@ -120,6 +120,9 @@ class Socket {
   Address local_address() const;
   Address peer_address() const;
 
+  /// It is not ours to close any more. For a Network that gives a connection to somebody else; whose it was.
+  Network* forget() { return std::exchange(network_, nullptr); }
+
  private:
   Network* network_ = nullptr;
   std::uint32_t id_ = 0;
@@ -160,7 +163,10 @@ class Listener {
 
 struct ConnectOptions {
   /// Dial from this address (port 0: any). Without one the system chooses.
-  Address bind;
+  Address bind{};
+  /// For a connection that may be silent for hours: TCP keep-alive finds a peer that vanished without a word
+  /// (limits::kKeepAliveIdleS and what follows it), as it does for every accepted one.
+  bool keep_alive = false;
   /// Whom we mean to reach: the name that a TLS certificate must be for. Empty: the address itself. Networks
   /// without TLS do not look at it.
   std::string server_name{};

@@ -253,6 +253,25 @@ TEST_P(NetworkContract, reading_byte_by_byte_loses_nothing) {
   EXPECT_EQ(server.received, text);
 }
 
+TEST_P(NetworkContract, an_end_that_came_with_the_first_bytes_is_told) {
+  ListenOptions options;
+  options.client_speaks_first = true;
+  listen(options);
+  bool ended = false;
+  acceptor.accepted = [&](End& end) {
+    end.told = [&ended, &end] { ended = end.drain() == ReadResult::State::ended; };
+    end.told();
+  };
+  End& client = dial();
+  client.told = [&client] {
+    if (client.writable != 1) return;
+    client.write("last words");
+    client.socket.shutdown_write();
+  };
+  ASSERT_TRUE(run_until([&] { return ended; }));
+  EXPECT_EQ(server().received, "last words");
+}
+
 TEST_P(NetworkContract, lent_bytes_may_be_changed_in_place) {
   listen();
   connect();
@@ -418,6 +437,19 @@ TEST_P(NetworkContract, accepting_pauses_without_descriptors_and_goes_on) {
   hosts.give_back_descriptors();  // by somebody else: found after a while, without a close of ours
   ASSERT_TRUE(run_until([&] { return acceptor.ends.size() == 6; }));
   EXPECT_FALSE(listener->paused());
+}
+
+TEST_P(NetworkContract, an_end_behind_what_waited_to_be_accepted_is_found) {
+  listen();
+  contract::End& client = dial();
+  ASSERT_TRUE(run_until([&] { return client.socket.may_write(); }));
+  acceptor.accepted = [](contract::End& end) { end.drain(); };
+  write_all(client, "all of it");
+  client.socket.shutdown_write();
+  hosts.let_kernels_work();
+  ASSERT_TRUE(
+      run_until([&] { return !acceptor.ends.empty() && server().drain() == ReadResult::State::ended; }));
+  EXPECT_EQ(server().received, "all of it");
 }
 
 }  // namespace rejoin::io

@@ -111,6 +111,7 @@ struct Connection {
   bool in_queue = false;
   bool deferred = false;  // open, and not told of until its first bytes come
   bool refuse = false;
+  bool keep_alive = false;  // at the dialler; a listener's end always has it
   int syn_tries = 0;
   int syn_ack_tries = 0;
   std::vector<Cut> cuts;

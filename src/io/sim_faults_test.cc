@@ -119,6 +119,28 @@ TEST_F(SimFaults, keep_alive_finds_a_client_that_lost_its_power) {
   client_host.restart();
 }
 
+TEST_F(SimFaults, keep_alive_finds_a_server_that_lost_its_power_for_who_asked_for_it) {
+  for (const bool asked : {true, false}) {
+    auto dialled =
+        client_host.network().connect(server_host.address(8000), {.bind = {}, .keep_alive = asked});
+    ASSERT_TRUE(dialled);
+    scenario::Talk client(std::move(*dialled));
+    sim.run_for(1s);
+    EXPECT_TRUE(client.pull());
+    server_host.crash(Crash::power_loss);
+    sim.run_for(110s);
+    EXPECT_TRUE(client.pull());
+    sim.run_for(30s);
+    EXPECT_EQ(client.pull(), !asked);
+    EXPECT_EQ(client.errnum, asked ? ETIMEDOUT : 0);
+    client.socket.reset();
+    server.stop();
+    server_host.restart();
+    server.open(8000);
+    sim.run_for(10min);
+  }
+}
+
 TEST_F(SimFaults, dials_are_lost_refused_and_time_out) {
   sim.set_faults({.lost_dial = 1});
   EXPECT_EQ(dial(900ms), "waiting");

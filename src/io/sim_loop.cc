@@ -324,6 +324,8 @@ void Core::accept_one(ListenerRecord& listener) {
   const std::uint32_t id = open_slot(program, c, 1);
   Slot& slot = program.slots[id];
   slot.may_read = slot.may_write = true;
+  // As epoll does for a socket that is added: an end that came before it was accepted is told, too.
+  if (c.pipes[0].fin_arrived || c.ends[1].state == EndState::dead) mark(program, id, true, false);
   const Address peer = c.ends[0].local;
   AcceptEvents* owner = listener.events;
   owner->on_accept(Socket(program.network, id), peer);

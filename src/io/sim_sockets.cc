@@ -205,6 +205,7 @@ Result<Socket> SimNetwork::connect(const Address& to, const ConnectOptions& opti
   Connection& c = core_.new_connection();
   ++core_.counters.dials;
   c.to = to;
+  c.keep_alive = options.keep_alive;
   c.ends[0].machine = &program_.machine;
   c.ends[0].program = &program_;
   c.ends[0].local = *local;
@@ -304,7 +305,11 @@ ReadResult SimNetwork::read(std::uint32_t id, std::size_t max) {
     count = 1 + core_.random.below(count - 1);
     core_.push_for(c, What::readable_again, at.side, core_.now + core_.up_to(200us));
   }
-  if (count < asked && !at.end_known) at.may_read = false;
+  if (count < asked && !at.end_known) {
+    at.may_read = false;
+    // An end that came before the socket was accepted has not been told: epoll does when the socket joins it.
+    if (pipe.fin_arrived || end.state == EndState::dead) core_.tell_end(c, at.side, true, false);
+  }
   const MutableBytes lent =
       program_.loan.lend(Bytes(pipe.bytes).substr(static_cast<std::size_t>(pipe.read - pipe.base), count));
   pipe.read += count;

@@ -223,6 +223,7 @@ void Core::syn_ack_arrives(Connection& c) {
   ++counters.opened;
   c.pipes[0].window_edge = c.ends[1].program->options.receive_buffer_bytes;
   c.pipes[1].advertised_edge = end.program->options.receive_buffer_bytes;
+  if (c.keep_alive) push_for(c, What::keepalive, 0, now + std::chrono::seconds(limits::kKeepAliveIdleS));
   tell_end(c, 0, false, true);
   pump(c, 0);
 }

@@ -152,7 +152,7 @@ Status TlsConnection::prepare(std::shared_ptr<const TlsContext> context, const A
 }
 
 Status TlsConnection::set_peer(const Address& peer, std::string_view name) {
-  if (name.ends_with('.')) name.remove_suffix(1);  // the root's; neither SNI nor certificates have it
+  if (name.size() > 1 && name.ends_with('.')) name.remove_suffix(1);  // the root's; neither SNI nor certificates have it
   const bool by_address = name.empty() || Address::parse_ip(name);
   const std::string target = name.empty() ? peer.ip_text() : std::string(name);
   SSL_set_connect_state(ssl_);

@@ -36,11 +36,12 @@ class TestAuthority {
   enum class Keys { ed25519, p256 };
 
   /// `now`: the date of whoever will verify.
-  explicit TestAuthority(UnixSeconds now, Keys keys = Keys::ed25519) : now_(now), keys_(keys) {
+  explicit TestAuthority(UnixSeconds now, const std::string& name = "test authority",
+                         Keys keys = Keys::ed25519)
+      : now_(now), keys_(keys) {
     key_ = make_key();
-    certificate_ =
-        make(*key_, *key_, nullptr,
-             {.common_name = "test authority", .from_s = -365 * 86400LL, .until_s = 365 * 86400LL}, true);
+    certificate_ = make(*key_, *key_, nullptr,
+                        {.common_name = name, .from_s = -365 * 86400LL, .until_s = 365 * 86400LL}, true);
   }
 
   /// To be trusted.

@@ -63,6 +63,8 @@ class LengthReader {
 
   /// True between messages: an end of the stream here is orderly, anywhere else a message was cut off.
   bool between_messages() const { return phase_ == Phase::header && have_ == 0; }
+  /// After `refused`: a message was above message_max (else a length was below itself).
+  bool too_long() const { return phase_ == Phase::refused_above; }
   const LengthFormat& format() const { return format_; }
 
  private:

@@ -202,10 +202,17 @@ FrameReader::Refusal FrameReader::begin_frame() {
     compressed_ = (header_[0] & kRsv1) != 0;
     message_bytes_ = 0;  // utf8_ is at rest: a text ends with a whole character, or is refused
   }
-  if (length > message_max_ - message_bytes_) return Refusal::message_too_big;
+  if (length > wire_bytes_max() - message_bytes_) return Refusal::message_too_big;
   message_bytes_ += static_cast<std::uint32_t>(length);
   left_ = static_cast<std::uint32_t>(length);
   return Refusal::none;
+}
+
+/// The bound on what the present message's frames may announce.
+std::uint32_t FrameReader::wire_bytes_max() const {
+  if (!compressed_) return message_max_;
+  const std::uint64_t more = message_max_ / limits::kDeflateExpansionDivisor + limits::kDeflateExpansionBytes;
+  return static_cast<std::uint32_t>(std::min<std::uint64_t>(message_max_ + more, 0xffffffff));
 }
 
 /// The next `count` bytes of the input, unmasked in place.

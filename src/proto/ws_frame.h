@@ -1,8 +1,8 @@
 // WebSocket frames, RFC 6455 section 5, read and written in both roles.
 //
-// Place: after the handshake, between a link's lent bytes (io) and whole messages (ws_message.h) or a
-// session. A calculator: bytes in, events out, no I/O, no clock. One FrameReader per connection, owned by it,
-// on its thread.
+// Place: after the handshake, between a link's lent bytes (io) and whole messages (ws_message.h, or
+// ws_compression.h where permessage-deflate was agreed on) or a session. A calculator: bytes in, events out,
+// no I/O, no clock. One FrameReader per connection, owned by it, on its thread.
 //
 //   MutableBytes input = lent;
 //   for (;;) {
@@ -89,7 +89,8 @@ struct WsEvent {
 };
 
 /// Whether the first frame of a message may bear RSV1. `allowed` once permessage-deflate was negotiated: such
-/// messages are handed on compressed and without a UTF-8 check, which is then the inflater's.
+/// messages are handed on compressed and without a UTF-8 check, which is then MessageCompression's
+/// (ws_compression.h), as is the bound on what they inflate to.
 enum class Rsv1 : std::uint8_t { refused, allowed };
 
 /// Reads one direction of one connection. 48 bytes; holds no other memory, except 125 bytes while the payload
@@ -102,7 +103,8 @@ enum class Rsv1 : std::uint8_t { refused, allowed };
 class FrameReader {
  public:
   /// `message_max`: bytes of a whole message's payload over all its fragments. 0xffffffff at most: such a
-  /// reader refuses messages of 4 GiB.
+  /// reader refuses messages of 4 GiB. A compressed message may have an eighth and 64 bytes more: what does
+  /// not shrink is a little longer when compressed, and must not be refused for that.
   FrameReader(WsRole role, std::uint32_t message_max, Rsv1 rsv1 = Rsv1::refused)
       : message_max_(message_max), role_(role), rsv1_(rsv1) {}
 
@@ -129,6 +131,7 @@ class FrameReader {
   bool gather_header(MutableBytes& input);
   Refusal check_first_bytes(unsigned char first, unsigned char second) const;
   Refusal begin_frame();
+  std::uint32_t wire_bytes_max() const;
   void end_frame();
   WsEvent take_data(MutableBytes& input);
   WsEvent take_control(MutableBytes& input);

@@ -213,7 +213,8 @@ Status write_upgrade_request(Buffer& out, const UpgradeRequest& request, const H
 }
 
 Result<Bytes> check_upgrade_response(const ResponseHead& head, const HandshakeKey& key,
-                                     std::span<const Bytes> offered, AcceptHasher& hasher) {
+                                     std::span<const Bytes> offered, AcceptHasher& hasher,
+                                     Extensions extensions) {
   if (head.status() != 101) {
     return Error{ErrorKind::refused, Side::server, Retry::no,
                  "the server answered " + std::to_string(head.status()) + " " + std::string(head.reason()) +
@@ -228,7 +229,8 @@ Result<Bytes> check_upgrade_response(const ResponseHead& head, const HandshakeKe
   if (!accept) return bad_response("101 without one Sec-WebSocket-Accept");
   if (*accept != text_of(right)) return bad_response("101 with a wrong Sec-WebSocket-Accept");
   for (const Field& field : head.all(KnownField::sec_websocket_extensions)) {
-    if (!head.value(field).empty()) return bad_response("101 with an extension that was not asked for");
+    if (extensions == Extensions::none && !head.value(field).empty())
+      return bad_response("101 with an extension that was not asked for");
   }
   if (!head.has(KnownField::sec_websocket_protocol)) return Bytes();
   const std::optional<Bytes> protocol = only_value(head, KnownField::sec_websocket_protocol);

@@ -81,8 +81,8 @@ class OfferedProtocols {
 Bytes select_protocol(const RequestHead& head, std::span<const Bytes> supported);
 
 /// Appends the 101 to `out`. `protocol` empty: none is named. `field_lines`: more lines, each whole with its
-/// CRLF
-/// ("Set-Cookie: ...\r\n"), not checked. ErrorKind::exhausted, and `out` as before, when there is no room.
+/// CRLF ("Set-Cookie: ...\r\n", "Sec-WebSocket-Extensions: " with a deflate_answer()), not checked.
+/// ErrorKind::exhausted, and `out` as before, when there is no room.
 Status write_upgrade_response(Buffer& out, const HandshakeAccept& accept, Bytes protocol = {},
                               Bytes field_lines = {});
 
@@ -108,11 +108,16 @@ struct UpgradeRequest {
 /// is no token), so that nothing typed by a user can become a second header; exhausted when there is no room.
 Status write_upgrade_request(Buffer& out, const UpgradeRequest& request, const HandshakeKey& key);
 
+/// Whether the request offered extensions. `none`: a 101 that names one is wrong. `offered`: what it names is
+/// the caller's to check (check_deflate_answer in ws_extensions.h).
+enum class Extensions : std::uint8_t { none, offered };
+
 /// RFC 6455 4.1: status 101, Upgrade, Connection, the accept of our key, at most one sub-protocol and that
-/// one of the offered, and no extension, as we ask for none. The sub-protocol chosen (in the head's bytes),
-/// empty for none. Error (server): `refused` for another status than 101 (head.status() says which),
+/// one of the offered, and no extension unless some were offered. The sub-protocol chosen (in the head's
+/// bytes), empty for none. Error (server): `refused` for another status than 101 (head.status() says which),
 /// bad_input for a 101 that is wrong.
 Result<Bytes> check_upgrade_response(const ResponseHead& head, const HandshakeKey& key,
-                                     std::span<const Bytes> offered, AcceptHasher& hasher);
+                                     std::span<const Bytes> offered, AcceptHasher& hasher,
+                                     Extensions extensions = Extensions::none);
 
 }  // namespace rejoin::proto

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "route/affinity_ticket.h"
 #include "route/cookie_insert.h"
 #include "route/cookie_prefix.h"
 #include "route/cookie_rewrite.h"
@@ -50,11 +51,22 @@ Status check_rule(const SourceIpRule& rule) {
   if (leases.leases_max == 0) return config_error("a source-ip table needs room for one address");
   return {};
 }
+Status check_rule(const TicketRule& rule) {
+  if (Status named = check_name(rule.cookie); !named) return named;
+  if (rule.owner_gone < 0s) return config_error("owner_gone cannot be negative");
+  // A client that is told to wait for nothing says its RESUME again on the same link, which we end.
+  if (rule.come_again < 1ms) return config_error("come_again is 1 ms or more");
+  return {};
+}
 
 /// What two rules on one pool must not both have.
-std::string key_of(const AffinityRule& rule) {
-  return std::visit(Overloaded{[](const SourceIpRule&) { return std::string("source-ip"); },
-                               [](const auto& cookie) { return "cookie " + cookie.name; }},
+std::vector<std::string> keys_of(const AffinityRule& rule) {
+  using Keys = std::vector<std::string>;
+  return std::visit(Overloaded{[](const SourceIpRule&) { return Keys{"source-ip"}; },
+                               [](const TicketRule& ticket) {
+                                 return Keys{"ticket", "cookie " + ticket.cookie};
+                               },
+                               [](const auto& cookie) { return Keys{"cookie " + cookie.name}; }},
                     rule);
 }
 
@@ -83,11 +95,12 @@ Status check_affinity(const std::vector<AffinityRule>& rules) {
   for (const AffinityRule& rule : rules) {
     if (Status checked = std::visit([](const auto& kind) { return check_rule(kind); }, rule); !checked)
       return checked;
-    std::string key = key_of(rule);
-    if (std::find(keys.begin(), keys.end(), key) != keys.end()) {
-      return config_error("two affinity rules for " + key + ": leave one of them out");
+    for (std::string& key : keys_of(rule)) {
+      if (std::find(keys.begin(), keys.end(), key) != keys.end()) {
+        return config_error("two affinity rules for " + key + ": leave one of them out");
+      }
+      keys.push_back(std::move(key));
     }
-    keys.push_back(std::move(key));
   }
   return {};
 }
@@ -111,6 +124,9 @@ std::unique_ptr<Affinity> make_affinity(const AffinityRule& rule, const Pool& po
                         },
                         [&](const SourceIpRule&) -> std::unique_ptr<Affinity> {
                           return std::make_unique<SourceIp>(*leases);
+                        },
+                        [&](const TicketRule& r) -> std::unique_ptr<Affinity> {
+                          return std::make_unique<AffinityTicket>(r, pool, seal);
                         },
                     },
                     rule);

@@ -1,8 +1,8 @@
 // Rules that find the server a client belongs to. A pool has an ordered list of them; the first that names a
 // usable server wins, and the scheduler is asked when none does.
 //
-// One file per kind: cookie_insert, cookie_rewrite, cookie_prefix, source_ip. Three moments, all on the way
-// of one request (at layer 4: of one connection, where only find() happens):
+// One file per kind: cookie_insert, cookie_rewrite, cookie_prefix, source_ip, affinity_ticket. Three moments,
+// all on the way of one request (at layer 4: of one connection, where only find() happens):
 //   find()           what did the client bring?         -> Pin
 //   server_sees()    what must the server not see?      -> the Cookie field that is forwarded
 //   edit_response()  what must the client remember?     -> edits of the response head, 101 included
@@ -27,6 +27,7 @@
 #include "proto/cookie.h"
 #include "proto/http_editor.h"
 #include "proto/http_head.h"
+#include "proto/resume_frame.h"
 #include "route/lease_table.h"
 #include "route/pool.h"
 #include "route/seal.h"
@@ -39,6 +40,7 @@ struct Arrival {
   const proto::RequestHead* head = nullptr;  // none at layer 4
   TimePoint now{};
   UnixSeconds unix_now = 0;
+  Bytes opening = {};  // layer 4: the first bytes, where Router::wants_opening()
 };
 
 /// What came of looking for a pin, one word per way it can end; each is counted.
@@ -99,12 +101,21 @@ struct SourceIpRule {
   LeaseRules leases;
 };
 
-using AffinityRule = std::variant<CookieInsertRule, CookieRewriteRule, CookiePrefixRule, SourceIpRule>;
+/// A resume ticket (ticket.h), whose owner is a server of the pool. While the owner is away for less than
+/// `owner_gone`, its clients are told to come again, and sent to no other.
+struct TicketRule {
+  std::string cookie{proto::kTicketCookie};
+  Duration owner_gone = 60s;  // as long as a session lives without a link
+  Duration come_again = 1s;   // what they are told to wait
+};
+
+using AffinityRule =
+    std::variant<CookieInsertRule, CookieRewriteRule, CookiePrefixRule, SourceIpRule, TicketRule>;
 
 /// What is wrong with a list of rules (Error: config), or nothing. At most limits::kAffinityRulesMax; cookie
 /// names are tokens (RFC 6265 4.1.1) and differ; the rest of a cookie is as proto::CookieSpec::check() wants
 /// it (SameSite=None and Partitioned only with secure, ...); at most one source-ip, grace not negative,
-/// prefix 1 to 32, prefix_v6 1 to 128.
+/// prefix 1 to 32, prefix_v6 1 to 128; at most one ticket, owner_gone not negative, come_again at least 1 ms.
 Status check_affinity(const std::vector<AffinityRule>& rules);
 
 /// Texts that edits borrow until they are written; a list, since its items never move.
@@ -131,6 +142,16 @@ class Affinity {
 
   /// The table whose leases keep this rule's pins; none for rules that the client remembers.
   virtual LeaseTable* leases() { return nullptr; }
+
+  /// What becomes of a client whose server is away for less than `owner_gone`: it is told to come again after
+  /// `come_again`. Zero: another server takes it at once.
+  struct Patience {
+    Duration owner_gone{0};
+    Duration come_again{0};
+  };
+  virtual Patience patience() const { return {}; }
+  /// At layer 4 the rule looks at what the client says first, so that this must be waited for.
+  virtual bool wants_opening() const { return false; }
 };
 
 /// `leases` is the pool's shared table, for a SourceIpRule; not needed otherwise. Pool, Seal and table

@@ -1,12 +1,17 @@
 #include "route/health.h"
 
 #include <algorithm>
-#include <utility>
 
 namespace rejoin::route {
 namespace {
 
 constexpr std::uint16_t kCountMax = 1000;
+
+/// Never 0, which says "not away".
+std::uint64_t ms_of(TimePoint moment) {
+  const auto ms = std::chrono::duration_cast<std::chrono::milliseconds>(moment.time_since_epoch()).count();
+  return static_cast<std::uint64_t>(std::max<std::int64_t>(1, ms));
+}
 
 Error config_error(std::string detail) {
   return {ErrorKind::config, Side::ours, Retry::no, std::move(detail)};
@@ -24,11 +29,15 @@ Status check_health(const HealthRules& rules) {
   return {};
 }
 
-HealthStep observe(const HealthRules& rules, HealthState state, ProbeResult result) {
-  if (rules.kind == HealthKind::off) return {state, HealthChange::none};
-  const bool well = result == ProbeResult::well;
-  const bool was_probation = std::exchange(state.probation, false);
-  if (well == state.up) {  // as it was: what spoke against it was an exception
+HealthStep observe(const HealthRules& rules, HealthState state, ProbeResult result, TimePoint now) {
+  const bool well = result == ProbeResult::well || result == ProbeResult::reached;
+  if (!well && state.away_since_ms == 0) state.away_since_ms = ms_of(now);
+  if (well && state.up) state.away_since_ms = 0;
+  if (rules.kind == HealthKind::off || result == ProbeResult::reached) return {state, HealthChange::none};
+
+  const bool was_probation = state.probation;
+  state.probation = false;
+  if (well == (state.up != 0)) {  // as it was: what spoke against it was an exception
     state.streak = 0;
     return {state, HealthChange::none};
   }
@@ -37,7 +46,15 @@ HealthStep observe(const HealthRules& rules, HealthState state, ProbeResult resu
   if (state.streak < needed) return {state, HealthChange::none};
   state.up = well;
   state.streak = 0;
+  if (well) state.away_since_ms = 0;
   return {state, well ? HealthChange::went_up : HealthChange::went_down};
+}
+
+Duration away_for(const HealthState& state, TimePoint now) {
+  if (state.away_since_ms == 0) return Duration(0);
+  // A worker's clock stands still for a turn, so another one's failure may lie ahead of it.
+  const std::uint64_t now_ms = std::max<std::uint64_t>(ms_of(now), state.away_since_ms);
+  return std::chrono::milliseconds(now_ms - state.away_since_ms);
 }
 
 ProbeSchedule::ProbeSchedule(const HealthRules& rules, TimePoint start, Random& random)

@@ -5,7 +5,10 @@
 // would send clients to a dead server for seconds. After that, `fall` failures in a row take it down, `rise`
 // successes in a row bring it back.
 //
-// Place: the balancer's prober feeds it through Pool::observe(), and so does a client's connect that failed.
+// Besides, it is known since when a server is away: out of reach without a success that counts. With health
+// checks off, where nothing is ever down, that is all that is known, and clients' connects are what tells.
+//
+// Place: the balancer's prober feeds it through Pool::observe(), and so do clients' connects.
 #pragma once
 
 #include <cstdint>
@@ -40,26 +43,35 @@ enum class ProbeResult : std::uint8_t {
   well,     // a probe got what it expected
   ill,      // a probe failed, timed out, or got another answer
   refused,  // a client's connect failed: counts like `ill`, without waiting for the next probe
+  reached,  // a client's connect succeeded: a server that is up is not away. Brings none up, since the probe
+            // may ask for more than a connection
 };
 
 enum class HealthChange : std::uint8_t { none, went_up, went_down };
 
-/// Four bytes, so that all workers can share it as one lock-free atomic. Default: up, on probation.
+/// Eight bytes without padding, so that all workers can share it as one lock-free atomic. Default: up, on
+/// probation.
 struct HealthState {
-  bool up = true;
-  bool probation = true;     // no result yet
-  std::uint16_t streak = 0;  // results in a row that speak against the present state
+  std::uint64_t up : 1 = true;
+  std::uint64_t probation : 1 = true;  // no result yet
+  std::uint64_t streak : 14 = 0;       // results in a row that speak against the present state
+  /// The first failure since the server was last up and well, in ms of the monotonic clock. 0: not away.
+  std::uint64_t away_since_ms : 48 = 0;
 
   bool operator==(const HealthState&) const = default;
 };
+static_assert(sizeof(HealthState) == 8);
 
 struct HealthStep {
   HealthState state;
   HealthChange change = HealthChange::none;
 };
 
-/// The state after `result`. With kind off: the same state, always up.
-HealthStep observe(const HealthRules& rules, HealthState state, ProbeResult result);
+/// The state after `result`, which came at `now`. With kind off it is always up, and only `away_since_ms`
+/// changes.
+HealthStep observe(const HealthRules& rules, HealthState state, ProbeResult result, TimePoint now);
+/// How long the server has been away; zero when it is not. Milliseconds.
+Duration away_for(const HealthState& state, TimePoint now);
 
 /// When to probe one server next. Each (worker,) server has its own, and an own random phase: probes neither
 /// start together when the program does, nor drift into step later, in one process or over a fleet.

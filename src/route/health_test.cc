@@ -9,14 +9,22 @@
 namespace rejoin::route {
 namespace {
 
-/// '+' a probe went well, '-' ill, '!' a client's connect failed. Answers: '.' no change, 'U' went up, 'D'
-/// went down.
+ProbeResult result_of(char c) {
+  switch (c) {
+    case '+': return ProbeResult::well;
+    case '-': return ProbeResult::ill;
+    case 'c': return ProbeResult::reached;
+    default: return ProbeResult::refused;
+  }
+}
+
+/// '+' a probe went well, '-' ill, '!' a client's connect failed, 'c' succeeded. Answers: '.' no change, 'U'
+/// went up, 'D' went down.
 std::string changes(const HealthRules& rules, std::string_view results) {
   std::string out;
   HealthState state;
   for (const char c : results) {
-    const auto result = c == '+' ? ProbeResult::well : c == '-' ? ProbeResult::ill : ProbeResult::refused;
-    const HealthStep step = observe(rules, state, result);
+    const HealthStep step = observe(rules, state, result_of(c), TimePoint(1h));
     state = step.state;
     out.push_back(step.change == HealthChange::none ? '.' : step.change == HealthChange::went_up ? 'U' : 'D');
   }
@@ -44,6 +52,9 @@ TEST(Health, rises_and_falls) {
       {2, 3, "-+!+", "D... down"},        // and a client's failure breaks the row
       {2, 3, "-++---++", "D.U..D.U up"},  // after probation it needs three again
       {1, 1, "+-+-+-", ".DUDUD down"},    //
+      {2, 3, "cc-", "..D down"},          // a client's success neither ends probation
+      {2, 3, "-c+c+", "D...U up"},        // nor brings a server up, nor breaks the row of those that do
+      {2, 3, "+--c-", "....D down"},      // nor of those that take it down
       {3, 1, "+-++-+++", ".D.....U up"},  //
       {2, 3, "+----------++", "...D........U up"},  // more failures change nothing and are not saved up
   };
@@ -57,7 +68,50 @@ TEST(Health, rises_and_falls) {
 }
 
 TEST(Health, off_means_up_whatever_clients_meet) {
-  EXPECT_EQ(changes(HealthRules{}, "!!!!----"), "........ up");
+  EXPECT_EQ(changes(HealthRules{}, "!!!!----c"), "......... up");
+}
+
+TEST(Health, a_server_is_away_from_the_first_failure_until_it_is_up_and_well) {
+  // One result a second. `expected`: for how many seconds it is away, a digit after each of them.
+  const struct {
+    HealthKind kind;
+    std::string results, expected;
+  } cases[] = {
+      {HealthKind::tcp, "+++", "000"},     {HealthKind::tcp, "---", "012"},
+      {HealthKind::tcp, "+!!!!", "00123"},  // before it is down, too
+      {HealthKind::tcp, "+-+-", "0000"},    // an exception, and another
+      {HealthKind::tcp, "-+-++", "01230"},  // rise is 2: one success alone proves nothing
+      {HealthKind::tcp, "+-c-", "0000"},    // up, and a client reached it
+      {HealthKind::tcp, "-c+c+", "01230"},  // down: what a client reached may be ill all the same
+      {HealthKind::off, "!!c!", "0100"},    // clients are all that tells
+      {HealthKind::off, "c!--+", "00120"},
+  };
+  for (const auto& c : cases) {
+    HealthRules rules;
+    rules.kind = c.kind;
+    HealthState state;
+    TimePoint now(1h);
+    std::string away;
+    for (const char result : c.results) {
+      now += 1s;
+      state = observe(rules, state, result_of(result), now).state;
+      away += std::to_string(away_for(state, now) / 1s);
+      EXPECT_EQ(away_for(state, now - 1h), 0s) << "another worker's clock may lie behind";
+    }
+    EXPECT_EQ(away, c.expected) << c.results;
+  }
+}
+
+TEST(Health, away_is_counted_in_milliseconds_from_any_moment_of_the_clock) {
+  for (const Duration start :
+       {Duration(0), Duration(1), Duration(999), Duration(1h), Duration(24h * 365 * 100)}) {
+    const TimePoint then(start);
+    const HealthState state = observe({}, {}, ProbeResult::refused, then).state;
+    EXPECT_NE(state.away_since_ms, 0u);
+    EXPECT_EQ(away_for(state, then), 0ms);
+    EXPECT_EQ(away_for(state, then + 1500ms) / 1s, 1);
+    EXPECT_EQ(away_for(state, then + 24h) / 1min, start < 1ms ? 1439 : 1440);
+  }
 }
 
 TEST(Health, numbers_out_of_range_are_refused) {

@@ -56,11 +56,11 @@ std::optional<ServerIndex> Pool::index_of(std::string_view server_name) const {
   return found->second;
 }
 
-HealthChange Pool::observe(ServerIndex index, ProbeResult result) {
+HealthChange Pool::observe(ServerIndex index, ProbeResult result, TimePoint now) {
   std::atomic<HealthState>& shared = state(index).health;
   HealthState seen = shared.load(std::memory_order_relaxed);
   while (true) {
-    const HealthStep step = route::observe(health_rules_, seen, result);
+    const HealthStep step = route::observe(health_rules_, seen, result, now);
     if (step.state == seen) return step.change;
     // Another worker may have been quicker: then its result came first, and ours is judged again behind it.
     if (shared.compare_exchange_weak(seen, step.state, std::memory_order_relaxed)) return step.change;

@@ -60,7 +60,9 @@ class Pool {
   const HealthRules& health_rules() const { return health_rules_; }
   std::optional<ServerIndex> index_of(std::string_view server_name) const;
 
-  bool up(ServerIndex index) const { return state(index).health.load(std::memory_order_relaxed).up; }
+  bool up(ServerIndex index) const { return health(index).up; }
+  /// How long nobody could reach it; zero when somebody could. See HealthState::away_since_ms.
+  Duration away_for(ServerIndex index, TimePoint now) const { return route::away_for(health(index), now); }
   bool draining(ServerIndex index) const { return state(index).draining.load(std::memory_order_relaxed); }
   std::uint32_t active(ServerIndex index) const {
     return state(index).active.load(std::memory_order_relaxed);
@@ -75,8 +77,12 @@ class Pool {
 
   /// A probe of ours ended, or (ProbeResult::refused) a client's connect to the server failed. Safe from
   /// every thread; exactly one caller is told of each change, and logs it. With health checks off nothing
-  /// ever changes.
-  HealthChange observe(ServerIndex index, ProbeResult result);
+  /// ever changes but away_for().
+  HealthChange observe(ServerIndex index, ProbeResult result, TimePoint now);
+  /// A client's connect succeeded: observe() with ProbeResult::reached, where that can change anything.
+  void reached(ServerIndex index, TimePoint now) {
+    if (health(index).away_since_ms != 0) observe(index, ProbeResult::reached, now);
+  }
   /// No new clients from now on; pinned ones still come back.
   void set_draining(ServerIndex index, bool draining) {
     state(index).draining.store(draining, std::memory_order_relaxed);
@@ -86,6 +92,7 @@ class Pool {
   friend class ServerUse;
   Pool(std::string name, std::vector<Server> servers, HealthRules health);
   const ServerState& state(ServerIndex index) const { return states_[index]; }
+  HealthState health(ServerIndex index) const { return state(index).health.load(std::memory_order_relaxed); }
   ServerState& state(ServerIndex index) { return states_[index]; }
 
   std::string name_;

@@ -65,6 +65,25 @@ TEST(Pool, who_is_taken_where) {
   }
 }
 
+TEST(Pool, knows_since_when_a_server_is_away_with_and_without_probes) {
+  const TimePoint then(1h);
+  for (const HealthKind kind : {HealthKind::off, HealthKind::tcp}) {
+    HealthRules rules;
+    rules.kind = kind;
+    const auto pool = std::move(*Pool::make("p", test::servers({1, 1}), rules));
+    pool->observe(0, ProbeResult::well, then);
+    pool->reached(0, then);
+    EXPECT_EQ(pool->away_for(0, then + 1h), 0s);
+    pool->observe(0, ProbeResult::refused, then);
+    pool->observe(0, ProbeResult::refused, then + 1s);
+    EXPECT_EQ(pool->away_for(0, then + 5s), 5s);
+    EXPECT_EQ(pool->away_for(1, then + 5s), 0s) << "the neighbour is not touched";
+    pool->reached(0, then + 6s);
+    EXPECT_EQ(pool->away_for(0, then + 7s), 0s);
+    EXPECT_TRUE(pool->up(0));
+  }
+}
+
 TEST(Pool, counts_connections_as_long_as_their_use_lives) {
   const auto pool = test::pool({1, 1});
   {
@@ -92,7 +111,7 @@ TEST(Pool, of_many_threads_exactly_one_hears_of_each_change) {
     for (int t = 0; t < 2; ++t) {
       threads.emplace_back([&] {
         for (int i = 0; i < 1000; ++i) {
-          const HealthChange change = pool->observe(0, result);
+          const HealthChange change = pool->observe(0, result, TimePoint(1h));
           downs += change == HealthChange::went_down;
           ups += change == HealthChange::went_up;
           ServerUse use(*pool, 1);

@@ -51,8 +51,8 @@ inline std::unique_ptr<Pool> pool(const std::vector<std::uint32_t>& weights, std
   return std::move(*made);
 }
 
-inline void take_down(Pool& in, ServerIndex index) {
-  for (int i = 0; i < in.health_rules().fall; ++i) in.observe(index, ProbeResult::ill);
+inline void take_down(Pool& in, ServerIndex index, TimePoint now = TimePoint(1h)) {
+  for (int i = 0; i < in.health_rules().fall; ++i) in.observe(index, ProbeResult::ill, now);
   ASSERT_FALSE(in.up(index));
 }
 

@@ -1,5 +1,6 @@
 #include "route/router.h"
 
+#include <algorithm>
 #include <cassert>
 #include <utility>
 
@@ -41,36 +42,56 @@ Choice Router::choose(const Arrival& arrival) {
     belongs |= choice.pins[i].found();
     ++counts_.reasons[static_cast<std::size_t>(choice.pins[i].reason)];
   }
-  settle(choice);
+  settle(choice, arrival.now, true);
   if (choice.how == Chosen::pinned) ++counts_.pinned;
   if (choice.how == Chosen::scheduled) ++counts_.scheduled;
-  if (choice.how == Chosen::nobody) ++counts_.nobody;
+  count_unserved(choice);
   if (belongs && choice.how != Chosen::pinned) ++counts_.pinned_down;
   return choice;
 }
 
-void Router::settle(Choice& choice) {
+bool Router::wants_opening() const {
+  return std::any_of(affinities_.begin(), affinities_.end(),
+                     [](const auto& affinity) { return affinity->wants_opening(); });
+}
+
+/// `may_try`: false when the client was sent to enough servers already. Being told to come again is no try.
+void Router::settle(Choice& choice, TimePoint now, bool may_try) {
+  choice.server.reset();
+  choice.how = Chosen::nobody;
   for (std::size_t i = 0; i < affinities_.size(); ++i) {
     const Pin& pin = choice.pins[i];
-    if (pin.found() && pool().takes_pinned(pin.server) && !choice.tried.contains(pin.server)) {
+    if (!pin.found()) continue;
+    if (pool().takes_pinned(pin.server) && !choice.tried.contains(pin.server)) {
+      if (!may_try) return;
       choice.server = pin.server;
       choice.how = Chosen::pinned;
       return;
     }
+    const Affinity::Patience patience = affinities_[i]->patience();
+    if (pool().away_for(pin.server, now) < patience.owner_gone) {
+      choice.how = Chosen::come_again;
+      choice.wait = patience.come_again;
+      return;
+    }
   }
+  if (!may_try) return;
   choice.server = scheduler_->pick(pool(), choice.tried);
-  choice.how = choice.server ? Chosen::scheduled : Chosen::nobody;
+  if (choice.server) choice.how = Chosen::scheduled;
 }
 
-HealthChange Router::failed(Choice& choice) {
+void Router::count_unserved(const Choice& choice) {
+  if (choice.how == Chosen::nobody) ++counts_.nobody;
+  if (choice.how == Chosen::come_again) ++counts_.come_again;
+}
+
+HealthChange Router::failed(Choice& choice, TimePoint now) {
   assert(choice.server);
-  const HealthChange change = pool().observe(*choice.server, ProbeResult::refused);
+  const HealthChange change = pool().observe(*choice.server, ProbeResult::refused, now);
   ++counts_.failed;
   const bool is_noted = choice.tried.add(*choice.server);
-  choice.server.reset();
-  choice.how = Chosen::nobody;
-  if (is_noted && choice.tried.count() <= rules().retries) settle(choice);
-  if (!choice.server) ++counts_.nobody;
+  settle(choice, now, is_noted && choice.tried.count() <= rules().retries);
+  count_unserved(choice);
   return change;
 }
 

@@ -4,8 +4,9 @@
 //   while (choice.server) {
 //     ServerUse use(router.pool(), *choice.server);
 //     if (connect to router.pool().server(*choice.server).address) break;
-//     log(router.failed(choice));                        // choice.server is the next one now, or none: 503
+//     log(router.failed(choice, now));                   // choice.server is the next one now, or none
 //   }
+//   router.reached(choice, now);                         // no server: choice.how says 503, or "come again"
 //   Lease lease = router.lease(choice, client, now);     // keeps a source-ip pin while the connection lives
 //   router.edit_request(choice, request, edits);         // layer 7 only, before forwarding
 //   router.edit_response(choice, response, unix_now, edits);
@@ -51,9 +52,10 @@ struct SharedRoute {
 };
 
 enum class Chosen : std::uint8_t {
-  nobody,     // no usable server: answer 503
-  pinned,     // an affinity named it
-  scheduled,  // no affinity did
+  nobody,      // no usable server: answer 503
+  pinned,      // an affinity named it
+  scheduled,   // no affinity did
+  come_again,  // it belongs to a server that is away, and goes to no other: after Choice::wait
 };
 
 /// One client's way to a server, for one request (at layer 4: for the connection). About 80 bytes, in the
@@ -62,6 +64,7 @@ enum class Chosen : std::uint8_t {
 struct Choice {
   std::optional<ServerIndex> server;
   Chosen how = Chosen::nobody;
+  Duration wait{};                                  // come_again: how long the client is told to stay away
   std::array<Pin, limits::kAffinityRulesMax> pins;  // what each rule found, in the list's order
   Tried tried;
   Texts texts;  // what edits borrow
@@ -74,6 +77,7 @@ struct RouteCounts {
   std::uint64_t scheduled = 0;                    // arrivals that the scheduler placed
   std::uint64_t nobody = 0;                       // arrivals, and failovers, that found no server
   std::uint64_t pinned_down = 0;                  // arrivals that belong to a server which is not usable
+  std::uint64_t come_again = 0;                   // arrivals, and failovers, that were told to come again
   std::uint64_t failed = 0;                       // servers that refused, see failed()
   std::uint64_t planted = 0;                      // cookies set on responses
   std::array<std::uint64_t, kReasons> reasons{};  // per Reason, every rule's every find()
@@ -84,15 +88,20 @@ class Router {
   /// `shared` and `seal` outlive the Router. `worker`: its number, from 0.
   Router(SharedRoute& shared, Seal& seal, unsigned worker);
 
-  /// Affinities in order, then the scheduler. choice.server is none when nobody is usable.
+  /// Affinities in order, then the scheduler. choice.server is none when nobody is usable, and when the
+  /// client has to come again.
   Choice choose(const Arrival& arrival);
+  /// At layer 4: a rule of this pool wants Arrival::opening.
+  bool wants_opening() const;
 
   /// The chosen server refused, did not answer the connect in time, or broke the connection before anything
   /// was sent. (Not for failures of ours, such as no descriptors: those say nothing of the server.) Makes
   /// choice.server the next one: what another rule found, else the scheduler's, among those not tried; none
-  /// when `retries` are used up or nobody is left. Returns the change of its health, for the log: a client's
-  /// failure counts like a probe's.
-  HealthChange failed(Choice& choice);
+  /// when `retries` are used up, nobody is left, or the client has to come again. Returns the change of its
+  /// health, for the log: a client's failure counts like a probe's.
+  HealthChange failed(Choice& choice, TimePoint now);
+  /// The chosen server took the connection.
+  void reached(const Choice& choice, TimePoint now) { pool().reached(*choice.server, now); }
 
   /// Takes out of the request what the server must not see. The same for every server, so once per request is
   /// enough. Failures are told by edits.write().
@@ -114,7 +123,8 @@ class Router {
   const RouteCounts& counts() const { return counts_; }
 
  private:
-  void settle(Choice& choice);
+  void settle(Choice& choice, TimePoint now, bool may_try);
+  void count_unserved(const Choice& choice);
 
   SharedRoute& shared_;
   std::vector<std::unique_ptr<Affinity>> affinities_;

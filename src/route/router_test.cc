@@ -8,6 +8,7 @@ namespace rejoin::route {
 namespace {
 
 constexpr UnixSeconds kNow = 1'800'000'000;
+constexpr TimePoint kStart{1h};
 
 /// A pool of `weights` behind `affinity`, with one worker's Router.
 struct Fixture {
@@ -38,7 +39,7 @@ struct Fixture {
   std::string way(Choice choice) {
     std::string out = name(choice);
     while (choice.server) {
-      router->failed(choice);
+      router->failed(choice, kStart);
       out += name(choice);
     }
     return out;
@@ -76,8 +77,8 @@ TEST(Router, counts_what_it_decides) {
   Fixture f({1, 1});
   Choice choice = f.choose();
   EXPECT_EQ(choice.how, Chosen::scheduled);
-  f.router->failed(choice);
-  f.router->failed(choice);
+  f.router->failed(choice, kStart);
+  f.router->failed(choice, kStart);
   EXPECT_EQ(choice.how, Chosen::nobody);
   EXPECT_FALSE(choice.server);
   const RouteCounts& counts = f.router->counts();
@@ -89,11 +90,11 @@ TEST(Router, counts_what_it_decides) {
 
 TEST(Router, a_failed_connect_counts_for_the_servers_health) {
   Fixture f({1, 1});
-  f.shared->pool->observe(0, ProbeResult::well);  // off probation, so that it takes `fall` of them
+  f.shared->pool->observe(0, ProbeResult::well, kStart);  // off probation, so that it takes `fall` of them
   for (int i = 1; i <= 3; ++i) {
     Choice choice;
     choice.server = ServerIndex{0};
-    EXPECT_EQ(f.router->failed(choice), i == 3 ? HealthChange::went_down : HealthChange::none);
+    EXPECT_EQ(f.router->failed(choice, kStart), i == 3 ? HealthChange::went_down : HealthChange::none);
     EXPECT_EQ(f.name(choice), "b");
   }
   EXPECT_FALSE(f.shared->pool->up(0));
@@ -111,7 +112,7 @@ TEST(Router, without_health_checks_a_server_that_refuses_is_asked_again_by_the_n
   for (int i = 0; i < 10; ++i) {
     Choice choice = router.choose({});
     ASSERT_TRUE(choice.server);
-    EXPECT_EQ(router.failed(choice), HealthChange::none);
+    EXPECT_EQ(router.failed(choice, kStart), HealthChange::none);
     EXPECT_FALSE(choice.server);
   }
 }
@@ -160,7 +161,7 @@ TEST(Router, a_pinned_server_that_refuses_is_left_and_the_new_one_planted) {
   const test::Request back(f.cookies_after(first));
   Choice choice = f.choose("10.0.0.1", &back.head);
   EXPECT_EQ(choice.how, Chosen::pinned);
-  f.router->failed(choice);
+  f.router->failed(choice, kStart);
   EXPECT_EQ(f.name(choice), "b");
   EXPECT_EQ(choice.how, Chosen::scheduled);
   EXPECT_EQ(f.cookies_after(choice).size(), 1u);
@@ -244,16 +245,16 @@ TEST(Router, a_lease_pins_the_address_at_layer_4_across_workers) {
   Lease lease = f.router->lease(first, test::address("10.0.0.1"), TimePoint{});
   Arrival again;
   again.client = test::address("10.0.0.1");
-  again.now = TimePoint(1h);
+  again.now = kStart;
   Choice second = other_worker.choose(again);
   EXPECT_EQ(second.how, Chosen::pinned);
   EXPECT_EQ(f.name(second), "a");
   EXPECT_EQ(f.name(f.choose("10.0.0.2", nullptr, 1h)), "b") << "another address is another client";
 
   // The server refuses: the client's pin moves with it.
-  other_worker.failed(second);
+  other_worker.failed(second, kStart);
   EXPECT_NE(f.name(second), "a");
-  Lease moved = other_worker.lease(second, test::address("10.0.0.1"), TimePoint(1h));
+  Lease moved = other_worker.lease(second, test::address("10.0.0.1"), kStart);
   EXPECT_EQ(f.name(f.choose("10.0.0.1", nullptr, 1h)), f.name(second));
 
   lease.close(TimePoint(2h));

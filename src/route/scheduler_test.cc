@@ -75,7 +75,7 @@ TEST(SmoothRoundRobin, passes_over_who_is_down_draining_or_tried_and_takes_them_
   const auto scheduler = make_scheduler(SchedulerKind::round_robin, *pool, 0);
   test::take_down(*pool, 1);
   EXPECT_EQ(picks(*scheduler, *pool, 4), "acac");
-  for (int i = 0; i < 2; ++i) pool->observe(1, ProbeResult::well);
+  for (int i = 0; i < 2; ++i) pool->observe(1, ProbeResult::well, TimePoint(1h));
   pool->set_draining(0, true);
   EXPECT_EQ(picks(*scheduler, *pool, 4), "bcbc");
   pool->set_draining(0, false);

@@ -57,7 +57,7 @@ class SendWindow {
 
   /// May a message of so many bytes be sent now? One larger than the window never may.
   bool has_room(std::size_t bytes) const;
-  /// Takes a copy and numbers it. Only with has_room() (asserted).
+  /// Takes a copy and numbers it. Only with has_room(), or into an empty window (asserted).
   std::uint64_t push(Bytes payload, bool text);
   Ack acknowledge(std::uint32_t wire);
   /// The same for a count that came whole.

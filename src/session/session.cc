@@ -121,6 +121,16 @@ FrameVerdict Session::on_frame(const proto::FrameView& frame) {
 }
 
 FrameVerdict Session::on_data(const proto::FrameView& frame, FrameVerdict verdict) {
+  // Judged before it counts as read: what is refused must come again. Bytes that wait for the game server are
+  // bounded by messages here, and by bytes at its connection.
+  const bool too_long = kind_ == TicketKind::proof && frame.body.size() > rules_.window.bytes;
+  const bool one_too_many = talk_.in.pending() >= rules_.window.messages &&
+                            unwrap(frame.head.seq, talk_.in.read() + 1) == talk_.in.read() + 1;
+  if (too_long || one_too_many) {
+    verdict.kind = FrameVerdict::Kind::over_limit;
+    verdict.why = "more than the window";
+    return verdict;
+  }
   switch (talk_.in.observe(frame.head.seq)) {
     case ReceiveCounts::Seen::duplicate: ++duplicates_; return verdict;
     case ReceiveCounts::Seen::ahead:
@@ -128,12 +138,6 @@ FrameVerdict Session::on_data(const proto::FrameView& frame, FrameVerdict verdic
       verdict.why = "a message before it is missing";
       return verdict;
     case ReceiveCounts::Seen::expected: break;
-  }
-  // Bytes that wait for the game server are bounded by messages here, and by bytes at its connection.
-  if (talk_.in.pending() > rules_.window.messages || frame.body.size() > rules_.window.bytes) {
-    verdict.kind = FrameVerdict::Kind::over_limit;
-    verdict.why = "more than the window";
-    return verdict;
   }
   verdict.kind = FrameVerdict::Kind::message;
   verdict.message = frame.body;
@@ -143,6 +147,7 @@ FrameVerdict Session::on_data(const proto::FrameView& frame, FrameVerdict verdic
 
 void Session::accepted(std::size_t count, std::size_t bytes, TimePoint now) {
   talk_.in.accept(count);
+  if (kind_ == TicketKind::cookie) return;  // it knows no acknowledgements
   talk_.debt.owe(bytes);
   if (owed_ == kNever) owed_ = now;
 }
@@ -150,8 +155,10 @@ void Session::accepted(std::size_t count, std::size_t bytes, TimePoint now) {
 // --- what the client is told ---
 
 Said Session::say(Bytes message, bool text) {
-  if (message.size() > rules_.window.bytes) return Said::too_large;
-  if (!talk_.out.has_room(message.size())) return Said::full;
+  // A plain client was told of no window: what is alone in it may be of any size.
+  const bool alone = kind_ == TicketKind::cookie && talk_.out.held_messages() == 0;
+  if (kind_ == TicketKind::proof && message.size() > rules_.window.bytes) return Said::too_large;
+  if (!alone && !talk_.out.has_room(message.size())) return Said::full;
   talk_.out.push(message, text);
   return Said::sent;
 }

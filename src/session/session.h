@@ -129,6 +129,7 @@ class Session {
     heard_ = now;
     pinged_ = false;
   }
+  TimePoint heard_at() const { return heard_; }
   FrameVerdict on_frame(const proto::FrameView& frame);
   /// `count` messages, of `bytes` together, were taken by the game server: they are acknowledged with the
   /// next frame.

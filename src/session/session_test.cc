@@ -159,6 +159,8 @@ TEST(Session, BoundsWhatTheGameServerHasNotTaken) {
   EXPECT_EQ(scene.frame(FrameType::data, 1, 0, "a").kind, Kind::message);
   EXPECT_EQ(scene.frame(FrameType::data, 2, 0, "b").kind, Kind::message);
   EXPECT_EQ(scene.frame(FrameType::data, 3, 0, "c").kind, Kind::over_limit);
+  EXPECT_EQ(scene.session.received(), 2u) << "what is refused was not read";
+  EXPECT_EQ(scene.frame(FrameType::data, 2, 0, "b").kind, Kind::nothing) << "a duplicate is none too many";
   Scene large(route::TicketKind::proof, small_window());
   EXPECT_EQ(large.frame(FrameType::data, 1, 0, std::string(101, 'x')).kind, Kind::over_limit);
 }

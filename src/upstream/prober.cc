@@ -60,7 +60,8 @@ Task<void> probe_for_ever(io::World& world, route::Pool& pool, route::ServerInde
     if (!well && well.error().kind == ErrorKind::cancelled) co_return;
     // Our own want of descriptors says nothing about the server.
     if (!well && well.error().side == Side::ours) continue;
-    const auto change = pool.observe(server, well ? route::ProbeResult::well : route::ProbeResult::ill);
+    const route::ProbeResult result = well ? route::ProbeResult::well : route::ProbeResult::ill;
+    const route::HealthChange change = pool.observe(server, result, world.clock.now());
     if (change == route::HealthChange::none) continue;
     const std::string name = pool.name() + "/" + pool.server(server).name;
     if (change == route::HealthChange::went_up) world.log.info("server " + name + " is up");

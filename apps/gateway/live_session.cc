@@ -1,0 +1,447 @@
+#include "apps/gateway/live_session.h"
+
+#include <algorithm>
+
+#include "apps/gateway/session_table.h"
+#include "apps/gateway/worker.h"
+#include "base/limits.h"
+
+namespace rejoin::gateway {
+
+using proto::DetachAction;
+using proto::LinkCode;
+using session::Due;
+using session::FrameVerdict;
+using session::Phase;
+
+LiveSession::LiveSession(Worker& worker, SessionTable& table, session::Session state, const Address& client,
+                         Lasting lasting)
+    : worker_(worker),
+      table_(table),
+      state_(std::move(state)),
+      timer_([](void* self) { static_cast<LiveSession*>(self)->on_time(); }, this),
+      client_(client),
+      lasting_(lasting) {
+  const config::ClientRate& rate = worker.rules().rate;
+  if (rate.messages != 0 || rate.bytes != 0) rate_ = std::make_unique<Rate>();
+}
+
+LiveSession::~LiveSession() { table_.account(accounted_bytes_, 0); }
+
+// --- links come ---
+
+void LiveSession::take_link(Link& link, const session::SendWindow::Cursor& from, LinkMode mode) {
+  Link* const older = link_;
+  link_ = &link;
+  client_ = link.client();
+  ++links_;
+  if (older != nullptr) {
+    ++table_.counts().replaced;
+    proto::Detach replaced;
+    replaced.code = number(LinkCode::replaced);
+    replaced.action = DetachAction::stop;
+    replaced.epoch = state_.epoch();
+    replaced.reason = "another link has the session";
+    older->dismiss(replaced);
+  }
+  link.attach(*this, from, mode);
+  arm();
+}
+
+void LiveSession::welcome(Link& link) {
+  std::string ticket;
+  ticket_renewal_ = table_.seal_ticket(state_, ticket);
+  const session::SessionRules& rules = state_.rules();
+  proto::Welcome welcome;
+  welcome.secret = state_.secret();
+  welcome.ticket = ticket;
+  const auto ms = [](Duration time) {
+    return static_cast<std::uint32_t>(std::chrono::duration_cast<std::chrono::milliseconds>(time).count());
+  };
+  welcome.grace_ms = ms(rules.grace);
+  welcome.ping_ms = ms(rules.ping);
+  welcome.dead_ms = ms(rules.dead);
+  welcome.window_bytes = rules.window.bytes;
+  welcome.window_messages = rules.window.messages;
+  welcome.spread_ms = ms(rules.spread);
+  for (const std::string& url : worker_.rules().advertise) welcome.addresses.push_back(url);
+  std::string frame;
+  proto::append_welcome(frame, welcome);
+  take_link(link, state_.window().end(), LinkMode::framed);
+  link.tell(frame);
+  state_.said(worker_.world().clock.now());
+}
+
+void LiveSession::resumed(Link& link, const session::ResumeVerdict& verdict) {
+  ++table_.counts().resumed;
+  table_.counts().replayed += verdict.resumed.last + 1 - verdict.resumed.next;
+  take_link(link, verdict.from, LinkMode::framed);
+  std::string frame;
+  proto::append_resumed(frame, verdict.resumed, state_.ack());
+  link.tell(frame);
+  state_.said(worker_.world().clock.now());
+  if (!game_ && !game_over_) begin_game({});  // its WELCOME came, though the answer to it was lost
+}
+
+void LiveSession::attach_plain(Link& link, const session::SendWindow::Cursor& from,
+                               const std::optional<upstream::Echo::SeenCookie>& cookie) {
+  take_link(link, from, LinkMode::plain);
+  if (!game_ && !game_over_) begin_game(cookie);
+}
+
+void LiveSession::begin_game(const std::optional<upstream::Echo::SeenCookie>& cookie) {
+  upstream::Player player;
+  player.client = client_;
+  player.local = link_ != nullptr ? link_->local() : Address();
+  player.session = state_.id().text();
+  player.cookie = cookie;
+  game_ = worker_.games().make(*this);
+  game_->start(player);
+}
+
+// --- its link tells ---
+
+void LiveSession::heard() { state_.heard(worker_.world().clock.now()); }
+
+void LiveSession::on_frame(Bytes bytes) {
+  const auto frame = proto::parse_frame(bytes);
+  if (!frame) {
+    worker_.bad_frame(*link_, "no frame of rejoin.v1");
+    return;
+  }
+  const bool unconfirmed = state_.phase() == Phase::unconfirmed;
+  const FrameVerdict verdict = state_.on_frame(*frame);
+  if (verdict.freed) room_again();
+  switch (verdict.kind) {
+    case FrameVerdict::Kind::nothing: break;
+    case FrameVerdict::Kind::message:
+      if (unconfirmed) begin_game({});
+      to_game({verdict.message, verdict.text ? upstream::MessageKind::text : upstream::MessageKind::binary});
+      return;
+    case FrameVerdict::Kind::ping: {
+      std::string pong;
+      proto::append_ping(pong, proto::FrameType::pong, verdict.number, state_.ack());
+      link_->tell(pong);
+      state_.said(worker_.world().clock.now());
+      break;
+    }
+    case FrameVerdict::Kind::close:
+      if (closing()) {
+        end(static_cast<LinkCode>(closing_code_), "");
+      } else {
+        ++table_.counts().closed_by_client;
+        end(LinkCode::session_ended, "");
+      }
+      return;
+    case FrameVerdict::Kind::bad: worker_.bad_frame(*link_, verdict.why); return;
+    case FrameVerdict::Kind::over_limit: worker_.too_much(*link_, verdict.why); return;
+  }
+  if (unconfirmed && state_.phase() != Phase::unconfirmed) begin_game({});
+}
+
+void LiveSession::on_plain(const upstream::Message& message) {
+  const proto::FrameHead numbered{static_cast<std::uint8_t>(proto::FrameType::data), 0,
+                                  static_cast<std::uint32_t>(state_.received() + 1),
+                                  static_cast<std::uint32_t>(state_.window().acked())};
+  if (state_.on_frame({numbered, message.bytes}).kind != FrameVerdict::Kind::message) {
+    worker_.too_much(*link_, "more than the game server takes");
+    return;
+  }
+  to_game(message);
+}
+
+void LiveSession::to_game(const upstream::Message& message) {
+  if (rate_ && !within_rate(message.bytes.size())) {
+    ++table_.counts().too_fast;
+    proto::Detach detach;
+    detach.code = number(LinkCode::too_fast);
+    detach.wait_ms = limits::kTooFastWaitMs;
+    detach.reason = "too fast";
+    // It was counted as read: the game server gets it, and the client waits before it goes on.
+    link_->dismiss(detach, LinkEnd::refused);
+    Link* const link = std::exchange(link_, nullptr);
+    link_lost(*link, LinkEnd::refused);
+    if (lasting_ == Lasting::ends_with_link) return;
+  }
+  taking_bytes_ += static_cast<std::uint32_t>(message.bytes.size());
+  if (game_ && !game_over_) game_->say(message);
+}
+
+// Two seconds' worth may come at once.
+bool LiveSession::within_rate(std::size_t bytes) {
+  const TimePoint now = worker_.world().clock.now();
+  const config::ClientRate& rules = worker_.rules().rate;
+  const auto spend = [now](TimePoint& paid, double amount, double per_second) {
+    paid = std::max(paid, now - 2s);
+    paid += std::chrono::duration_cast<Duration>(std::chrono::duration<double>(amount / per_second));
+    return paid <= now;
+  };
+  bool within = true;
+  if (rules.messages != 0) within &= spend(rate_->messages, 1, rules.messages);
+  if (rules.bytes != 0)
+    within &= spend(rate_->bytes, static_cast<double>(bytes), static_cast<double>(rules.bytes));
+  return within;
+}
+
+void LiveSession::sent(const session::SendWindow::Cursor& next) {
+  state_.said(worker_.world().clock.now());
+  if (state_.kind() == route::TicketKind::cookie) {
+    state_.forget_taken(next);
+    room_again();
+  }
+}
+
+void LiveSession::tell_ack() {
+  std::string frame;
+  proto::append_ack(frame, state_.ack());
+  link_->tell(frame);
+  state_.said(worker_.world().clock.now());
+}
+
+// Behind the last message. A plain client gets its close frame; one of the resume protocol answers, and may
+// come back to hear it again.
+void LiveSession::tell_close(Link& link) {
+  if (state_.kind() == route::TicketKind::cookie) {
+    end(static_cast<LinkCode>(closing_code_), proto::to_string(static_cast<LinkCode>(closing_code_)));
+    return;
+  }
+  std::string frame;
+  proto::append_close(frame, {closing_code_, proto::to_string(static_cast<LinkCode>(closing_code_))},
+                      state_.ack());
+  link.tell(frame);
+  state_.said(worker_.world().clock.now());
+}
+
+void LiveSession::turn_ended() {
+  account();
+  arm();
+}
+
+void LiveSession::link_lost(Link& link, LinkEnd how) {
+  if (link_ != nullptr && link_ != &link) return;
+  link_ = nullptr;
+  if (state_.phase() == Phase::ended) {
+    finish_if_over();
+    return;
+  }
+  if (how == LinkEnd::silent) ++table_.counts().silent;
+  ++table_.counts().detached;
+  state_.detach(worker_.world().clock.now());
+  if (lasting_ == Lasting::ends_with_link) {
+    // A client that said FIN has said all that it will say.
+    end(LinkCode::session_ended, "");
+    return;
+  }
+  account();
+  arm();
+}
+
+// --- the game server tells ---
+
+void LiveSession::game_said(const upstream::Message& message) {
+  ++table_.counts().messages_out;
+  const bool text = message.kind == upstream::MessageKind::text;
+  // Over the budget of all sessions nobody's window grows, but an empty one may take a message.
+  const bool over_budget = table_.over_budget() && state_.window().held_messages() != 0;
+  const session::Said said = over_budget ? session::Said::full : state_.say(message.bytes, text);
+  switch (said) {
+    case session::Said::sent:
+      if (link_ != nullptr) {
+        link_->more();
+      } else {
+        account();
+      }
+      return;
+    case session::Said::full:
+      ++table_.counts().stalled;
+      stalled_ = std::make_unique<Stalled>(Stalled{std::string(message.bytes), message.kind});
+      game_->set_reading(false);
+      state_.stalled(worker_.world().clock.now());
+      arm();
+      return;
+    case session::Said::too_large:
+      worker_.tell(client_, "the game server's message is larger than the window");
+      close_for(LinkCode::over_limit);
+      return;
+  }
+}
+
+void LiveSession::room_again() {
+  if (!stalled_ || (table_.over_budget() && state_.window().held_messages() != 0)) return;
+  const bool text = stalled_->kind == upstream::MessageKind::text;
+  if (state_.say(stalled_->bytes, text) != session::Said::sent) return;
+  stalled_.reset();
+  state_.flowing();
+  if (link_ != nullptr) link_->more();
+  if (game_ && !game_over_) game_->set_reading(true);
+}
+
+void LiveSession::game_took(std::size_t count) {
+  // Bytes are told apart from each other by nobody: what is left when all are taken is nothing.
+  const std::uint64_t pending = state_.pending();
+  const std::size_t bytes = count >= pending ? taking_bytes_ : taking_bytes_ * count / pending;
+  taking_bytes_ -= static_cast<std::uint32_t>(bytes);
+  state_.accepted(count, bytes, worker_.world().clock.now());
+  if (link_ == nullptr) return;
+  link_->read_on();
+  if (state_.ack_due_now()) link_->more();
+  arm();
+}
+
+void LiveSession::game_ended(upstream::GameEnd how, const Error& why) {
+  game_over_ = true;
+  if (finished_) {
+    finish_if_over();
+    return;
+  }
+  worker_.tell(client_,
+               "the game server's connection ended: " + std::string(to_string(how)) + ": " + why.detail);
+  const bool too_large = how == upstream::GameEnd::invalid && why.kind == ErrorKind::too_large;
+  close_for(how == upstream::GameEnd::finished ? LinkCode::session_ended
+            : too_large                        ? LinkCode::over_limit
+                                               : LinkCode::game_server_gone);
+}
+
+// What the game server said last is still delivered, and CLOSE behind it; a detached client has its grace to
+// come for it.
+void LiveSession::close_for(LinkCode code) {
+  if (closing() || state_.phase() == Phase::ended) return;
+  closing_code_ = number(code);
+  if (game_ && !game_over_) {
+    finished_ = true;
+    game_->finish();
+  }
+  if (link_ != nullptr) link_->more();
+  arm();
+}
+
+// --- it ends ---
+
+void LiveSession::end(LinkCode code, Bytes reason) {
+  if (state_.phase() == Phase::ended) return;
+  state_.end();
+  table_.ended(*this, code);
+  stalled_.reset();
+  if (link_ != nullptr) {
+    Link* const link = std::exchange(link_, nullptr);
+    link->close_session(number(code), reason);
+  }
+  if (game_ && !game_over_ && !finished_) {
+    finished_ = true;
+    game_->finish();
+  }
+  finish_if_over();
+}
+
+void LiveSession::end_by_drain() {
+  if (state_.phase() == Phase::ended) return;
+  if (link_ != nullptr) {
+    Link* const link = std::exchange(link_, nullptr);
+    link->fetch_all();
+    proto::Detach detach;
+    detach.code =
+        number(state_.kind() == route::TicketKind::proof ? LinkCode::restart : LinkCode::going_away);
+    detach.wait_ms = limits::kTooFastWaitMs;
+    detach.reason = "the gateway is going away";
+    link->dismiss(detach);
+  }
+  end(LinkCode::restart, "");
+}
+
+// Not at once: this may stand on the stack of the game server or the link.
+void LiveSession::finish_if_over() {
+  if (state_.phase() != Phase::ended || (game_ && !game_over_)) return;
+  armed_for_ = worker_.world().clock.now();
+  worker_.world().timers.arm(timer_, armed_for_);
+}
+
+void LiveSession::cancel() {
+  if (link_ != nullptr) {
+    Link* const link = std::exchange(link_, nullptr);
+    link->forget_session();
+    link->cancel();
+  }
+  if (game_ && !game_over_) game_->cancel();
+  table_.destroy(*this);
+}
+
+// --- time ---
+
+void LiveSession::on_time() {
+  armed_for_ = kNever;
+  if (state_.phase() == Phase::ended) {
+    table_.destroy(*this);
+    return;
+  }
+  const TimePoint now = worker_.world().clock.now();
+  if (link_ != nullptr) {
+    // A tab that sleeps, a radio that is off: what it owes is asked for before it is judged.
+    for (Due due = state_.on_time(now); due != Due::nothing; due = state_.on_time(now)) {
+      if (due == Due::ack) {
+        tell_ack();
+      } else if (due == Due::ping && closing() && state_.window().held_messages() == 0) {
+        end(static_cast<LinkCode>(closing_code_), "");  // it has all, and does not answer CLOSE
+        return;
+      } else if (due == Due::ping) {
+        ++table_.counts().pings;
+        renew_ticket();
+        if (state_.kind() == route::TicketKind::cookie) {
+          if (!link_->ping())
+            state_.heard(now);  // plain TCP has no sign of life: TCP's own keep-alive finds it
+        } else {
+          std::string ping;
+          proto::append_ping(ping, proto::FrameType::ping, links_, state_.ack());
+          link_->tell(ping);
+        }
+        state_.said(now);
+      } else if (due == Due::silent) {
+        Link* const link = link_;
+        worker_.silent(*link);
+        return;
+      } else {
+        end(due == Due::overflow ? LinkCode::over_limit : LinkCode::login_needed,
+            due == Due::overflow ? "the window stayed full" : "WELCOME was not answered");
+        return;
+      }
+    }
+  } else {
+    const Due due = state_.on_time(now);
+    if (due == Due::expired || due == Due::overflow) {
+      const bool expired = due == Due::expired;
+      ++(expired ? table_.counts().expired : table_.counts().overflowed);
+      end(closing() ? static_cast<LinkCode>(closing_code_)
+          : expired ? LinkCode::session_ended
+                    : LinkCode::over_limit,
+          "");
+      return;
+    }
+  }
+  arm();
+}
+
+void LiveSession::renew_ticket() {
+  if (state_.kind() != route::TicketKind::proof || ticket_renewal_ == 0) return;
+  if (worker_.world().clock.unix_now() < static_cast<UnixSeconds>(ticket_renewal_)) return;
+  std::string ticket, frame;
+  ticket_renewal_ = table_.seal_ticket(state_, ticket);
+  proto::append_ticket(frame, ticket, state_.ack());
+  link_->tell(frame);
+}
+
+// The wheel is asked only when something is due earlier than it knows of.
+void LiveSession::arm() {
+  if (state_.phase() == Phase::ended) return;
+  const TimePoint due = state_.deadline();
+  if (due >= armed_for_ && timer_.armed()) return;
+  armed_for_ = due;
+  worker_.world().timers.arm(timer_, due);
+}
+
+void LiveSession::account() {
+  const auto bytes = static_cast<std::uint32_t>(state_.memory_bytes());
+  if (bytes == accounted_bytes_) return;
+  table_.account(accounted_bytes_, bytes);
+  accounted_bytes_ = bytes;
+}
+
+}  // namespace rejoin::gateway

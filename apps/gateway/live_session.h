@@ -1,0 +1,131 @@
+// A session with what it lives by: the link that it may have, the connection to its game server, the time.
+//
+// Place: between links (link.h) and game servers (upstream/game_connection.h). What is right to do is decided
+// by the calculator, session::Session; here it is done.
+//
+// Owner: SessionTable (session_table.h), on its worker's thread. Ends by telling the table, which destroys
+// it.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "apps/gateway/link.h"
+#include "base/address.h"
+#include "base/intrusive_list.h"
+#include "base/timers.h"
+#include "proto/resume_frame.h"
+#include "session/session.h"
+#include "upstream/game_connection.h"
+
+namespace rejoin::gateway {
+
+class SessionTable;
+class Worker;
+
+/// What becomes of a session whose link is gone.
+enum class Lasting : std::uint8_t {
+  outlives_links,  // it waits for the next one
+  ends_with_link,  // nobody could find it again: a plain client without a session cookie
+};
+
+/// Not movable: game server, link and timer wheel hold its address.
+class LiveSession final : public ListNode, private upstream::GameEvents {
+ public:
+  LiveSession(Worker& worker, SessionTable& table, session::Session state, const Address& client,
+              Lasting lasting);
+  ~LiveSession();
+  LiveSession(const LiveSession&) = delete;
+  LiveSession& operator=(const LiveSession&) = delete;
+
+  // --- links come ---
+  /// Answers a HELLO. The game server is not dialled before the client has answered.
+  void welcome(Link& link);
+  /// Answers a RESUME that the session took; an older link is told and ends.
+  void resumed(Link& link, const session::ResumeVerdict& verdict);
+  /// A plain client, new or come back. `cookie`: for an echo's greeting.
+  void attach_plain(Link& link, const session::SendWindow::Cursor& from,
+                    const std::optional<upstream::Echo::SeenCookie>& cookie);
+
+  // --- its link tells ---
+  void heard();
+  void on_frame(Bytes frame);
+  void on_plain(const upstream::Message& message);
+  /// Everything before `next` was given to the link's socket, with the acknowledgement.
+  void sent(const session::SendWindow::Cursor& next);
+  void tell_ack();
+  void tell_close(Link& link);
+  /// After each turn in which the link had something to do.
+  void turn_ended();
+  void link_lost(Link& link, LinkEnd how);
+
+  // --- it ends ---
+  /// The client is told, the game server gets what was said, and how it ended is remembered for a while.
+  void end(proto::LinkCode code, Bytes reason);
+  /// The gateway goes away, and the session with it: the client is told to come again.
+  void end_by_drain();
+  /// Now, with everything that it has. It is destroyed when this returns.
+  void cancel();
+
+  // --- what others look at ---
+  const session::Session& state() const { return state_; }
+  session::Session& state() { return state_; }
+  Link* link() { return link_; }
+  const Address& client() const { return client_; }
+  Lasting lasting() const { return lasting_; }
+  /// The game server has ended; what it said last, and CLOSE, are still to be told.
+  bool closing() const { return closing_code_ != 0; }
+  std::uint16_t closing_code() const { return closing_code_; }
+  std::size_t unsent_to_game() const { return game_ ? game_->unsent_bytes() : 0; }
+  std::string game_server() const { return game_ ? game_->where() : "-"; }
+  std::uint32_t links_count() const { return links_; }
+
+ private:
+  void game_said(const upstream::Message& message) override;
+  void game_took(std::size_t count) override;
+  void game_ended(upstream::GameEnd how, const Error& why) override;
+
+  void take_link(Link& link, const session::SendWindow::Cursor& from, LinkMode mode);
+  void begin_game(const std::optional<upstream::Echo::SeenCookie>& cookie);
+  void to_game(const upstream::Message& message);
+  bool within_rate(std::size_t bytes);
+  void room_again();
+  void renew_ticket();
+  void close_for(proto::LinkCode code);
+  void finish_if_over();
+  void on_time();
+  void arm();
+  void account();
+
+  struct Stalled {
+    std::string bytes;
+    upstream::MessageKind kind;
+  };
+  /// Moments up to which the client has used up what it may send.
+  struct Rate {
+    TimePoint messages, bytes;
+  };
+
+  // Bytes on a 64-bit machine; the ListNode before them has 16, the tables of virtual functions 16.
+  Worker& worker_;                     // 8
+  SessionTable& table_;                // 8
+  session::Session state_;             // 264
+  Link* link_ = nullptr;               // 8
+  upstream::GamePtr game_;             // 8
+  std::unique_ptr<Stalled> stalled_;   // 8, a message of the game server that had no room
+  std::unique_ptr<Rate> rate_;         // 8, where there is a bound
+  Timer timer_;                        // 40
+  TimePoint armed_for_ = kNever;       // 8
+  std::uint32_t taking_bytes_ = 0;     // 4, of messages that the game server has not taken
+  std::uint32_t accounted_bytes_ = 0;  // 4, memory that the table knows of
+  std::uint32_t ticket_renewal_ = 0;   // 4, unix seconds
+  std::uint32_t links_ = 0;            // 4
+  Address client_;                     // 20, of its latest link
+  std::uint16_t closing_code_ = 0;     // 2
+  Lasting lasting_;                    // 1
+  bool finished_ : 1 = false;          // 1 with the next: the game server was told that it is over
+  bool game_over_ : 1 = false;         // the game server has ended
+};
+
+}  // namespace rejoin::gateway

@@ -1,0 +1,29 @@
+// The gateway's part of a configuration, made ready: keys, and how its game server is reached.
+//
+// Made once by run_gateway (or a simulation), shared by all workers, constant but for what route::SharedRoute
+// says is shared. Outlives them.
+#pragma once
+
+#include <memory>
+
+#include "apps/config/config.h"
+#include "base/random.h"
+#include "base/result.h"
+#include "route/key_ring.h"
+#include "route/router.h"
+#include "upstream/connector.h"
+
+namespace rejoin::gateway {
+
+struct Plan {
+  config::Gateway rules;
+  route::KeyRing keys;
+  upstream::GameRules game;
+  std::unique_ptr<route::SharedRoute> game_servers;  // none: one address, or an echo
+};
+
+/// `config.gateway` is there. Error: config, when routing refuses what the configuration allows. `random` is
+/// used here only.
+Result<Plan> make_plan(const config::Config& config, route::KeyRing keys, Random& random);
+
+}  // namespace rejoin::gateway

@@ -1,0 +1,125 @@
+#include "apps/gateway/relay_to_owner.h"
+
+#include <algorithm>
+#include <array>
+
+#include "apps/gateway/live_session.h"
+#include "apps/gateway/worker.h"
+#include "base/limits.h"
+#include "proto/http_head.h"
+#include "proto/ws_handshake.h"
+
+namespace rejoin::gateway {
+namespace {
+
+const config::PeerGateway* find_peer(const Worker& worker, const std::string& name) {
+  const auto& peers = worker.rules().peers;
+  const auto at = std::find_if(peers.begin(), peers.end(),
+                               [&](const config::PeerGateway& peer) { return peer.name == name; });
+  return at == peers.end() ? nullptr : &*at;
+}
+
+TimePoint in(Worker& worker, Duration time) { return worker.world().clock.now() + time; }
+
+Status ours(std::string why) { return Error{ErrorKind::bad_input, Side::server, Retry::no, std::move(why)}; }
+
+/// Opens a WebSocket of rejoin.v1 to the owner, in the client's stead.
+Task<Status> shake_hands(Worker& worker, io::Stream& owner, Address to) {
+  const proto::HandshakeKey key = proto::make_handshake_key(worker.world().random);
+  const std::string host = to.text();
+  const std::array<Bytes, 1> protocols{proto::kResumeProtocol};
+  const std::array<proto::HeaderLine, 1> headers{proto::HeaderLine{kRelayedHeader, worker.rules().name}};
+  proto::UpgradeRequest request;
+  request.host = host;
+  request.protocols = protocols;
+  request.headers = headers;
+  Buffer out = worker.world().buffers.borrow();
+  Status written = proto::write_upgrade_request(out, request, key);
+  const TimePoint deadline = in(worker, limits::kOpeningFrameS);
+  const Bytes bytes = out.view();
+  if (written) written = co_await owner.write_all(bytes, deadline);
+  if (!written) co_return written;
+  out.clear();
+  proto::ResponseHead response;
+  proto::HeadVerdict verdict;
+  while (verdict.state == proto::HeadState::need_more) {
+    Status more = co_await owner.read_into(out, deadline);
+    if (!more) co_return more;
+    verdict = response.feed(out.view());
+  }
+  if (verdict.state != proto::HeadState::complete) co_return ours("its answer is no HTTP");
+  const Result<Bytes> chosen = proto::check_upgrade_response(response, key, protocols, worker.hasher());
+  if (!chosen) co_return chosen.error();
+  if (*chosen != proto::kResumeProtocol || out.size() != verdict.consumed)
+    co_return ours("it does not speak rejoin.v1");
+  co_return Status{};
+}
+
+/// Dials the owner and says the client's opening frame, in the way of the link.
+Task<Status> open_owner(Worker& worker, io::Stream& owner, Address to, bool websocket, std::string frame) {
+  Status open = co_await owner.connect(to, io::ConnectOptions(), in(worker, limits::kOpeningFrameS));
+  if (!open) co_return open;
+  std::string out;
+  if (websocket) {
+    open = co_await shake_hands(worker, owner, to);
+    if (!open) co_return open;
+    proto::append_frame(out, proto::WsOpcode::binary, frame, proto::make_mask_key(worker.world().random));
+  } else {
+    out.resize(4);
+    store_u32(out.data(), static_cast<std::uint32_t>(frame.size()));
+    out += frame;
+  }
+  const Bytes bytes = out;
+  Status sent = co_await owner.write_all(bytes, in(worker, limits::kOpeningFrameS));
+  co_return sent;
+}
+
+}  // namespace
+
+Task<void> relay_link_to_owner(Worker& worker, const LinkWatch& watch, std::string frame, std::string owner) {
+  const bool websocket = watch.link->websocket();
+  const config::PeerGateway* const peer = find_peer(worker, owner);
+  Address to;
+  if (peer != nullptr) to = websocket ? peer->websocket : peer->tcp;
+  io::Stream stream(worker.world(), Side::server, worker.stop_switch());
+  Status open = ours("it is not in the list of peers");
+  if (to) open = co_await open_owner(worker, stream, to, websocket, std::move(frame));
+  if (watch.link == nullptr || watch.link->phase() != LinkPhase::open) co_return;
+  Link& link = *watch.link;
+  if (!open || link.unsent() != 0) {
+    if (!open) worker.tell(link, "no way to its owner " + owner + ": " + to_string(open.error()));
+    proto::Detach detach;
+    detach.code = number(proto::LinkCode::owner_unreachable);
+    detach.wait_ms = limits::kTooFastWaitMs;
+    detach.reason = "its gateway cannot be reached";
+    link.refuse_opening(detach);
+    co_return;
+  }
+  const Address client = link.client();
+  io::Socket socket = link.give_away();
+  worker.park_relay(std::move(socket), stream.release(), client, owner);
+}
+
+Task<bool> relay_request_to_owner(Worker& worker, io::Stream& client, std::string head, std::string behind,
+                                  std::string owner) {
+  const config::PeerGateway* const peer = find_peer(worker, owner);
+  if (peer == nullptr || !peer->websocket) co_return false;
+  const Address to = peer->websocket;
+  io::Stream stream(worker.world(), Side::server, worker.stop_switch());
+  Status open = co_await stream.connect(to, io::ConnectOptions(), in(worker, limits::kOpeningFrameS));
+  if (!open) {
+    worker.world().log.warn("gateway " + owner + " cannot be reached: " + to_string(open.error()));
+    co_return false;
+  }
+  // As it came, and one field more before the empty line.
+  head.insert(head.size() - 2, std::string(kRelayedHeader) + ": " + worker.rules().name + "\r\n");
+  head += behind;
+  const Bytes bytes = head;
+  Status sent = co_await stream.write_all(bytes, in(worker, limits::kOpeningFrameS));
+  if (!sent) co_return false;
+  const Address address = client.socket().peer_address();
+  worker.park_relay(client.release(), stream.release(), address, owner);
+  co_return true;
+}
+
+}  // namespace rejoin::gateway

@@ -1,0 +1,34 @@
+#include "session/source_budget.h"
+
+#include <algorithm>
+#include <cstring>
+
+namespace rejoin::session {
+
+std::size_t SourceBudget::Hash::operator()(const Address& address) const noexcept {
+  std::uint64_t halves[2];
+  std::memcpy(halves, address.ip.data(), sizeof halves);
+  return (halves[0] ^ (halves[1] * 0x9e3779b97f4a7c15u)) * 0xff51afd7ed558ccdu >> 7;
+}
+
+bool SourceBudget::has_left(const Address& source, TimePoint now) const {
+  const auto at = paid_until_.find(source.prefix(128));
+  return at == paid_until_.end() || at->second + every_ <= now + every_ * burst_;
+}
+
+void SourceBudget::spend(const Address& source, TimePoint now) {
+  if (paid_until_.size() >= addresses_max_) forget_good(now);
+  const Address key = source.prefix(128);
+  const auto at = paid_until_.find(key);
+  if (at == paid_until_.end()) {
+    if (paid_until_.size() < addresses_max_) paid_until_.emplace(key, now + every_);
+    return;
+  }
+  at->second = std::min(std::max(at->second, now) + every_, now + every_ * burst_);
+}
+
+void SourceBudget::forget_good(TimePoint now) {
+  std::erase_if(paid_until_, [now](const auto& entry) { return entry.second <= now; });
+}
+
+}  // namespace rejoin::session

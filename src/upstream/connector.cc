@@ -1,0 +1,99 @@
+#include "upstream/connector.h"
+
+#include <algorithm>
+#include <cassert>
+
+#include "upstream/prober.h"
+
+namespace rejoin::upstream {
+
+Connector::Servers::Servers(route::SharedRoute& pool, Random& random, unsigned worker)
+    : seal(route::KeyRing(route::generate_key(random)), random), router(pool, seal, worker) {}
+
+Connector::Connector(io::World& world, const GameRules& rules, std::string name, route::SharedRoute* pool,
+                     unsigned worker)
+    : world_(world),
+      rules_(rules),
+      echo_(std::move(name)),
+      end_timer_([](void* self) { static_cast<Connector*>(self)->end_echoes(); }, this),
+      probes_(world.ready) {
+  assert((pool != nullptr) == (rules.kind != GameKind::echo && !rules.address));
+  if (pool != nullptr) servers_.emplace(*pool, world.random, worker);
+}
+
+Connector::~Connector() = default;
+
+GamePtr Connector::make(GameEvents& events) {
+  switch (rules_.kind) {
+    case GameKind::echo: break;
+    case GameKind::tcp: return GamePtr(&tcp_.make(*this, events));
+    case GameKind::ws: return GamePtr(&ws_.make(*this, events));
+  }
+  return GamePtr(&echoes_.make(*this, events));
+}
+
+std::size_t Connector::connections() const { return echoes_.live() + tcp_.live() + ws_.live(); }
+
+void Connector::probe_servers() {
+  if (!servers_) return;
+  route::Pool& pool = servers_->router.pool();
+  for (std::size_t i = 0; i < pool.size(); ++i)
+    probes_.spawn(probe_for_ever(world_, pool, static_cast<route::ServerIndex>(i), {}, stop_));
+}
+
+void Connector::stop() { stop_.request(); }
+
+// --- servers ---
+
+route::Choice Connector::choose(const Player& player) {
+  if (!servers_) return {};
+  return servers_->router.choose({player.client, nullptr, world_.clock.now(), world_.clock.unix_now()});
+}
+
+bool Connector::next_server(route::Choice& choice, const Error& why) {
+  ++counts_.failed;
+  if (!choice.server) {
+    world_.log.debug("game server " + rules_.address.text() + " did not take a player: " + to_string(why));
+    return false;
+  }
+  route::Router& router = servers_->router;
+  const std::string name = router.rules().name + "/" + router.pool().server(*choice.server).name;
+  const route::HealthChange change = router.failed(choice);
+  world_.log.debug("game server " + name + " did not take a player: " + to_string(why));
+  if (change == route::HealthChange::went_down)
+    world_.log.warn("server " + name + " is down: " + to_string(why));
+  return choice.server.has_value();
+}
+
+Address Connector::address_of(std::optional<route::ServerIndex> server) {
+  return server ? servers_->router.pool().server(*server).address : rules_.address;
+}
+
+route::ServerUse Connector::use(const route::Choice& choice) {
+  if (!choice.server) return {};
+  return {servers_->router.pool(), *choice.server};
+}
+
+// --- echoes that end ---
+
+void Connector::end_soon(EchoConnection& echo, GameEvents& events) {
+  ending_.emplace_back(&echo, &events);
+  world_.timers.arm(end_timer_, world_.clock.now());
+}
+
+void Connector::forget(EchoConnection& echo) {
+  const auto gone = std::erase_if(ending_, [&](const auto& one) { return one.first == &echo; });
+  if (gone != 0) ended(GameEnd::stopped);
+}
+
+// One at a time: who is told may end others.
+void Connector::end_echoes() {
+  while (!ending_.empty()) {
+    GameEvents* const events = ending_.front().second;
+    ending_.erase(ending_.begin());
+    ended(GameEnd::stopped);
+    events->game_ended(GameEnd::stopped, {ErrorKind::cancelled, Side::ours, Retry::no, "finished"});
+  }
+}
+
+}  // namespace rejoin::upstream
