@@ -83,6 +83,7 @@ void visit(KeyVisitor& visitor, SessionCookie& it);
 void visit(KeyVisitor& visitor, PeerGateway& it);
 void visit(KeyVisitor& visitor, Upstream& it);
 void visit(KeyVisitor& visitor, Gateway& it);
+void visit(KeyVisitor& visitor, Admin& it);
 void visit(KeyVisitor& visitor, Config& it);
 
 /// One call for each key. A visitor may change the member (the parser) or only look (the reference).
