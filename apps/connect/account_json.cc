@@ -39,7 +39,52 @@ class JsonReporter final : public Reporter {
   }
 };
 
+class JsonSessionReporter final : public SessionReporter {
+ public:
+  void linked(const SessionAccount&) override {}
+  void lost(const SessionAccount&, const std::string&) override {}
+  void received(const SessionAccount&) override {}
+  void ended(const SessionAccount& account) override {
+    const std::string line = to_json(account) + "\n";
+    std::fwrite(line.data(), 1, line.size(), stdout);
+    std::fflush(stdout);
+  }
+};
+
 }  // namespace
+
+std::string to_json(const SessionAccount& account) {
+  Json links = Json::array();
+  for (const LinkAccount& link : account.links) {
+    links.push_back({{"kind", link.resumed ? "resumed" : "open"},
+                     {"url", link.url},
+                     {"local", link.local},
+                     {"peer", link.peer},
+                     {"epoch", link.epoch},
+                     {"dials", link.dials},
+                     {"round_trips", link.round_trips},
+                     {"took_ms", link.took_ms},
+                     {"whole", link.whole},
+                     {"to_come", link.to_come},
+                     {"sent_again", link.sent_again}});
+  }
+  Json cookies = Json::array();
+  for (const SentCookie& cookie : account.cookies)
+    cookies.push_back({{"name", cookie.name}, {"value", cookie.value}});
+  Json out;
+  out["connection"] = account.number;
+  out["url"] = account.url;
+  out["links"] = std::move(links);
+  out["cookies"] = std::move(cookies);
+  out["messages"] = account.messages;
+  out["server"] = or_null(account.server);
+  out["sent"] = account.sent;
+  out["sent_again"] = account.sent_again;
+  out["duplicates_dropped"] = account.duplicates_dropped;
+  out["end_code"] = or_null(account.end_code);
+  out["error"] = or_null(account.error);
+  return out.dump(-1, ' ', false, Json::error_handler_t::replace);
+}
 
 std::string to_json(const Account& account) {
   Json sent = Json::array();
@@ -102,5 +147,8 @@ std::optional<std::string> greeting_member(Bytes message, const std::string& nam
 }
 
 std::unique_ptr<Reporter> make_json_reporter() { return std::make_unique<JsonReporter>(); }
+std::unique_ptr<SessionReporter> make_json_session_reporter() {
+  return std::make_unique<JsonSessionReporter>();
+}
 
 }  // namespace rejoin::connect
