@@ -95,9 +95,9 @@ struct SourceIp {
 };
 
 struct Ticket {
-  std::string cookie = "REJOIN-TICKET";
-  Duration owner_gone = 60s;  // the session's grace: after it there is nothing to come back to
-  Duration come_again = 1s;   // what a client is told to wait while its gateway is away
+  std::string cookie = "REJOIN-SESSION";  // as the gateways' session_cookie; REJOIN-TICKET counts, too
+  Duration owner_gone = 60s;              // the session's grace: after it there is nothing to come back to
+  Duration come_again = 1s;               // what a client is told to wait while its gateway is away
 };
 
 /// One entry of a pool's list. Only the options of its kind mean anything; the others keep their defaults.
@@ -246,8 +246,14 @@ struct Gateway {
   Compression compression;
   std::optional<SessionCookie> session_cookie;  // none: a plain client's session ends with its connection
   std::vector<std::string> origins;             // besides the host's own; "*": any
+  std::vector<std::string> trusted_proxies;     // "10.0.0.0/8": whose X-Forwarded-For is believed
   std::vector<std::string> advertise;           // URLs at which this gateway itself can be dialled
   std::vector<PeerGateway> peers;
+};
+
+/// Where operators and their scripts ask.
+struct Admin {
+  Address listen;
 };
 
 struct Config {
@@ -258,6 +264,7 @@ struct Config {
   std::vector<Listener> listeners;
   std::vector<Pool> pools;
   std::optional<Gateway> gateway;
+  std::optional<Admin> admin;  // none: no such port
   /// What was found doubtful, sorted by place: log it at start. No errors are among them.
   std::vector<Diagnostic> warnings;
 

@@ -236,6 +236,15 @@ TEST(Config, limits_that_are_not_written_are_no_more_than_the_length_can_say) {
   }
 }
 
+TEST(Config, the_admin_port_is_there_when_its_table_is) {
+  const std::string gateway = "[gateway]\nname = \"g\"\nlistener = [ { listen = \"127.0.0.1:0\" } ]\n";
+  EXPECT_FALSE(good(gateway).admin);
+  const Config config = good(gateway + "[admin]\nlisten = \"127.0.0.1:9090\"\n");
+  ASSERT_TRUE(config.admin);
+  EXPECT_EQ(config.admin->listen.text(), "127.0.0.1:9090");
+  EXPECT_TRUE(config.warnings.empty());
+}
+
 TEST(Config, a_ticket_may_stand_before_a_cookie_and_behind_tcp) {
   const Config config = good(R"(
 [keys]
@@ -259,7 +268,7 @@ server = [ { name = "g1", address = "127.0.0.1:8001" } ]
   EXPECT_TRUE(config.warnings.empty());
   const Affinity& plain = config.pools.at(0).affinity.at(0);
   EXPECT_EQ(plain.kind, AffinityKind::ticket);
-  EXPECT_EQ(plain.cookie_name(), "REJOIN-TICKET");
+  EXPECT_EQ(plain.cookie_name(), "REJOIN-SESSION");
   EXPECT_EQ(plain.ticket.owner_gone, 60s);
   EXPECT_EQ(plain.ticket.come_again, 1s);
   const Affinity& changed = config.pools.at(1).affinity.at(0);
@@ -379,7 +388,7 @@ TEST(Config, nesting_without_end_is_an_error) {
 
 TEST(Config, the_examples_are_good) {
   const std::string folder = std::string(REJOIN_SOURCE_DIR) + "/examples/";
-  for (const std::string_view name : {"balancer.toml", "gateway.toml", "all.toml"}) {
+  for (const std::string_view name : {"balancer.toml", "gateway.toml", "game-servers.toml", "all.toml"}) {
     const Reading reading = read_config_file(folder + std::string(name));
     EXPECT_EQ(to_text(reading.diagnostics), "");
     EXPECT_TRUE(reading.ok()) << name;

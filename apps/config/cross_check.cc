@@ -7,6 +7,7 @@
 #include "apps/config/nearest.h"
 #include "apps/config/units.h"
 #include "proto/length_framing.h"
+#include "proto/resume_frame.h"
 
 namespace rejoin::config {
 namespace {
@@ -29,6 +30,7 @@ class CrossCheck {
     for (std::size_t i = 0; i < config_.pools.size(); ++i) pool(config_.pools[i], numbered("pool", i));
     gateway_in_pools();
     if (config_.gateway) compression(*config_.gateway);
+    if (config_.admin) admin(*config_.admin);
   }
 
  private:
@@ -111,6 +113,7 @@ class CrossCheck {
     for (std::size_t i = 0; i < config_.listeners.size(); ++i) {
       taken_once(config_.listeners[i].listen, numbered("listener", i) + ".listen");
     }
+    if (config_.admin) taken_once(config_.admin->listen, "admin.listen");
     if (!config_.gateway) return;
     for (std::size_t i = 0; i < config_.gateway->listeners.size(); ++i) {
       taken_once(config_.gateway->listeners[i].listen, numbered("gateway.listener", i) + ".listen");
@@ -288,15 +291,22 @@ class CrossCheck {
       const std::string rule = numbered(path + ".affinity", i);
       if (!places_.good(rule + ".kind")) continue;
       const AffinityKind kind = it.affinity[i].kind;
+      if (kind == AffinityKind::source_ip || kind == AffinityKind::ticket) {
+        const auto [first, fresh] = once_a_pool.emplace(kind, rule + ".kind");
+        if (!fresh) {
+          say(rule + ".kind",
+              "one " + std::string(word_of(kind)) + " is enough; the other is at " + where(first->second));
+          continue;
+        }
+      }
       once(cookies, it.affinity[i].cookie_name(), rule + (kind == AffinityKind::ticket ? ".cookie" : ".name"),
            "the name of a cookie of this pool");
       if (kind == AffinityKind::cookie_insert) cookie(it.affinity[i].insert, rule);
-      if (kind == AffinityKind::ticket) ticket(it.affinity[i].ticket, rule);
-      if (kind != AffinityKind::source_ip && kind != AffinityKind::ticket) continue;
-      const auto [first, fresh] = once_a_pool.emplace(kind, rule + ".kind");
-      if (!fresh)
-        say(rule + ".kind",
-            "one " + std::string(word_of(kind)) + " is enough; the other is at " + where(first->second));
+      if (kind != AffinityKind::ticket) continue;
+      if (it.affinity[i].ticket.cookie != proto::kTicketCookie)
+        once(cookies, std::string(proto::kTicketCookie), rule + ".kind", "the name of a cookie of this pool");
+      ticket(it.affinity[i].ticket, rule);
+      if (has_gateway(it)) ticket_of_gateway(it.affinity[i].ticket, rule, *config_.gateway);
     }
     if (it.health.kind != HealthKind::off && it.health.timeout > it.health.every) {
       warn(path + ".health.timeout",
@@ -342,6 +352,26 @@ class CrossCheck {
     }
   }
 
+  bool has_gateway(const Pool& pool) const {
+    return config_.gateway && std::any_of(pool.servers.begin(), pool.servers.end(),
+                                          [&](const Server& it) { return it.name == config_.gateway->name; });
+  }
+
+  /// One file for both programs: what the balancer supposes of the gateway's tickets.
+  void ticket_of_gateway(const Ticket& it, const std::string& rule, const Gateway& gateway) {
+    if (it.owner_gone != Duration(0) && it.owner_gone < gateway.session.grace) {
+      warn(places_.has(rule + ".owner_gone") ? rule + ".owner_gone" : rule + ".kind",
+           "owner_gone, " + in_quotes(duration_text(it.owner_gone)) +
+               ", is shorter than the gateway's grace, " + in_quotes(duration_text(gateway.session.grace)) +
+               ": clients are sent to another gateway while their sessions still live");
+    }
+    if (gateway.session_cookie && gateway.session_cookie->name != it.cookie) {
+      warn(places_.has(rule + ".cookie") ? rule + ".cookie" : rule + ".kind",
+           "plain WebSocket clients bring the gateway's session_cookie, " +
+               in_quotes(gateway.session_cookie->name) + ", and this one looks for " + in_quotes(it.cookie));
+    }
+  }
+
   /// One file for both programs: the pool and the gateway must agree on the gateway's name.
   void gateway_in_pools() {
     if (!config_.gateway || config_.gateway->name.empty()) return;
@@ -357,6 +387,23 @@ class CrossCheck {
              "the gateway at this address calls itself " + in_quotes(gateway.name) + " (" +
                  where("gateway.name") + ')');
       }
+    }
+  }
+
+  void admin(const Admin& it) {
+    if (!places_.has("gateway")) {
+      warn("admin.listen",
+           "nobody listens there: the admin port is a gateway's, and the file has no [gateway]");
+    }
+    if (!it.listen) return;
+    const bool loopback = it.listen.family == Address::Family::ipv4
+                              ? it.listen.ip[0] == 127
+                              : it.listen == *Address::parse_ip("::1", it.listen.port);
+    if (!loopback) {
+      warn("admin.listen",
+           "is not this machine's own: there is no password, so whoever reaches it can end every session; "
+           "write "
+           "\"127.0.0.1:9090\", or close the port to others");
     }
   }
 

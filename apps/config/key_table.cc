@@ -49,6 +49,20 @@ void visit(KeyVisitor& v, Config& it) {
   v.table({"gateway", "`rejoin gateway`. A file may hold the balancer, a gateway, or both.",
            R"({ name = "g1", listener = [ { listen = "127.0.0.1:8000" } ] })"},
           it.gateway);
+  v.table(
+      {"admin",
+       "The gateway's admin port, for `rejoin ctl` and Prometheus: sessions, drains, metrics. Without this "
+       "table there is none.",
+       R"({ listen = "127.0.0.1:9090" })"},
+      it.admin);
+}
+
+void visit(KeyVisitor& v, Admin& it) {
+  v.address({"listen",
+             "IP:PORT. There is no password: whoever reaches it sees players' addresses and can end their "
+             "sessions, so let it be the machine's own (127.0.0.1).",
+             R"("127.0.0.1:9090")", Need::required},
+            it.listen, AddressUse::listen);
 }
 
 void visit(KeyVisitor& v, Keys& it) {
@@ -165,8 +179,11 @@ void visit(KeyVisitor& v, Affinity& it) {
   v.integer({"prefix_v6", "Bits of an IPv6 address that count."}, it.source_ip.prefix_v6, {1, 128});
 
   v.only_for({"ticket"}, kind);
-  v.text({"cookie", "The cookie that bears it for clients which keep cookies."}, it.ticket.cookie,
-         TextForm::cookie_name);
+  v.text({"cookie",
+          "The gateways' `session_cookie`, which bears it for plain WebSocket clients. Clients that know the "
+          "resume "
+          "protocol have it in a cookie `REJOIN-TICKET`, which always counts."},
+         it.ticket.cookie, TextForm::cookie_name);
   v.duration(
       {"owner_gone",
        "A gateway that is away for less may come back with its sessions, so its clients are told to come "
@@ -240,6 +257,12 @@ void visit(KeyVisitor& v, Gateway& it) {
            "that send no Origin are no pages, and may.",
            R"(["https://play.example"])", Need::optional, "only the host's own"},
           it.origins, TextForm::origin, limits::kOriginsMax);
+  v.texts(
+      {"trusted_proxies",
+       "Balancers and proxies in front, as addresses or networks: their X-Forwarded-For says who the client "
+       "is.",
+       R"(["10.0.0.0/8"])", Need::optional, "none"},
+      it.trusted_proxies, TextForm::network, limits::kPeersMax);
   v.texts({"advertise",
            "URLs at which clients reach this gateway without a balancer. Told to each client of the resume "
            "protocol; used by those that were told to.",

@@ -44,6 +44,7 @@ enum class TextForm : std::uint8_t {
   url_path,       // begins with '/', visible ASCII
   host,           // empty, or a name or address, with an optional port
   origin,         // "*", or scheme://host with an optional port (RFC 6454 7)
+  network,        // an IP address, with an optional /bits
   link_url,       // ws://, wss://, tcp:// or tls://, with a host
 };
 bool fits(TextForm form, std::string_view text);
@@ -82,6 +83,7 @@ void visit(KeyVisitor& visitor, SessionCookie& it);
 void visit(KeyVisitor& visitor, PeerGateway& it);
 void visit(KeyVisitor& visitor, Upstream& it);
 void visit(KeyVisitor& visitor, Gateway& it);
+void visit(KeyVisitor& visitor, Admin& it);
 void visit(KeyVisitor& visitor, Config& it);
 
 /// One call for each key. A visitor may change the member (the parser) or only look (the reference).

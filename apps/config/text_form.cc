@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <charconv>
 #include <initializer_list>
 
 #include "apps/config/key_table.h"
@@ -26,6 +27,17 @@ bool is_place(std::string_view text, std::initializer_list<std::string_view> sch
   const std::string_view host = text.substr(end + 3);
   return !host.empty() && only(host, ".-_:[]");
 }
+bool is_network(std::string_view text) {
+  const std::size_t slash = text.find('/');
+  const Result<Address> address = Address::parse_ip(text.substr(0, slash));
+  if (!address) return false;
+  if (slash == text.npos) return true;
+  const std::string_view bits = text.substr(slash + 1);
+  unsigned number = 0;
+  const auto [end, error] = std::from_chars(bits.data(), bits.data() + bits.size(), number);
+  return error == std::errc() && end == bits.data() + bits.size() &&
+         number <= (address->family == Address::Family::ipv4 ? 32u : 128u);
+}
 bool is_short(std::string_view text) { return !text.empty() && text.size() <= limits::kServerNameBytesMax; }
 
 }  // namespace
@@ -39,6 +51,7 @@ bool fits(TextForm form, std::string_view text) {
     case TextForm::url_path: return text.starts_with('/') && visible_but(text, '#');
     case TextForm::host: return only(text, ".-_:[]");
     case TextForm::origin: return text == "*" || is_place(text, {"http", "https"});
+    case TextForm::network: return is_network(text);
     case TextForm::link_url: return is_place(text, {"ws", "wss", "tcp", "tls"});
   }
   return false;
@@ -53,6 +66,7 @@ std::string_view text_form_hint(TextForm form) {
     case TextForm::url_path: return "write a path that begins with '/', such as \"/healthz\"";
     case TextForm::host: return "write a host name such as \"play.example\", or leave it empty";
     case TextForm::origin: return "write \"https://play.example\", without a path, or \"*\"";
+    case TextForm::network: return "write an address such as \"10.0.0.1\", or a network such as \"10.0.0.0/8\"";
     case TextForm::link_url: return "write \"wss://g1.play.example\", without a path";
   }
   return "";

@@ -4,22 +4,24 @@
 // says is shared. Outlives them.
 #pragma once
 
-#include <memory>
+#include <optional>
+#include <vector>
 
 #include "apps/config/config.h"
+#include "apps/gateway/client_address.h"
+#include "apps/gateway/game_plan.h"
 #include "base/random.h"
 #include "base/result.h"
 #include "route/key_ring.h"
-#include "route/router.h"
-#include "upstream/connector.h"
 
 namespace rejoin::gateway {
 
 struct Plan {
   config::Gateway rules;
   route::KeyRing keys;
-  upstream::GameRules game;
-  std::unique_ptr<route::SharedRoute> game_servers;  // none: one address, or an echo
+  GamePlan game;
+  std::vector<AddressRange> trusted_proxies;
+  std::optional<config::Admin> admin;
 };
 
 /// `config.gateway` is there. Error: config, when routing refuses what the configuration allows. `random` is

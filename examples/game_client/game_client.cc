@@ -1,10 +1,11 @@
-// A small game client on rejoin::Client, for ../game_server behind a gateway: it plays a scene, walks, and
-// keeps account of the numbered messages, so that a lost or doubled one is seen. Break its link, change its
-// address, restart it: the scene goes on.
+// A small game client on rejoin::Client, for ../game_server behind a gateway: it walks through a scene and
+// keeps account of each tick and each step, so that a lost or doubled one is seen. Break its link, change its
+// address, restart it with the same --save: the scene goes on.
 //
-//   game_client URL [--save FILE] [--bind IP] [--seconds N] [--steps PER_SECOND]
+//   game_client URL [--save FILE] [--bind IP] [--seconds N] [--steps PER_SECOND] [--leave]
 //
-// Lines of stdin (left, right, up, down, quit) are commands. SIGHUP: "the network has changed".
+// After --seconds it ends the session; with --leave it only goes, and the next run with the same --save goes
+// on. SIGHUP: "the network has changed".
 #include <fcntl.h>
 #include <poll.h>
 #include <rejoin/client.h>
@@ -27,8 +28,9 @@ volatile sig_atomic_t network_changed = 0;
 
 struct Arguments {
   std::string url, save, bind;
-  double seconds = 0;  // 0: until stdin ends and the scene is over
-  int steps = 0;
+  double seconds = 10;
+  int steps = 10;
+  bool leave = false;
 };
 
 class Game {
@@ -60,47 +62,48 @@ class Game {
     loop();
     const auto statistics = client_->statistics();
     std::printf(
-        "account: %ld messages, %ld lost, %ld twice; %ld commands sent, %ld obeyed; %llu resumes in %llu "
-        "dials, %s\n",
-        seen_, lost_, twice_, commands_, obeyed_, static_cast<unsigned long long>(statistics.resumes),
-        static_cast<unsigned long long>(statistics.dials), place_.c_str());
-    return lost_ == 0 && twice_ == 0 && !failed_ ? 0 : 1;
+        "account: scene %d, %d ticks, %d lost, %d twice; %d steps, at x %d, %d faults; %d resumes, %d "
+        "dials\n",
+        scene_, ticks_, lost_, twice_, steps_, x_, faults_, static_cast<int>(statistics.resumes),
+        static_cast<int>(statistics.dials));
+    return lost_ == 0 && twice_ == 0 && faults_ == 0 && !failed_ ? 0 : 1;
   }
 
  private:
-  /// "N tick T at X,Y" or "N did C WORD at X,Y"
+  /// "scene 7 tick 41 x 12", or "fault ...": a step came out of order.
   void hear(const std::string& message) {
-    const long number = std::atol(message.c_str());
-    ++seen_;
-    if (next_ != 0 && number > next_) lost_ += number - next_;
-    if (next_ != 0 && number < next_) ++twice_;
-    next_ = number + 1;
-    if (message.find(" did ") != std::string::npos) ++obeyed_;
-    const auto at = message.find("at ");
-    if (at != std::string::npos) place_ = message.substr(at);
+    int scene = 0, tick = 0, x = 0;
+    if (std::sscanf(message.c_str(), "scene %d tick %d x %d", &scene, &tick, &x) == 3) {
+      const bool first = scene != scene_ || expected_ == 0;
+      if (!first && tick > expected_) lost_ += tick - expected_;
+      if (!first && tick < expected_) ++twice_;
+      if (first) steps_ = x;  // a restarted client walks on from where it is
+      scene_ = scene;
+      expected_ = tick + 1;
+      x_ = x;
+      ++ticks_;
+    } else {
+      ++faults_;
+      std::printf("%s\n", message.c_str());
+    }
     save(client_->snapshot());
   }
 
   void tell(const Client::State& state) {
-    const char* name = Client::name(state.kind);
+    std::printf("%s", Client::name(state.kind));
     switch (state.kind) {
       case Client::State::Kind::open:
-        next_ = 0;
-        std::printf("%s from %s: %d round trips, %u ms\n", name, state.local.c_str(), state.round_trips,
-                    state.took_ms);
-        break;
       case Client::State::Kind::resumed:
-        if (!state.whole) next_ = 0;
-        std::printf("%s from %s: %d round trips, %u ms, %llu to come, %llu sent again%s\n", name,
-                    state.local.c_str(), state.round_trips, state.took_ms,
-                    static_cast<unsigned long long>(state.to_come),
-                    static_cast<unsigned long long>(state.sent_again), state.whole ? "" : ", with a gap");
+        if (!state.whole) expected_ = 0;
+        std::printf(" from %s: round trips %d, %u ms, %d to come, %d sent again%s\n", state.local.c_str(),
+                    state.round_trips, state.took_ms, static_cast<int>(state.to_come),
+                    static_cast<int>(state.sent_again), state.whole ? "" : ", with a gap");
         break;
       case Client::State::Kind::ended:
         over_ = true;
-        failed_ = state.code != 1000 && state.code != 4410;  // 4410: the server ended the scene
+        failed_ = state.code != 1000;
         [[fallthrough]];
-      default: std::printf("%s %s\n", name, state.reason.c_str());
+      default: std::printf(" %s\n", state.reason.c_str());
     }
     std::fflush(stdout);
   }
@@ -118,53 +121,39 @@ class Game {
     if (written) std::rename(fresh.c_str(), arguments_.save.c_str());
   }
 
-  void command(const std::string& word) {
-    if (Client::taken(client_->send(word, Client::Kind::text))) ++commands_;
+  void step() {
+    if (expected_ == 0) return;  // where are we?
+    if (!Client::taken(client_->send("step " + std::to_string(steps_ + 1), Client::Kind::text))) return;
+    ++steps_;
+    save(client_->snapshot());
   }
 
   void loop() {
     const auto start = Clock::now();
-    const auto step = std::chrono::milliseconds(arguments_.steps > 0 ? 1000 / arguments_.steps : 0);
-    auto next_step = start + step;
+    const std::chrono::milliseconds between(arguments_.steps > 0 ? 1000 / arguments_.steps : 0);
+    auto next_step = start + between;
     bool leaving = false;
-    pollfd wait[2] = {{client_->descriptor(), POLLIN, 0}, {STDIN_FILENO, POLLIN, 0}};
+    pollfd wait{client_->descriptor(), POLLIN, 0};
     while (!over_) {
       const int timeout = client_->timeout_ms();
-      poll(wait, 2, timeout < 0 || timeout > 20 ? 20 : timeout);
+      poll(&wait, 1, timeout < 0 || timeout > 10 ? 10 : timeout);
       if (network_changed) client_->network_changed();
       network_changed = 0;
       client_->process();
-      if ((wait[1].revents & (POLLIN | POLLHUP)) != 0 && !read_lines()) wait[1].fd = -1;
       const auto now = Clock::now();
-      for (; arguments_.steps > 0 && !leaving && now >= next_step; next_step += step) command("right");
-      const bool time_is_up =
-          arguments_.seconds > 0 && now - start > std::chrono::duration<double>(arguments_.seconds);
-      if (time_is_up && !leaving) {
-        leaving = true;
-        command("quit");  // the server ends the scene behind its answer
-      }
-    }
-  }
-
-  bool read_lines() {
-    char block[512];
-    const ssize_t got = read(STDIN_FILENO, block, sizeof block);
-    if (got <= 0) return false;
-    for (ssize_t i = 0; i < got; ++i) {
-      if (block[i] != '\n') {
-        line_ += block[i];
+      for (; arguments_.steps > 0 && !leaving && now >= next_step; next_step += between) step();
+      // Not before the server has told of the last step.
+      leaving = leaving || now - start > std::chrono::duration<double>(arguments_.seconds);
+      if (!leaving || (x_ != steps_ && now - start < std::chrono::duration<double>(arguments_.seconds + 60)))
         continue;
-      }
-      command(line_);
-      line_.clear();
+      if (arguments_.leave) return;
+      client_->close();
     }
-    return true;
   }
 
   const Arguments& arguments_;
   std::unique_ptr<Client> client_;
-  long next_ = 0, seen_ = 0, lost_ = 0, twice_ = 0, commands_ = 0, obeyed_ = 0;
-  std::string place_ = "nowhere", line_;
+  int scene_ = 0, expected_ = 0, ticks_ = 0, lost_ = 0, twice_ = 0, steps_ = 0, x_ = 0, faults_ = 0;
   bool over_ = false, failed_ = false;
 };
 
@@ -174,18 +163,21 @@ int main(int argc, char** argv) {
   Arguments arguments;
   for (int i = 1; i < argc; ++i) {
     const std::string word = argv[i], value = i + 1 < argc ? argv[i + 1] : "";
-    if (word.rfind("--", 0) != 0) {
+    if (word == "--leave") {
+      arguments.leave = true;
+    } else if (word.rfind("--", 0) != 0) {
       arguments.url = word;
-      continue;
+    } else {
+      ++i;
+      if (word == "--save") arguments.save = value;
+      if (word == "--bind") arguments.bind = value;
+      if (word == "--seconds") arguments.seconds = std::atof(value.c_str());
+      if (word == "--steps") arguments.steps = std::atoi(value.c_str());
     }
-    ++i;
-    if (word == "--save") arguments.save = value;
-    if (word == "--bind") arguments.bind = value;
-    if (word == "--seconds") arguments.seconds = std::atof(value.c_str());
-    if (word == "--steps") arguments.steps = std::atoi(value.c_str());
   }
   if (arguments.url.empty()) {
-    std::fprintf(stderr, "game_client URL [--save FILE] [--bind IP] [--seconds N] [--steps PER_SECOND]\n");
+    std::fprintf(stderr,
+                 "game_client URL [--save FILE] [--bind IP] [--seconds N] [--steps PER_SECOND] [--leave]\n");
     return 2;
   }
   signal(SIGHUP, [](int) { network_changed = 1; });

@@ -1,14 +1,7 @@
-// A small game server, as many are: TCP, each message behind its length (4 bytes, big-endian), one scene per
-// connection, and the scene is gone when the connection is. It knows nothing of Rejoin, of reconnecting or of
-// sessions; put a gateway in front of it and its players survive broken links all the same.
-//
-//   game_server [PORT] [TICKS_PER_SECOND]        default: 7000 20; port 0: any, it says which
-//
-// What it sends, numbered from 1:   "N tick T at X,Y"      so many times a second
-//                                   "N did C WORD at X,Y"  in answer to the C-th command
-// What it understands:              "left", "right", "up", "down", "quit"
+#include "examples/game_server/game_server.h"
+
 #include <arpa/inet.h>
-#include <fcntl.h>
+#include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
@@ -20,138 +13,149 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
-#include <string>
+#include <map>
 #include <vector>
 
+namespace game_server {
 namespace {
 
-constexpr std::size_t kMessageMax = 64 * 1024;
-constexpr std::size_t kUnsentMax = 1024 * 1024;  // a player who does not read for so long is gone
+using Clock = std::chrono::steady_clock;
+constexpr std::chrono::milliseconds kTick{50};
+constexpr std::size_t kMessageBytesMax = 1024;
+constexpr std::size_t kUnsentBytesMax = 1024 * 1024;
 
 struct Scene {
-  int socket, number;
-  long messages = 0, ticks = 0, commands = 0;
-  int x = 0, y = 0;
-  bool over = false;
-  std::string in{}, out{};
+  int number = 0;
+  int tick = 0;
+  int x = 0;
+  int faults = 0;
+  std::string in, out;
+  Clock::time_point next_tick;
 };
 
-void send_message(Scene& scene, const std::string& text) {
-  const std::string numbered = std::to_string(++scene.messages) + " " + text;
-  const std::uint32_t length = htonl(static_cast<std::uint32_t>(numbered.size()));
-  scene.out.append(reinterpret_cast<const char*>(&length), sizeof length);
-  scene.out += numbered;
+volatile sig_atomic_t stopping = 0;
+
+void say(Scene& scene, const std::string& text) {
+  const auto length = static_cast<std::uint32_t>(text.size());
+  const char head[4] = {static_cast<char>(length >> 24), static_cast<char>(length >> 16),
+                        static_cast<char>(length >> 8), static_cast<char>(length)};
+  scene.out.append(head, sizeof head);
+  scene.out += text;
 }
 
-std::string place(const Scene& scene) {
-  return " at " + std::to_string(scene.x) + "," + std::to_string(scene.y);
-}
-
-void obey(Scene& scene, const std::string& command) {
-  ++scene.commands;
-  if (command == "left") --scene.x;
-  if (command == "right") ++scene.x;
-  if (command == "up") ++scene.y;
-  if (command == "down") --scene.y;
-  send_message(scene, "did " + std::to_string(scene.commands) + " " + command + place(scene));
-  if (command == "quit") scene.over = true;
-}
-
-/// False: the connection is over.
-bool hear(Scene& scene) {
-  char block[4096];
-  const ssize_t got = recv(scene.socket, block, sizeof block, 0);
-  if (got == 0) return false;
-  if (got < 0) return errno == EAGAIN || errno == EINTR;
-  scene.in.append(block, static_cast<std::size_t>(got));
-  for (;;) {
-    std::uint32_t length;
-    if (scene.in.size() < sizeof length) return true;
-    std::memcpy(&length, scene.in.data(), sizeof length);
-    length = ntohl(length);
-    if (length > kMessageMax) return false;
-    if (scene.in.size() < sizeof length + length) return true;
-    obey(scene, scene.in.substr(sizeof length, length));
-    scene.in.erase(0, sizeof length + length);
+void hear(Scene& scene, const std::string& message) {
+  if (message.compare(0, 5, "step ") != 0) return;
+  const int step = std::atoi(message.c_str() + 5);
+  if (step == scene.x + 1) {
+    scene.x = step;
+  } else {
+    ++scene.faults;
+    say(scene, "fault expected " + std::to_string(scene.x + 1) + " and heard " + std::to_string(step));
   }
 }
 
-bool speak(Scene& scene) {
+// False: the connection is over.
+bool read_from(int fd, Scene& scene) {
+  char bytes[4096];
+  for (;;) {
+    const ssize_t got = recv(fd, bytes, sizeof bytes, 0);
+    if (got < 0) return errno == EAGAIN || errno == EINTR;
+    if (got == 0) return false;
+    scene.in.append(bytes, static_cast<std::size_t>(got));
+    while (scene.in.size() >= 4) {
+      const auto* head = reinterpret_cast<const unsigned char*>(scene.in.data());
+      const std::size_t length = static_cast<std::size_t>(head[0]) << 24 |
+                                 static_cast<std::size_t>(head[1]) << 16 |
+                                 static_cast<std::size_t>(head[2]) << 8 | head[3];
+      if (length > kMessageBytesMax) return false;
+      if (scene.in.size() < 4 + length) break;
+      hear(scene, scene.in.substr(4, length));
+      scene.in.erase(0, 4 + length);
+    }
+  }
+}
+
+bool write_to(int fd, Scene& scene) {
   while (!scene.out.empty()) {
-    const ssize_t sent = send(scene.socket, scene.out.data(), scene.out.size(), MSG_NOSIGNAL);
-    if (sent < 0) return errno == EAGAIN || errno == EINTR;
+    const ssize_t sent = send(fd, scene.out.data(), scene.out.size(), MSG_NOSIGNAL);
+    if (sent < 0) return (errno == EAGAIN || errno == EINTR) && scene.out.size() <= kUnsentBytesMax;
     scene.out.erase(0, static_cast<std::size_t>(sent));
   }
-  return !scene.over;
+  return true;
 }
 
-int listen_on(int port) {
-  const int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  const int on = 1;
-  setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-  setsockopt(listener, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);  // accepted sockets inherit it
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  address.sin_port = htons(static_cast<std::uint16_t>(port));
-  socklen_t size = sizeof address;
-  if (bind(listener, reinterpret_cast<sockaddr*>(&address), size) != 0 || listen(listener, 1000) != 0 ||
-      getsockname(listener, reinterpret_cast<sockaddr*>(&address), &size) != 0) {
-    std::perror("game_server: listen");
-    std::exit(1);
+void tick(Scene& scene, Clock::time_point now) {
+  while (scene.next_tick <= now) {
+    scene.next_tick += kTick;
+    say(scene, "scene " + std::to_string(scene.number) + " tick " + std::to_string(++scene.tick) + " x " +
+                   std::to_string(scene.x));
   }
-  std::printf("game_server listens on 127.0.0.1:%d\n", ntohs(address.sin_port));
-  std::fflush(stdout);
-  return listener;
+}
+
+int open_listener(const std::string& ip, int port) {
+  const int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+  const int on = 1;
+  setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+  sockaddr_in at{};
+  at.sin_family = AF_INET;
+  at.sin_port = htons(static_cast<std::uint16_t>(port));
+  if (inet_pton(AF_INET, ip.c_str(), &at.sin_addr) != 1 ||
+      bind(fd, reinterpret_cast<sockaddr*>(&at), sizeof at) != 0 || listen(fd, 128) != 0) {
+    std::fprintf(stderr, "cannot listen on %s:%d: %s\n", ip.c_str(), port, std::strerror(errno));
+    return -1;
+  }
+  socklen_t length = sizeof at;
+  getsockname(fd, reinterpret_cast<sockaddr*>(&at), &length);
+  std::fprintf(stderr, "listening on %s:%d\nready\n", ip.c_str(), ntohs(at.sin_port));
+  return fd;
 }
 
 }  // namespace
 
-int main(int argc, char** argv) {
-  const int port = argc > 1 ? std::atoi(argv[1]) : 7000;
-  const int rate = argc > 2 ? std::max(1, std::atoi(argv[2])) : 20;
-  signal(SIGPIPE, SIG_IGN);
-  const int listener = listen_on(port);
-  std::vector<Scene> scenes;
-  int opened = 0;
-  using Clock = std::chrono::steady_clock;
-  const auto period = std::chrono::microseconds(1'000'000 / rate);
-  auto next_tick = Clock::now() + period;
-  for (;;) {
-    std::vector<pollfd> wait{{listener, POLLIN, 0}};
-    for (const Scene& scene : scenes) {
-      const short events = scene.out.empty() ? POLLIN : POLLIN | POLLOUT;
-      wait.push_back({scene.socket, events, 0});
-    }
-    const auto left =
-        std::chrono::duration_cast<std::chrono::milliseconds>(next_tick - Clock::now()).count() + 1;
-    poll(wait.data(), wait.size(), left > 0 ? static_cast<int>(left) : 0);
+int serve(const std::string& ip, int port) {
+  struct sigaction end {};
+  end.sa_handler = [](int) { stopping = 1; };
+  sigaction(SIGTERM, &end, nullptr);
+  sigaction(SIGINT, &end, nullptr);
+  const int listener = open_listener(ip, port);
+  if (listener < 0) return 1;
 
-    for (std::size_t i = 0; i < scenes.size(); ++i) {
-      if ((wait[i + 1].revents & (POLLIN | POLLHUP | POLLERR)) != 0 && !hear(scenes[i]))
-        scenes[i].over = true;
+  std::map<int, Scene> scenes;
+  int scenes_so_far = 0;
+  while (stopping == 0) {
+    std::vector<pollfd> polled{{listener, POLLIN, 0}};
+    Clock::time_point next = Clock::now() + std::chrono::seconds(1);
+    for (auto& [fd, scene] : scenes) {
+      polled.push_back({fd, static_cast<short>(POLLIN | (scene.out.empty() ? 0 : POLLOUT)), 0});
+      next = std::min(next, scene.next_tick);
     }
-    for (; Clock::now() >= next_tick; next_tick += period) {
-      for (Scene& scene : scenes) {
-        if (!scene.over) send_message(scene, "tick " + std::to_string(++scene.ticks) + place(scene));
+    const auto wait = std::chrono::duration_cast<std::chrono::milliseconds>(next - Clock::now()).count() + 1;
+    poll(polled.data(), polled.size(), static_cast<int>(std::max<long>(wait, 0)));
+
+    for (int fd; (fd = accept4(listener, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC)) >= 0;) {
+      const int on = 1;
+      setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+      scenes[fd].number = ++scenes_so_far;
+      scenes[fd].next_tick = Clock::now() + kTick;
+    }
+    const Clock::time_point now = Clock::now();
+    for (auto at = scenes.begin(); at != scenes.end();) {
+      auto& [fd, scene] = *at;
+      const bool open = read_from(fd, scene);
+      tick(scene, now);
+      if (open && write_to(fd, scene)) {
+        ++at;
+        continue;
       }
-    }
-    for (Scene& scene : scenes) {
-      if (!speak(scene) || scene.out.size() > kUnsentMax) scene.over = true;
-    }
-    for (std::size_t i = scenes.size(); i-- > 0;) {
-      if (!scenes[i].over) continue;
-      std::printf("scene %d is over after %ld ticks and %ld commands%s\n", scenes[i].number, scenes[i].ticks,
-                  scenes[i].commands, place(scenes[i]).c_str());
-      std::fflush(stdout);
-      close(scenes[i].socket);
-      scenes.erase(scenes.begin() + static_cast<std::ptrdiff_t>(i));
-    }
-    if ((wait[0].revents & POLLIN) != 0) {
-      const int socket = accept4(listener, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
-      if (socket >= 0) scenes.push_back({socket, ++opened});
-      if (socket >= 0) std::printf("scene %d begins\n", opened);
-      std::fflush(stdout);
+      std::fprintf(stderr, "scene %d ended at tick %d, x %d, faults %d\n", scene.number, scene.tick, scene.x,
+                   scene.faults);
+      close(fd);
+      at = scenes.erase(at);
     }
   }
+  for (auto& [fd, scene] : scenes) close(fd);
+  close(listener);
+  return 0;
 }
+
+}  // namespace game_server

@@ -47,7 +47,7 @@ server = [ { name = "g1", address = "10.0.1.1:8001" }, { name = "g2", address = 
 std::string gateway_config(int number) {
   const std::string n = std::to_string(number);
   return "[gateway]\nname = \"g" + n + "\"\nlistener = [ { listen = \"10.0.1." + n +
-         ":8000\", kind = \"websocket\" }, { listen = \"10.0.1." + n + ":8001\", kind = \"tcp\" } ]\n";
+         ":8000\", kind = \"websocket\" }, { listen = \"10.0.1." + n + ":8001\", kind = \"tcp\", protocol = \"plain\" } ]\n";
 }
 
 template <typename T>
@@ -77,9 +77,11 @@ void Arena::start_servers() {
     const std::string n = std::to_string(i);
     io::SimHost& host = sim_.add_host({.name = "g" + n, .addresses = {"10.0.1." + n}});
     gateway_hosts_.push_back(&host);
-    gateway_rules_.push_back(
-        std::make_unique<config::Config>(must(config::parse_config(gateway_config(i), "g" + n))));
-    gateways_.push_back(std::make_unique<gateway::Worker>(host.world(), *gateway_rules_.back()->gateway));
+    const config::Config config = must(config::parse_config(gateway_config(i), "g" + n));
+    Random& random = host.world().random;
+    gateway_plans_.push_back(std::make_unique<gateway::Plan>(
+        must(gateway::make_plan(config, route::KeyRing(route::generate_key(random)), random))));
+    gateways_.push_back(std::make_unique<gateway::Worker>(host.world(), *gateway_plans_.back()));
     if (!gateways_.back()->open({})) std::abort();
 
     io::SimHost& web_host = sim_.add_host({.name = "w" + n, .addresses = {"10.0.2." + n}});

@@ -11,6 +11,7 @@
 #include "apps/balancer/plan.h"
 #include "apps/balancer/worker.h"
 #include "apps/config/config.h"
+#include "apps/gateway/plan.h"
 #include "apps/gateway/worker.h"
 #include "base/scope.h"
 #include "io/sim_network.h"
@@ -53,7 +54,7 @@ class Arena {
   io::Simulation sim_;
   io::SimHost& balancer_host_;
   std::vector<io::SimHost*> gateway_hosts_, web_hosts_, client_hosts_;
-  std::vector<std::unique_ptr<config::Config>> gateway_rules_;
+  std::vector<std::unique_ptr<gateway::Plan>> gateway_plans_;
   std::vector<std::unique_ptr<gateway::Worker>> gateways_;
   std::vector<std::unique_ptr<HttpEcho>> web_;
   std::unique_ptr<balancer::Plan> plan_;

@@ -245,7 +245,7 @@ class ProgramsTest(unittest.TestCase):
         """A gateway with the listeners `websocket` and `tcp`."""
         listeners = [{"listen": websocket, "kind": "websocket"}]
         if tcp:
-            listeners.append({"listen": tcp, "kind": "tcp"})
+            listeners.append({"listen": tcp, "kind": "tcp", "protocol": "plain"})
         config = "[gateway]\n" + keys(name=name, listener=listeners) + extra
         return self.start("gateway", "-c", self.file(config), **popen).wait_ready()
 
