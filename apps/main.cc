@@ -91,7 +91,8 @@ void add_connect(CLI::App& app, Run& run) {
   auto options = std::make_shared<connect::ConnectOptions>();
   auto typed = std::make_shared<Typed>();
   CLI::App* sub = app.add_subcommand("connect", "Connect as a client, and print cookies and messages");
-  sub->add_option("url", options->url, "ws://HOST:PORT/PATH or tcp://HOST:PORT")
+  sub->add_option("url", options->url,
+                  "ws://HOST:PORT/PATH or tcp://HOST:PORT; with --resume wss and tls, too")
       ->required()
       ->type_name("URL");
   sub->add_option("--cookie-jar", options->cookie_jar_file, "Keep cookies here between runs")
@@ -111,11 +112,27 @@ void add_connect(CLI::App& app, Run& run) {
           ->type_name("N");
   sub->add_option("--timeout", typed->timeout, "For each step (default 5s)")->type_name("DURATION");
   sub->add_flag("--json", typed->json, "One JSON object a line and connection");
+  CLI::Option* resume =
+      sub->add_option(
+             "--resume", options->resume_file,
+             "Speak rejoin.v1: keep the session here, survive broken links, and go on with it next time")
+          ->type_name("FILE");
+  sub->add_option("--identity", options->identity, "Who you are, told at the login")
+      ->needs(resume)
+      ->type_name("TEXT");
+  sub->add_flag("--end", options->end_session,
+                "End the session when all is done; else it waits for the next run")
+      ->needs(resume);
+  sub->add_flag("--advertised", options->use_advertised, "The gateway's own addresses may be dialled")
+      ->needs(resume);
   sub->footer(
       "Examples:\n"
       "  rejoin connect ws://127.0.0.1:8080/play --message hello\n"
       "  rejoin connect ws://127.0.0.1:8080/play --times 2 --bind 127.0.0.5 --bind 127.0.0.6 --message hi\n"
-      "  rejoin connect tcp://127.0.0.1:8001 --json --cookie-jar jar.txt < lines.txt");
+      "  rejoin connect tcp://127.0.0.1:8001 --json --cookie-jar jar.txt < lines.txt\n"
+      "  rejoin connect ws://127.0.0.1:8080/play --resume me.session --bind 127.0.0.5 --bind 127.0.0.6 "
+      "--times 2 "
+      "--message hi");
   sub->callback([options, typed, receive, &run] {
     for (const std::string& text : typed->bind) {
       auto address = Address::parse_ip(text);

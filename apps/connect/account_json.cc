@@ -81,7 +81,58 @@ class JsonReporter final : public Reporter {
   }
 };
 
+class JsonSessionReporter final : public SessionReporter {
+ public:
+  void linked(const SessionAccount&) override {}
+  void lost(const SessionAccount&, const std::string&) override {}
+  void received(const SessionAccount&) override {}
+  void ended(const SessionAccount& account) override {
+    const std::string line = to_json(account) + "\n";
+    std::fwrite(line.data(), 1, line.size(), stdout);
+    std::fflush(stdout);
+  }
+};
+
 }  // namespace
+
+std::string to_json(const SessionAccount& account) {
+  Json links = Json::list();
+  for (const LinkAccount& link : account.links) {
+    Json one = Json::object();
+    one.set("kind", link.resumed ? "resumed" : "open");
+    one.set("url", link.url);
+    one.set("local", link.local);
+    one.set("peer", link.peer);
+    one.set("epoch", link.epoch);
+    one.set("dials", link.dials);
+    one.set("round_trips", link.round_trips);
+    one.set("took_ms", link.took_ms);
+    one.set("whole", link.whole);
+    one.set("to_come", link.to_come);
+    one.set("sent_again", link.sent_again);
+    links.add(std::move(one));
+  }
+  Json cookies = Json::list();
+  for (const SentCookie& cookie : account.cookies) {
+    Json one = Json::object();
+    one.set("name", cookie.name);
+    one.set("value", cookie.value);
+    cookies.add(std::move(one));
+  }
+  Json out = Json::object();
+  out.set("connection", account.number);
+  out.set("url", account.url);
+  out.set("links", std::move(links));
+  out.set("cookies", std::move(cookies));
+  out.set("messages", list_of(account.messages));
+  out.set("server", account.server);
+  out.set("sent", account.sent);
+  out.set("sent_again", account.sent_again);
+  out.set("duplicates_dropped", account.duplicates_dropped);
+  out.set("end_code", account.end_code);
+  out.set("error", account.error);
+  return write_json(out);
+}
 
 std::string to_json(const Account& account) {
   Json sent = Json::list();
@@ -132,5 +183,8 @@ std::optional<std::string> greeting_member(Bytes message, const std::string& nam
 }
 
 std::unique_ptr<Reporter> make_json_reporter() { return std::make_unique<JsonReporter>(); }
+std::unique_ptr<SessionReporter> make_json_session_reporter() {
+  return std::make_unique<JsonSessionReporter>();
+}
 
 }  // namespace rejoin::connect
