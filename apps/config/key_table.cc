@@ -62,7 +62,7 @@ void visit(KeyVisitor& v, Admin& it) {
              "IP:PORT. There is no password: whoever reaches it sees players' addresses and can end their "
              "sessions, so let it be the machine's own (127.0.0.1).",
              R"("127.0.0.1:9090")", Need::required},
-            it.listen, AddressUse::listen);
+            it.listen, AddressUse::listen_here);
 }
 
 void visit(KeyVisitor& v, Keys& it) {

@@ -96,7 +96,7 @@ TEST(Admin, ShowsSessions) {
   EXPECT_EQ(other["phase"].text(), "detached");
   EXPECT_TRUE(other["link"].is_null());
   EXPECT_GE(*other["since_ms"].integer(), 1000);
-  EXPECT_LE(*other["since_ms"].integer(), 2000);
+  EXPECT_LE(*other["since_ms"].integer(), 2100);
   EXPECT_EQ(other["window"]["sent"].integer(), 2);
   EXPECT_EQ(other["window"]["acked"].integer(), 1);
   EXPECT_EQ(other["window"]["held_messages"].integer(), 1);
@@ -124,7 +124,8 @@ TEST(Admin, EndsASessionAloudAndRemembersIt) {
     EXPECT_EQ(ended["reason"].text(), "banned for cheating");
     EXPECT_TRUE(player.link.hears(std::string("DATA 2 'last'; CLOSE 4410") +
                                   (road == Road::websocket ? "; close 4410" : "")));
-    const auto close = proto::parse_close(proto::parse_frame(player.link.frames()[3])->body);
+    const std::vector<std::string> frames = player.link.frames();
+    const auto close = proto::parse_close(proto::parse_frame(frames.at(3))->body);
     EXPECT_EQ(close->reason, "banned for cheating");
 
     const Json after = scene.told("GET", "/sessions");
@@ -191,7 +192,7 @@ TEST(Admin, RefusesWhatItDoesNotUnderstand) {
       {"GET", "/sessions/xyz", "HTTP/1.1 400 ", "32 hex digits"},
       {"GET", "/sessions/ff000000000000000000000000000000", "HTTP/1.1 404 ", "no session"},
       {"DELETE", "/sessions/00000000000000000000000000000000", "HTTP/1.1 404 ", "no session"},
-      {"POST", "/drain?over=30", "HTTP/1.1 400 ", "30s"},
+      {"POST", "/drain?over=30", "HTTP/1.1 400 ", "not a duration"},
       {"POST", "/drain?end_after=x", "HTTP/1.1 400 ", "not a duration"},
   };
   for (const auto& one : cases) {

@@ -22,6 +22,7 @@ void OperatorDrain::begin(const DrainOrder& order) {
 void OperatorDrain::take_back() {
   on_ = false;
   end_at_ = kNever;
+  at_first_ = 0;
   timer_.cancel();
 }
 
@@ -30,14 +31,15 @@ std::optional<Duration> OperatorDrain::ends_in() const {
   return std::max(Duration(0), end_at_ - worker_.world().clock.now());
 }
 
-// Of what is left, so that those which end by themselves meanwhile make the rest slower, not sooner over.
+// So many may be left as the time that is left allows: sessions that end by themselves meanwhile count.
 void OperatorDrain::on_time() {
   const TimePoint now = worker_.world().clock.now();
-  const Duration left = std::max(Duration(0), end_at_ + order_.over - now);
-  const auto steps = static_cast<std::size_t>(left / Duration(kDrainStepMs)) + 1;
   SessionTable& sessions = worker_.sessions();
-  std::size_t now_ending = (sessions.size() + steps - 1) / steps;
-  for (; now_ending != 0; --now_ending) {
+  if (at_first_ == 0) at_first_ = sessions.size();
+  const Duration left = std::max(Duration(0), end_at_ + order_.over - now);
+  const double share = left == Duration(0) ? 0 : std::chrono::duration<double>(left) / order_.over;
+  const auto may_be_left = static_cast<std::size_t>(static_cast<double>(at_first_) * share);
+  while (sessions.size() > may_be_left) {
     LiveSession* const session = sessions.oldest();
     if (session == nullptr) return;
     session->end_told(proto::LinkCode::restart, "the gateway is going away");

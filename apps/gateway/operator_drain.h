@@ -8,6 +8,7 @@
 // Owner: a worker; its thread.
 #pragma once
 
+#include <cstddef>
 #include <optional>
 
 #include "base/clock.h"
@@ -43,6 +44,7 @@ class OperatorDrain {
   Timer timer_;
   DrainOrder order_;
   TimePoint end_at_ = kNever;
+  std::size_t at_first_ = 0;  // sessions, when the first was ended
   bool on_ = false;
 };
 
