@@ -116,7 +116,7 @@ class ToyGateway {
         if (due == Due::ping) ping(*player, 1);
         if (due == Due::silent) detach(player->link, {number(proto::LinkCode::silent), kAgain, 0, 0, {}, {}});
         if (due == Due::expired) {
-          player->ended = number(proto::LinkCode::session_ended);
+          player->ended = number(proto::LinkCode::login_needed);
           player->session.end();
         }
         if (due == Due::overflow) end(*player, number(proto::LinkCode::over_limit), "too slow");
@@ -190,7 +190,8 @@ class ToyGateway {
     if (on_opening && on_opening(link, view)) return;
     if (view.head.is(FrameType::hello)) return hello(link, view);
     if (view.head.is(FrameType::resume)) return resume(link, bytes);
-    if (!view.unknown_kind()) bad(link);
+    // What the client had sent before it heard that its link is to be opened anew.
+    if (!view.unknown_kind() && !reopened_.contains(link)) bad(link);
   }
   void hello(int link, const proto::FrameView& view) {
     const auto hello = proto::parse_hello(view.body);
