@@ -95,9 +95,9 @@ struct SourceIp {
 };
 
 struct Ticket {
-  std::string cookie = "REJOIN-TICKET";
-  Duration owner_gone = 60s;  // the session's grace: after it there is nothing to come back to
-  Duration come_again = 1s;   // what a client is told to wait while its gateway is away
+  std::string cookie = "REJOIN-SESSION";  // as the gateways' session_cookie; REJOIN-TICKET counts, too
+  Duration owner_gone = 60s;              // the session's grace: after it there is nothing to come back to
+  Duration come_again = 1s;               // what a client is told to wait while its gateway is away
 };
 
 /// One entry of a pool's list. Only the options of its kind mean anything; the others keep their defaults.

@@ -259,7 +259,7 @@ server = [ { name = "g1", address = "127.0.0.1:8001" } ]
   EXPECT_TRUE(config.warnings.empty());
   const Affinity& plain = config.pools.at(0).affinity.at(0);
   EXPECT_EQ(plain.kind, AffinityKind::ticket);
-  EXPECT_EQ(plain.cookie_name(), "REJOIN-TICKET");
+  EXPECT_EQ(plain.cookie_name(), "REJOIN-SESSION");
   EXPECT_EQ(plain.ticket.owner_gone, 60s);
   EXPECT_EQ(plain.ticket.come_again, 1s);
   const Affinity& changed = config.pools.at(1).affinity.at(0);
@@ -379,7 +379,7 @@ TEST(Config, nesting_without_end_is_an_error) {
 
 TEST(Config, the_examples_are_good) {
   const std::string folder = std::string(REJOIN_SOURCE_DIR) + "/examples/";
-  for (const std::string_view name : {"balancer.toml", "gateway.toml", "all.toml"}) {
+  for (const std::string_view name : {"balancer.toml", "gateway.toml", "game-servers.toml", "all.toml"}) {
     const Reading reading = read_config_file(folder + std::string(name));
     EXPECT_EQ(to_text(reading.diagnostics), "");
     EXPECT_TRUE(reading.ok()) << name;

@@ -7,6 +7,7 @@
 #include "apps/config/nearest.h"
 #include "apps/config/units.h"
 #include "proto/length_framing.h"
+#include "proto/resume_frame.h"
 
 namespace rejoin::config {
 namespace {
@@ -288,15 +289,22 @@ class CrossCheck {
       const std::string rule = numbered(path + ".affinity", i);
       if (!places_.good(rule + ".kind")) continue;
       const AffinityKind kind = it.affinity[i].kind;
+      if (kind == AffinityKind::source_ip || kind == AffinityKind::ticket) {
+        const auto [first, fresh] = once_a_pool.emplace(kind, rule + ".kind");
+        if (!fresh) {
+          say(rule + ".kind",
+              "one " + std::string(word_of(kind)) + " is enough; the other is at " + where(first->second));
+          continue;
+        }
+      }
       once(cookies, it.affinity[i].cookie_name(), rule + (kind == AffinityKind::ticket ? ".cookie" : ".name"),
            "the name of a cookie of this pool");
       if (kind == AffinityKind::cookie_insert) cookie(it.affinity[i].insert, rule);
-      if (kind == AffinityKind::ticket) ticket(it.affinity[i].ticket, rule);
-      if (kind != AffinityKind::source_ip && kind != AffinityKind::ticket) continue;
-      const auto [first, fresh] = once_a_pool.emplace(kind, rule + ".kind");
-      if (!fresh)
-        say(rule + ".kind",
-            "one " + std::string(word_of(kind)) + " is enough; the other is at " + where(first->second));
+      if (kind != AffinityKind::ticket) continue;
+      if (it.affinity[i].ticket.cookie != proto::kTicketCookie)
+        once(cookies, std::string(proto::kTicketCookie), rule + ".kind", "the name of a cookie of this pool");
+      ticket(it.affinity[i].ticket, rule);
+      if (has_gateway(it)) ticket_of_gateway(it.affinity[i].ticket, rule, *config_.gateway);
     }
     if (it.health.kind != HealthKind::off && it.health.timeout > it.health.every) {
       warn(path + ".health.timeout",
@@ -339,6 +347,26 @@ class CrossCheck {
     if (it.owner_gone != Duration(0) && it.come_again > it.owner_gone) {
       warn(places_.has(rule + ".come_again") ? rule + ".come_again" : rule + ".owner_gone",
            "come_again is longer than owner_gone: a client that comes again finds its gateway given up");
+    }
+  }
+
+  bool has_gateway(const Pool& pool) const {
+    return config_.gateway && std::any_of(pool.servers.begin(), pool.servers.end(),
+                                          [&](const Server& it) { return it.name == config_.gateway->name; });
+  }
+
+  /// One file for both programs: what the balancer supposes of the gateway's tickets.
+  void ticket_of_gateway(const Ticket& it, const std::string& rule, const Gateway& gateway) {
+    if (it.owner_gone != Duration(0) && it.owner_gone < gateway.session.grace) {
+      warn(places_.has(rule + ".owner_gone") ? rule + ".owner_gone" : rule + ".kind",
+           "owner_gone, " + in_quotes(duration_text(it.owner_gone)) +
+               ", is shorter than the gateway's grace, " + in_quotes(duration_text(gateway.session.grace)) +
+               ": clients are sent to another gateway while their sessions still live");
+    }
+    if (gateway.session_cookie && gateway.session_cookie->name != it.cookie) {
+      warn(places_.has(rule + ".cookie") ? rule + ".cookie" : rule + ".kind",
+           "plain WebSocket clients bring the gateway's session_cookie, " +
+               in_quotes(gateway.session_cookie->name) + ", and this one looks for " + in_quotes(it.cookie));
     }
   }
 

@@ -180,6 +180,21 @@ TEST(BadFile, tickets) {
        R"(f:6:65: pool.affinity[0].come_again: "1ms" is out of range; write "10ms" to "1h")"},
       {with_keys(in_affinity(R"({ kind = "ticket", cookie = "a b" })")),
        R"(f:6:42: pool.affinity[0].cookie: "a b" cannot stand here; a cookie's name is 1 to 64 characters without spaces and separators)"},
+      {with_keys(in_affinity(R"({ kind = "cookie-rewrite", name = "REJOIN-TICKET" }, { kind = "ticket" })")),
+       R"(f:6:76: pool.affinity[1].kind: "REJOIN-TICKET" is already the name of a cookie of this pool at f:6:48)"},
+      {with_keys(in_affinity(R"({ kind = "ticket", owner_gone = "30s", cookie = "T" })")) + R"([gateway]
+name = "a"
+listener = [ { listen = "127.0.0.1:8000" } ]
+session_cookie = { name = "S" }
+)",
+       R"(f:6:46: warning: pool.affinity[0].owner_gone: owner_gone, "30s", is shorter than the gateway's grace, "1m": clients are sent to another gateway while their sessions still live
+f:6:62: warning: pool.affinity[0].cookie: plain WebSocket clients bring the gateway's session_cookie, "S", and this one looks for "T")"},
+      {with_keys(in_affinity(R"({ kind = "ticket" })")) + R"([gateway]
+name = "a"
+listener = [ { listen = "127.0.0.1:8000" } ]
+session = { grace = "2m" }
+)",
+       R"(f:6:23: warning: pool.affinity[0].kind: owner_gone, "1m", is shorter than the gateway's grace, "2m": clients are sent to another gateway while their sessions still live)"},
       {with_keys(in_affinity(R"({ kind = "ticket", name = "T" })")),
        R"(f:6:33: pool.affinity[0].name: belongs to kind "cookie-insert", and the kind here is "ticket")"},
   });

@@ -165,8 +165,11 @@ void visit(KeyVisitor& v, Affinity& it) {
   v.integer({"prefix_v6", "Bits of an IPv6 address that count."}, it.source_ip.prefix_v6, {1, 128});
 
   v.only_for({"ticket"}, kind);
-  v.text({"cookie", "The cookie that bears it for clients which keep cookies."}, it.ticket.cookie,
-         TextForm::cookie_name);
+  v.text({"cookie",
+          "The gateways' `session_cookie`, which bears it for plain WebSocket clients. Clients that know the "
+          "resume "
+          "protocol have it in a cookie `REJOIN-TICKET`, which always counts."},
+         it.ticket.cookie, TextForm::cookie_name);
   v.duration(
       {"owner_gone",
        "A gateway that is away for less may come back with its sessions, so its clients are told to come "

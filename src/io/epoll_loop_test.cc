@@ -3,6 +3,11 @@
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sched.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <atomic>
@@ -74,6 +79,26 @@ TEST(EpollLoop, a_watched_pipe_is_told_and_an_ordinary_file_cannot_be_watched) {
   const int file = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
   EXPECT_FALSE(loop.epoll->watch(file, [] {}));
   close(file);
+}
+
+TEST(EpollLoop, keep_alive_is_set_for_who_asks_for_it) {
+  Loop loop;
+  contract::Acceptor acceptor;
+  auto listener = loop.epoll->listen(loopback("127.0.0.1"), {}, acceptor);
+  ASSERT_TRUE(listener);
+  for (const bool asked : {true, false}) {
+    auto socket = loop.epoll->connect((*listener)->address(), {.bind = {}, .keep_alive = asked});
+    ASSERT_TRUE(socket);
+    int on = -1, idle = -1;
+    socklen_t size = sizeof on;
+    const auto descriptor = static_cast<int>(socket->id());
+    ASSERT_EQ(getsockopt(descriptor, SOL_SOCKET, SO_KEEPALIVE, &on, &size), 0);
+    ASSERT_EQ(getsockopt(descriptor, IPPROTO_TCP, TCP_KEEPIDLE, &idle, &size), 0);
+    EXPECT_EQ(on != 0, asked);
+    if (asked) {
+      EXPECT_EQ(idle, limits::kKeepAliveIdleS);
+    }
+  }
 }
 
 TEST(EpollLoop, two_workers_share_an_address) {

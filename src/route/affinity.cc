@@ -64,7 +64,10 @@ std::vector<std::string> keys_of(const AffinityRule& rule) {
   using Keys = std::vector<std::string>;
   return std::visit(Overloaded{[](const SourceIpRule&) { return Keys{"source-ip"}; },
                                [](const TicketRule& ticket) {
-                                 return Keys{"ticket", "cookie " + ticket.cookie};
+                                 Keys keys{"ticket", "cookie " + std::string(proto::kTicketCookie)};
+                                 if (ticket.cookie != proto::kTicketCookie)
+                                   keys.push_back("cookie " + ticket.cookie);
+                                 return keys;
                                },
                                [](const auto& cookie) { return Keys{"cookie " + cookie.name}; }},
                     rule);

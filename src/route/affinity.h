@@ -104,9 +104,9 @@ struct SourceIpRule {
 /// A resume ticket (ticket.h), whose owner is a server of the pool. While the owner is away for less than
 /// `owner_gone`, its clients are told to come again, and sent to no other.
 struct TicketRule {
-  std::string cookie{proto::kTicketCookie};
-  Duration owner_gone = 60s;  // as long as a session lives without a link
-  Duration come_again = 1s;   // what they are told to wait
+  std::string cookie = "REJOIN-SESSION";  // of plain WebSocket clients; proto::kTicketCookie counts, too
+  Duration owner_gone = 60s;              // as long as a session lives without a link
+  Duration come_again = 1s;               // what they are told to wait
 };
 
 using AffinityRule =

@@ -61,15 +61,21 @@ class AffinityTicket::Search {
       try_resume(frame ? Bytes(*frame) : Bytes());
     }
     if (const proto::Field* field = head.find(proto::kTicketHeader)) try_ticket(head.value(*field));
+    try_cookies(head, proto::kTicketCookie);
+    if (of_.rule_.cookie != proto::kTicketCookie) try_cookies(head, of_.rule_.cookie);
+  }
+
+ private:
+  void try_cookies(const proto::RequestHead& head, std::string_view name) {
+    if (over()) return;
     for (const proto::Field& field : head.all(proto::KnownField::cookie)) {
       proto::CookieReader cookies(head.value(field));
       while (const auto cookie = cookies.next()) {
-        if (cookie->name == of_.rule_.cookie) try_ticket(cookie->value);
+        if (cookie->name == name) try_ticket(cookie->value);
       }
     }
   }
 
- private:
   AffinityTicket& of_;
   UnixSeconds now_;
   Pin pin_;

@@ -5,7 +5,8 @@
 // The gateway issues tickets; this rule stores nothing and plants nothing. It looks for one, in this order:
 //   1. a RESUME in the list of sub-protocols ("rejoin.v1.resume.<base64url>")
 //   2. the field Rejoin-Ticket
-//   3. the cookie
+//   3. the cookie REJOIN-TICKET of clients that know the resume protocol, then the one by which gateways know
+//      plain WebSocket clients again
 //   4. at layer 4: a RESUME as the client's first frame (proto/resume_opening.h)
 // The first whose owner is in the pool wins; what is no ticket of ours is as if absent.
 //

@@ -112,6 +112,10 @@ TEST(AffinityTicket, is_found_in_the_sub_protocols_the_field_and_the_cookie_in_t
       {"item before field", {"Rejoin-Ticket: " + a, protocols(f.item(b))}, "b found"},
       {"item before cookie", {"Cookie: REJOIN-TICKET=" + a, protocols(f.item(b))}, "b found"},
       {"field before cookie", {"Cookie: REJOIN-TICKET=" + a, "Rejoin-Ticket: " + b}, "b found"},
+      {"a plain client's cookie", {"Cookie: REJOIN-SESSION=" + b}, "b found"},
+      {"a resuming client's cookie before it",
+       {"Cookie: REJOIN-SESSION=" + a + "; REJOIN-TICKET=" + b},
+       "b found"},
       {"all three", {"Rejoin-Ticket: " + b, "Cookie: REJOIN-TICKET=" + a, protocols(f.item(c))}, "c found"},
       {"the first cookie", {"Cookie: REJOIN-TICKET=" + b + "; REJOIN-TICKET=" + a}, "b found"},
   };
@@ -205,12 +209,16 @@ TEST(AffinityTicket, a_bad_one_does_not_hide_a_good_one_behind_it) {
       << "not more than 8 are opened";
 }
 
-TEST(AffinityTicket, the_name_of_the_cookie_is_configured) {
-  TicketRule rule;
-  rule.cookie = "TICKET";
-  Fixture f({rule});
-  EXPECT_EQ(f.found(f.choose({"Cookie: TICKET=" + f.ticket("b")})), "b found");
-  EXPECT_EQ(f.found(f.choose({"Cookie: REJOIN-TICKET=" + f.ticket("b")})), "- none");
+TEST(AffinityTicket, the_name_of_the_plain_clients_cookie_is_configured) {
+  for (const std::string name : {"S", "REJOIN-TICKET"}) {
+    TicketRule rule;
+    rule.cookie = name;
+    Fixture f({rule});
+    EXPECT_EQ(f.found(f.choose({"Cookie: " + name + "=" + f.ticket("b")})), "b found");
+    EXPECT_EQ(f.found(f.choose({"Cookie: REJOIN-TICKET=" + f.ticket("b")})), "b found");
+    EXPECT_EQ(f.found(f.choose({"Cookie: REJOIN-SESSION=" + f.ticket("b")})), "- none");
+    EXPECT_EQ(f.router->counts().reasons[static_cast<std::size_t>(Reason::found)], 2u);
+  }
 }
 
 TEST(AffinityTicket, a_draining_owner_and_one_without_weight_get_their_clients_back) {
@@ -359,7 +367,9 @@ TEST(AffinityTicket, rules_that_make_no_sense_are_refused) {
   EXPECT_FALSE(is_good([](TicketRule& r) { r.owner_gone = -1s; }));
   EXPECT_FALSE(is_good([](TicketRule& r) { r.come_again = 0s; }));
   EXPECT_FALSE(is_good([](TicketRule& r) { r.cookie = "a b"; }));
+  EXPECT_TRUE(is_good([](TicketRule& r) { r.cookie = "REJOIN-TICKET"; }));
   EXPECT_FALSE(is_good([](TicketRule& r) { r.cookie = "REJOIN"; }));  // the other rule's
+  EXPECT_FALSE(check_affinity({TicketRule{}, CookieRewriteRule{"REJOIN-TICKET"}}).ok());
   EXPECT_FALSE(check_affinity({TicketRule{}, TicketRule{.cookie = "OTHER"}}).ok());
 }
 

@@ -4,6 +4,7 @@
 #include <cassert>
 
 #include "base/limits.h"
+#include "proto/utf8.h"
 
 namespace rejoin::session {
 
@@ -131,6 +132,12 @@ FrameVerdict Session::on_data(const proto::FrameView& frame, FrameVerdict verdic
     verdict.why = "more than the window";
     return verdict;
   }
+  const bool text = (frame.head.flags & proto::kFlagText) != 0;
+  if (text && !proto::is_utf8(frame.body)) {
+    verdict.kind = FrameVerdict::Kind::bad;
+    verdict.why = "text that is not UTF-8";
+    return verdict;
+  }
   switch (talk_.in.observe(frame.head.seq)) {
     case ReceiveCounts::Seen::duplicate: ++duplicates_; return verdict;
     case ReceiveCounts::Seen::ahead:
@@ -141,7 +148,7 @@ FrameVerdict Session::on_data(const proto::FrameView& frame, FrameVerdict verdic
   }
   verdict.kind = FrameVerdict::Kind::message;
   verdict.message = frame.body;
-  verdict.text = (frame.head.flags & proto::kFlagText) != 0;
+  verdict.text = text;
   return verdict;
 }
 

@@ -154,6 +154,14 @@ TEST(Session, RefusesFramesThatAClientDoesNotSend) {
   }
 }
 
+TEST(Session, TextIsUtf8) {
+  Scene scene;
+  EXPECT_EQ(scene.frame(FrameType::data, 1, 0, "\xff", proto::kFlagText).kind, Kind::bad);
+  EXPECT_EQ(scene.session.received(), 0u);
+  EXPECT_EQ(scene.frame(FrameType::data, 1, 0, "gr\xc3\xbc\xc3\x9f", proto::kFlagText).kind, Kind::message);
+  EXPECT_EQ(scene.frame(FrameType::data, 2, 0, "\xff").kind, Kind::message) << "binary is anything";
+}
+
 TEST(Session, BoundsWhatTheGameServerHasNotTaken) {
   Scene scene(route::TicketKind::proof, small_window());
   EXPECT_EQ(scene.frame(FrameType::data, 1, 0, "a").kind, Kind::message);

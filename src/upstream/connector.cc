@@ -47,7 +47,7 @@ void Connector::stop() { stop_.request(); }
 
 route::Choice Connector::choose(const Player& player) {
   if (!servers_) return {};
-  return servers_->router.choose({player.client, nullptr, world_.clock.now(), world_.clock.unix_now()});
+  return servers_->router.choose({.client = player.client, .now = world_.clock.now(), .unix_now = world_.clock.unix_now()});
 }
 
 bool Connector::next_server(route::Choice& choice, const Error& why) {
@@ -58,7 +58,7 @@ bool Connector::next_server(route::Choice& choice, const Error& why) {
   }
   route::Router& router = servers_->router;
   const std::string name = router.rules().name + "/" + router.pool().server(*choice.server).name;
-  const route::HealthChange change = router.failed(choice);
+  const route::HealthChange change = router.failed(choice, world_.clock.now());
   world_.log.debug("game server " + name + " did not take a player: " + to_string(why));
   if (change == route::HealthChange::went_down)
     world_.log.warn("server " + name + " is down: " + to_string(why));

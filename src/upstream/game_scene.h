@@ -138,7 +138,7 @@ class GameScene {
 
   explicit GameScene(GameRules given, SceneOptions with = {})
       : options(with), sim(with.seed, with.link), gateway(sim.add_host(host_options("gateway", "10.0.0.1"))) {
-    if (std::getenv("REJOIN_TRACE") != nullptr) sim.trace_to(&std::cerr);
+    if (std::getenv("REJOIN_TRACE") != nullptr) sim.trace_to(&std::cerr);  // lint-ok: for tests
     rules = std::move(given);
     for (std::size_t i = 0; i < std::max<std::size_t>(1, with.pool); ++i) {
       const std::string name(1, static_cast<char>('a' + i));
