@@ -148,12 +148,24 @@ void add_demo(CLI::App& app, Run& run) {
   auto word = std::make_shared<std::string>("all");
   sub->add_option("--affinity", *word, "insert, rewrite, prefix, source-ip or all (default all)")
       ->type_name("KIND");
+  const std::map<std::string, demo::ShownActs> acts{{"both", demo::ShownActs::both},
+                                                    {"way-back", demo::ShownActs::way_back},
+                                                    {"scene", demo::ShownActs::scene}};
+  auto act = std::make_shared<std::string>("both");
+  sub->add_option("--act", *act,
+                  "way-back (cookies), scene (sessions that outlive links) or both (default both)")
+      ->type_name("ACT");
+  sub->add_option("--game-server", options->game_server_at)->group("");  // the demo starts itself so
   sub->add_flag("--verbose", *verbose, "Also the logs of the balancer and the gateways");
   sub->footer(
       "Exit status: 0 only if every claim held.\n"
       "Example:\n"
-      "  rejoin demo --affinity insert");
-  sub->callback([options, verbose, word, words, &run] {
+      "  rejoin demo --affinity insert\n"
+      "  rejoin demo --act scene");
+  sub->callback([options, verbose, word, words, act, acts, &run] {
+    const auto played = acts.find(*act);
+    if (played == acts.end()) throw CLI::ValidationError("--act", "write way-back, scene or both");
+    options->acts = played->second;
     const auto chosen = words.find(*word);
     if (chosen == words.end()) {
       throw CLI::ValidationError("--affinity", "write insert, rewrite, prefix, source-ip or all");

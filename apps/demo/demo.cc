@@ -5,8 +5,10 @@
 #include <cstdio>
 
 #include "apps/demo/children.h"
+#include "apps/demo/scene.h"
 #include "apps/demo/script.h"
 #include "apps/demo/stage.h"
+#include "examples/game_server/game_server.h"
 
 namespace rejoin::demo {
 namespace {
@@ -29,9 +31,35 @@ int give_up(const Error& error) {
   return kFailed;
 }
 
+/// The program that knows nothing of Rejoin. In the same binary, so that the demo needs no other.
+int be_game_server(const std::string& at) {
+  const Result<Address> address = Address::parse(at);
+  return address ? game_server::serve(address->ip_text(), address->port) : kFailed;
+}
+
+Status play_way_back(Children& children, const PrivateFolder& folder,
+                     const std::array<Address, kGateways>& gateways, ShownAffinity shown,
+                     Narrator& narrator) {
+  for (const CookieKind kind : cookie_kinds(shown)) {
+    Status played = play_cookie_part(children, folder, gateways, kind, narrator);
+    if (!played) return played;
+  }
+  return play_source_ip_part(children, folder, gateways, narrator);
+}
+
+Status play_scene(Children& children, const PrivateFolder& folder,
+                  const std::array<Address, kGateways>& gateways, Narrator& narrator) {
+  for (const Road road : {Road::ticket, Road::cookie, Road::direct}) {
+    Status played = play_scene_part(children, folder, gateways, road, narrator);
+    if (!played) return played;
+  }
+  return {};
+}
+
 }  // namespace
 
 int run_demo(const DemoOptions& options) {
+  if (!options.game_server_at.empty()) return be_game_server(options.game_server_at);
   Children::OnLine on_line;
   if (options.detail == Detail::verbose) {
     on_line = [](const std::string& child, std::string_view line) {
@@ -49,15 +77,15 @@ int run_demo(const DemoOptions& options) {
                 ", and one balancer before them.");
   if ((*gateways)[0].ip_text() != "127.0.1.1")
     narrator.note("(Port 8000 of 127.0.1.1 or 127.0.1.2 is taken here.)");
-  narrator.note(
-      "Every connection below is a real one, of `rejoin connect` with a cookie jar, from the address that it "
-      "names.");
-  for (const CookieKind kind : cookie_kinds(options.affinity)) {
-    const Status played = play_cookie_part(children, **folder, *gateways, kind, narrator);
+  narrator.note("Every connection below is a real one, from the address that it names.");
+  if (options.acts != ShownActs::scene) {
+    const Status played = play_way_back(children, **folder, *gateways, options.affinity, narrator);
     if (!played) return give_up(played.error());
   }
-  const Status played = play_source_ip_part(children, **folder, *gateways, narrator);
-  if (!played) return give_up(played.error());
+  if (options.acts != ShownActs::way_back) {
+    const Status played = play_scene(children, **folder, *gateways, narrator);
+    if (!played) return give_up(played.error());
+  }
 
   const int held = narrator.claims() - narrator.failed();
   narrator.note("\n" + std::to_string(held) + " of " + std::to_string(narrator.claims()) + " claims held.");

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 
 namespace rejoin::demo {
 
@@ -11,12 +12,18 @@ namespace rejoin::demo {
 /// persistence (source_ip) follows every one of them, as the contrast.
 enum class ShownAffinity : std::uint8_t { insert, rewrite, prefix, source_ip, all };
 
+/// Which acts are played: the way back to one's gateway, the scene that goes on, or both.
+enum class ShownActs : std::uint8_t { both, way_back, scene };
+
 /// `verbose` lets the logs of the balancer and the gateways through.
 enum class Detail : std::uint8_t { account, verbose };
 
 struct DemoOptions {
   ShownAffinity affinity = ShownAffinity::all;
+  ShownActs acts = ShownActs::both;
   Detail detail = Detail::account;
+  /// Not a demo: be the game server of one, on this address. The demo starts itself so.
+  std::string game_server_at;
 };
 
 /// Prints a readable account on stdout. Returns the exit status: 0 only if every claim held.

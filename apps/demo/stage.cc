@@ -36,10 +36,18 @@ bool is_free(const Address& address) {
   return bound;
 }
 
+/// Balancer and gateways share it: tickets of the ones are read by the other.
+const char* const kKeys = "[keys]\nseal = [\"file:seal.key\"]\n\n";
+
 std::string gateway_toml(std::size_t number, const Address& address, const Setting& setting) {
-  std::string out = "[gateway]\nname = \"" + gateway_name(number) + "\"\n" +  //
-                    "listener = [ { listen = \"" + address.text() + "\", kind = \"websocket\" } ]\n" +
-                    "upstream = { kind = \"echo\" }\n";
+  std::string out = kKeys + ("[gateway]\nname = \"" + gateway_name(number)) + "\"\n" +  //
+                    "listener = [ { listen = \"" + address.text() + "\", kind = \"websocket\" } ]\n";
+  if (setting.game_server.empty()) {
+    out += "upstream = { kind = \"echo\" }\n";
+  } else {
+    out += "upstream = { kind = \"tcp\", address = \"" + setting.game_server + "\" }\nadvertise = [ \"ws://" +
+           address.text() + "\" ]\nsession = { grace = \"30s\", spread = \"200ms\" }\n";
+  }
   if (!setting.gateway_cookie.empty()) out += "cookie = \"" + setting.gateway_cookie + "\"\n";
   return out;
 }
@@ -50,7 +58,8 @@ std::string balancer_toml(const std::array<Address, kGateways>& gateways, const 
     if (i != 0) servers += ", ";
     servers += "{ name = \"" + gateway_name(i) + "\", address = \"" + gateways[i].text() + "\" }";
   }
-  return "[[listener]]\nname = \"play\"\nlisten = \"127.0.0.1:0\"\nmode = \"" + setting.mode +
+  return std::string(kKeys) + "[[listener]]\nname = \"play\"\nlisten = \"127.0.0.1:0\"\nmode = \"" +
+         setting.mode +
          "\"\npool = \"gateways\"\n\n[[pool]]\nname = \"gateways\"\nscheduler = \"round-robin\"\naffinity = "
          "[ " +
          setting.affinity +

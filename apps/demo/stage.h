@@ -39,9 +39,10 @@ Result<std::array<Address, kGateways>> free_gateway_addresses();
 
 /// What differs from one part of the experiment to the next.
 struct Setting {
-  std::string affinity;        // the pool's, as TOML: `{ kind = "cookie-insert", name = "REJOIN" }`
-  std::string mode;            // the listener's: "http" or "tcp"
-  std::string gateway_cookie;  // empty: the gateways set none
+  std::string affinity;          // the pool's, as TOML: `{ kind = "cookie-insert", name = "REJOIN" }`
+  std::string mode;              // the listener's: "http" or "tcp"
+  std::string gateway_cookie;    // empty: the gateways set none
+  std::string game_server = {};  // its address; empty: an echo in its place
 };
 
 /// Everything of one part. Its processes end with it.
@@ -58,6 +59,9 @@ class Stage {
   /// Without a word, as by a crash.
   void kill_gateway(std::size_t number);
   Status start_gateway(std::size_t number);
+
+  const std::string& url() const { return url_; }
+  const Address& gateway_address(std::size_t number) const { return addresses_[number]; }
 
   /// One connection of a client, dialled from `from`; `jar` is a file's name, empty for a client without a
   /// cookie jar. Not an error: an account that has one.

@@ -1,5 +1,7 @@
 #include "apps/gateway/opening.h"
 
+#include <memory>
+
 #include "apps/gateway/live_session.h"
 #include "apps/gateway/relay_to_owner.h"
 #include "apps/gateway/worker.h"
@@ -157,9 +159,12 @@ void answer(Worker& worker, Link& link, const ResumeJudgement& judgement) {
   }
 }
 
-Task<void> answer_later(Worker& worker, Link& waiting, std::string frame, ResumeJudgement judgement) {
-  const LinkWatch watch(waiting);
-  const Address source = waiting.client();
+// A task begins a turn later than it is spawned, and the link may be gone by then: it is watched from before.
+Task<void> answer_later(Worker& worker, std::unique_ptr<LinkWatch> watching, std::string frame,
+                        ResumeJudgement judgement) {
+  const LinkWatch& watch = *watching;
+  if (watch.link == nullptr) co_return;
+  const Address source = watch.link->client();
   if (judgement.is == Is::not_here) {
     const route::Ticket ticket = judgement.ticket;
     const Result<session::Known> known =
@@ -177,10 +182,11 @@ Task<void> answer_later(Worker& worker, Link& waiting, std::string frame, Resume
   }
 }
 
-Task<void> begin_session(Worker& worker, Link& waiting) {
-  const LinkWatch watch(waiting);
+Task<void> begin_session(Worker& worker, std::unique_ptr<LinkWatch> watching) {
+  const LinkWatch& watch = *watching;
+  if (watch.link == nullptr) co_return;
   LiveSession& session =
-      worker.sessions().make(route::TicketKind::proof, waiting.client(), Lasting::outlives_links);
+      worker.sessions().make(route::TicketKind::proof, watch.link->client(), Lasting::outlives_links);
   const route::SessionId id = session.state().id();
   Status known = co_await worker.sessions().store().begin(id);
   LiveSession* const still = worker.sessions().find(id);
@@ -210,7 +216,7 @@ void hear_hello(Worker& worker, Link& link, const proto::FrameView& frame, std::
     link.refuse_opening(detach_of(LinkCode::too_fast, DetachAction::again, "no room for more sessions",
                                   limits::kTooFastWaitMs));
   } else {
-    worker.spawn(begin_session(worker, link));
+    worker.spawn(begin_session(worker, std::make_unique<LinkWatch>(link)));
   }
 }
 
@@ -224,7 +230,8 @@ void open_session(Worker& worker, Link& link, Bytes bytes) {
   }
   ResumeJudgement judgement = judge_resume(worker, bytes, link.client());
   if (judgement.is == Is::taken || judgement.is == Is::refused) return answer(worker, link, judgement);
-  worker.spawn(answer_later(worker, link, std::string(bytes), std::move(judgement)));
+  worker.spawn(
+      answer_later(worker, std::make_unique<LinkWatch>(link), std::string(bytes), std::move(judgement)));
 }
 
 // --- plain clients ---

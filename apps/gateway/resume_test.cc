@@ -282,6 +282,36 @@ TEST(Resume, TwoFramesBeforeTheAnswerAreOneTooMany) {
   EXPECT_TRUE(scene.until([&] { return scene.worker->sessions().size() == 0; }));
 }
 
+// The answer is worked out a turn after the frame came: whatever happens to the link in between.
+TEST(Resume, ALinkMayEndBeforeItsOpeningIsAnswered) {
+  for (int way = 0; way < 3; ++way) {
+    Scene scene;
+    ResumeLink link(scene, Road::tcp);
+    ResumeLink stale(scene, Road::tcp);
+    Kept kept;
+    if (way == 2) {
+      Player player(scene, Road::tcp);
+      kept = player.kept;
+      player.link.raw().break_off();
+      scene.sim.run_for(61s);  // the store is asked for a session that is gone
+    }
+    // In one segment: the frame, and what ends the link.
+    if (way == 0) {
+      link.say(hello());
+      link.say("");
+    } else if (way == 1) {
+      link.say(hello());
+      link.raw().say_fin();
+    } else {
+      ResumeLink late(scene, Road::tcp, kept.resume());
+      late.raw().say_fin();
+      scene.sim.run_for(1s);
+    }
+    scene.sim.run_for(20s);
+    EXPECT_EQ(scene.worker->sessions().size(), 0u) << way;
+  }
+}
+
 TEST(Resume, ADrainTellsAllToComeAgain) {
   for (const Road road : kRoads) {
     Scene scene;

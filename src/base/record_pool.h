@@ -10,6 +10,10 @@
 #include <utility>
 #include <vector>
 
+#ifdef __SANITIZE_ADDRESS__
+#include <sanitizer/asan_interface.h>
+#endif
+
 namespace rejoin {
 
 /// Owned by a worker; one thread. Records must be gone before it is (asserted).
@@ -27,6 +31,7 @@ class RecordPool {
     Cell* cell = free_;
     free_ = cell->next;
     ++live_;
+    mark(*cell, true);
     return *new (cell->room) T(std::forward<Args>(args)...);
   }
 
@@ -36,6 +41,7 @@ class RecordPool {
     cell->next = free_;
     free_ = cell;
     --live_;
+    mark(*cell, false);
   }
 
   std::size_t live() const { return live_; }
@@ -45,6 +51,21 @@ class RecordPool {
     Cell* next;
     alignas(T) std::byte room[sizeof(T)];
   };
+
+  // To AddressSanitizer a record that was given back is as dead as freed memory, but for the list's pointer.
+  static void mark([[maybe_unused]] Cell& cell, [[maybe_unused]] bool live) {
+#ifdef __SANITIZE_ADDRESS__
+    if constexpr (sizeof(Cell) > sizeof(Cell*)) {
+      std::byte* const behind = cell.room + sizeof(Cell*);
+      const std::size_t bytes = sizeof(Cell) - sizeof(Cell*);
+      if (live) {
+        ASAN_UNPOISON_MEMORY_REGION(behind, bytes);
+      } else {
+        ASAN_POISON_MEMORY_REGION(behind, bytes);
+      }
+    }
+#endif
+  }
 
   void add_block() {
     blocks_.push_back(std::make_unique<Cell[]>(kPerBlock));

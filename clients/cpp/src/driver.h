@@ -121,6 +121,9 @@ class Driver final : private LinkEvents {
   };
   void network_changed(Change change);
 
+  /// Later dials leave from this address: for hosts with several, and for trials.
+  void dial_from(const Address& address) { options_.link.bind = address; }
+
   std::string snapshot(session::Snapshot kind) const { return session_.snapshot(kind); }
   proto::CookieJar& jar() { return jar_; }
   const session::ClientSession& session() const { return session_; }
