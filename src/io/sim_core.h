@@ -137,6 +137,7 @@ struct Machine {
   std::vector<ListenerRecord*> listeners;
   std::uint16_t next_port = 0;
   bool off = false;
+  bool spared = false;  // no faults befall what is dialled here
   std::size_t roamed = 0;
 
   bool has(const Address& address) const;
@@ -377,6 +378,7 @@ struct Core {
   void close_listener(std::uint64_t serial, bool accept_waiting);
   Result<Address> choose_local(Program& program, const Address& to, const Address& bind);
   void draw_faults(Connection& c);
+  void draw_cuts(Connection& c);
 
   // --- sim_network.cc ---
   Machine* machine_of(const Address& ip);

@@ -320,6 +320,7 @@ void Simulation::set_faults(const Faults& faults) {
   core_->schedule_host_faults();
 }
 const Faults& Simulation::faults() const { return core_->faults; }
+void Simulation::spare(SimHost& listener) { listener.program_->machine.spared = true; }
 
 void Simulation::cut(const Cut& cut) { core_->cut_rules.push_back({.cut = cut}); }
 

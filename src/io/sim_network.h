@@ -175,6 +175,9 @@ class Simulation {
   // --- faults ---
   void set_faults(const Faults& faults);
   const Faults& faults() const;
+  /// Connections to `listener` (those dialled from now on) are neither refused nor broken, lost nor slowed by
+  /// Faults: a machine that stands beside its dialler, in one rack. Cuts and the harmless faults reach it.
+  void spare(SimHost& listener);
   void cut(const Cut& cut);
   /// Breaks the connection of a socket that `owner` has open. Nothing happens when it is broken already.
   void break_connection(SimHost& owner, const Socket& socket, Break how);

@@ -185,6 +185,9 @@ void Core::draw_faults(Connection& c) {
     ++counters.slow_directions;
     pipe.slow_bytes_per_second = std::max<std::uint64_t>(1, faults.slow_bytes_per_second);
   }
+}
+
+void Core::draw_cuts(Connection& c) {
   for (CutRule& rule : cut_rules) {
     const Address& to = rule.cut.to;
     if (rule.done || (to && (to.ip != c.to.ip || (to.port != 0 && to.port != c.to.port)))) continue;
@@ -217,9 +220,11 @@ Result<Socket> SimNetwork::connect(const Address& to, const ConnectOptions& opti
     c.pipes[1].link = &core_.link(*c.ends[1].machine, program_.machine);
   }
   core_.tuples.insert({*local, to});
-  core_.draw_faults(c);
+  const bool spared = c.ends[1].machine != nullptr && c.ends[1].machine->spared;
+  if (!spared) core_.draw_faults(c);
+  core_.draw_cuts(c);
   const std::uint32_t id = core_.open_slot(program_, c, 0);
-  if (core_.chance(core_.faults.lost_dial)) {
+  if (!spared && core_.chance(core_.faults.lost_dial)) {
     ++core_.counters.lost_dials;
   } else {
     core_.send(c, 0, What::syn);

@@ -2,30 +2,11 @@
 // one again.
 #include <gtest/gtest.h>
 
-#include <cstdlib>
-
 #include "tests/sim/arena.h"
+#include "tests/sim/seeds.h"
 
 namespace rejoin::sim_test {
 namespace {
-
-std::uint64_t from_environment(const char* name, std::uint64_t otherwise) {
-  const char* text = std::getenv(name);
-  return text == nullptr || *text == 0 ? otherwise : std::strtoull(text, nullptr, 10);
-}
-
-/// Seeds FIRST to FIRST + COUNT - 1, or the one of REJOIN_SIM_SEED.
-struct Seeds {
-  std::uint64_t first, count;
-  static Seeds ordinary(std::uint64_t count) {
-    if (std::getenv("REJOIN_SIM_SEED") != nullptr) return {from_environment("REJOIN_SIM_SEED", 1), 1};
-    return {1, from_environment("REJOIN_SIM_SEEDS", count)};
-  }
-};
-
-std::string replay(std::uint64_t seed) {
-  return "seed " + std::to_string(seed) + ": ./dev sim --seed " + std::to_string(seed);
-}
 
 TEST(BalancerSim, on_a_good_network_every_message_comes_back_and_every_pin_holds) {
   const Seeds seeds = Seeds::ordinary(60);
