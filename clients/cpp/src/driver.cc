@@ -213,6 +213,7 @@ void Driver::link_connected(Link& link) {
     if (item) redial_.item_used();
   }
   dial_.round_trips = tcp || item ? 1 : 2;
+  if (opening.kind == Opening::Kind::resume) set_frame_max(link);
   const Status began = link.begin(opening.frame, item, session_.ticket());
   // A header that cannot be sent, now and for ever.
   if (!began) end(0, began.error().detail, Keep::yes);
@@ -280,6 +281,11 @@ void Driver::act(Link& link, Heard heard) {
   if (heard.room && phase_ == Phase::running) events_.on_room();
 }
 
+void Driver::set_frame_max(Link& link) {
+  const std::uint64_t most = proto::FrameHead::kBytes + std::uint64_t{session_.terms().window.bytes};
+  link.set_frame_max(std::max(most, Link::kFrameBytesFirst));
+}
+
 /// WELCOME or RESUMED came: the link is live.
 void Driver::opened(Link& link, State state) {
   if (state.kind != State::Kind::resumed) {
@@ -287,6 +293,7 @@ void Driver::opened(Link& link, State state) {
     redial_.told(session_.terms());
     ++stats_.logins;
   }
+  set_frame_max(link);
   state.url = link.url().text();
   state.local = link.local();
   state.peer = link.peer();

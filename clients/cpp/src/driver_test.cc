@@ -328,6 +328,26 @@ TEST(Driver, replaced_by_a_copy_it_stops_and_leaves_the_copys_ticket_alone) {
   EXPECT_EQ(copy.states(), "connecting, resumed with a gap");
 }
 
+TEST(Driver, a_frame_above_the_window_ends_the_link_before_it_is_held) {
+  const struct {
+    std::string_view url;
+    std::string bytes;
+  } cases[] = {
+      {"tcp://10.0.0.1:8001", std::string("\x00\x01\x00\x01x", 5)},                           // 65,537
+      {"ws://10.0.0.1:8000/", std::string("\x82\x7f\x00\x00\x00\x00\x00\x01\x00\x01x", 11)},  // the same
+      {"ws://10.0.0.1:8000/", std::string("\x82\x7f\x00\x00\x00\x00\x7f\xff\xff\xffx", 11)},
+  };
+  for (const auto& c : cases) {
+    SmallWorld world;
+    Application app(world.phone.world(), world.options(c.url));
+    ASSERT_TRUE(world.open(app));
+    world.sim.run_for(1s);
+    world.gateway->say_raw(c.bytes);
+    ASSERT_TRUE(world.until(app, Kind::resumed)) << &c - cases;
+    EXPECT_EQ(app.told[app.told.size() - 2].reason, "a frame above the window");
+  }
+}
+
 // --- the end ---
 
 TEST(Driver, close_says_goodbye_behind_the_last_message) {

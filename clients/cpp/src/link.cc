@@ -12,12 +12,12 @@ namespace {
 
 using session::DialFailure;
 
-proto::LengthFormat length_format(std::uint32_t frame_max) {
-  return {.message_max = frame_max,
-          .length = proto::LengthBytes::four,
-          .endian = proto::Endian::big,
-          .counts = proto::LengthCounts::payload};
-}
+// The window bounds frames, and is told on the link: too_long() looks at them.
+constexpr std::uint32_t kNoBound = 0xffffffff;
+constexpr proto::LengthFormat kLengths{.message_max = kNoBound,
+                                       .length = proto::LengthBytes::four,
+                                       .endian = proto::Endian::big,
+                                       .counts = proto::LengthCounts::payload};
 
 }  // namespace
 
@@ -30,8 +30,8 @@ Link::Link(io::World& world, io::Network& network, const LinkRules& rules, proto
       events_(events),
       number_(number),
       url_(std::move(url)),
-      frames_(proto::WsRole::client, rules.frame_max),
-      lengths_(length_format(rules.frame_max)),
+      frames_(proto::WsRole::client, kNoBound),
+      lengths_(kLengths),
       parting_timer_(
           [](void* self) {
             auto& link = *static_cast<Link*>(self);
@@ -227,6 +227,7 @@ void Link::take_websocket(MutableBytes bytes) {
               *this, {DialFailure::later, proto::number(proto::LinkCode::bad_frame), 0, "a text message"});
           return;
         }
+        if (too_long(assembler_.held_bytes() + event.payload.size() + frames_.frame_left())) return;
         const auto message = assembler_.add(event);
         if (message) events_.link_frame(*this, *message);
         break;
@@ -258,6 +259,7 @@ void Link::take_lengths(Bytes bytes) {
     switch (event.kind) {
       case proto::LengthEvent::Kind::more: assembler_.release(); return;
       case proto::LengthEvent::Kind::piece: {
+        if (event.first && too_long(event.payload.size() + std::uint64_t{event.left})) return;
         const auto message = assembler_.add(event);
         if (message) events_.link_frame(*this, *message);
         break;
@@ -265,6 +267,14 @@ void Link::take_lengths(Bytes bytes) {
       case proto::LengthEvent::Kind::refused: return end(DialFailure::later, std::string(event.reason));
     }
   }
+}
+
+/// True: it was, and the link is on its way out.
+bool Link::too_long(std::uint64_t bytes) {
+  if (bytes <= frame_max_) return false;
+  part(proto::number(proto::LinkCode::over_limit), "a frame above the window");
+  events_.link_over(*this, {DialFailure::later, 0, 0, "a frame above the window"});
+  return true;
 }
 
 // --- writing ---

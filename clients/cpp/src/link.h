@@ -32,8 +32,7 @@ namespace rejoin::client {
 struct LinkRules {
   Address bind;  // dial from here, if it is an address
   std::string origin;
-  std::vector<std::pair<std::string, std::string>> headers;   // more fields of the WebSocket handshake
-  std::uint32_t frame_max = limits::kConnectMessageBytesMax;  // bytes of a frame that is taken
+  std::vector<std::pair<std::string, std::string>> headers;  // more fields of the WebSocket handshake
 };
 
 /// How a link ended.
@@ -65,6 +64,9 @@ class LinkEvents {
 
 class Link final : private io::SocketEvents {
  public:
+  /// Of a frame, whatever the window is: WELCOME must have room.
+  static constexpr std::uint64_t kFrameBytesFirst = 65'536;
+
   /// `network`: the one for the url's scheme.
   Link(io::World& world, io::Network& network, const LinkRules& rules, proto::CookieJar& jar,
        session::LinkNumber number, proto::Url url, LinkEvents& events);
@@ -84,6 +86,8 @@ class Link final : private io::SocketEvents {
   /// it, else as the first message. `ticket` (may be empty) goes into a header for the balancer, if not in
   /// the item. Error: the handshake's head cannot be written.
   Status begin(const std::string& opening, const std::optional<std::string>& item, const std::string& ticket);
+  /// Frames longer than this (bytes) end it, with 4413 where that can be said. At first kFrameBytesFirst.
+  void set_frame_max(std::uint64_t bytes) { frame_max_ = bytes; }
   /// Puts a frame into what is to be written.
   void put(Bytes frame);
   /// May more be put? Not while much waits for the socket.
@@ -117,6 +121,7 @@ class Link final : private io::SocketEvents {
   void take_cookies(const proto::ResponseHead& head);
   void take_websocket(MutableBytes bytes);
   void take_lengths(Bytes bytes);
+  bool too_long(std::uint64_t bytes);
   void end(LinkEnd end);
   void end(session::DialFailure how_far, std::string why) { end({how_far, 0, 0, std::move(why)}); }
   void tell_failed_write();
@@ -144,6 +149,7 @@ class Link final : private io::SocketEvents {
   };
   std::unique_ptr<Handshake> handshake_;
 
+  std::uint64_t frame_max_ = kFrameBytesFirst;
   proto::FrameReader frames_;
   proto::LengthReader lengths_;
   proto::MessageAssembler assembler_;
