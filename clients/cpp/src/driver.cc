@@ -58,7 +58,7 @@ Driver::Driver(io::World& world, io::Network* secure, Resolver& resolver, Driver
 Driver::~Driver() { assert(inside_ == 0); }
 
 void Driver::start() {
-  assert(phase_ == Phase::fresh);
+  if (phase_ != Phase::fresh) return;
   phase_ = Phase::running;
   search_anew();
   if (options_.give_up > 0us) give_up_at_ = now() + options_.give_up;
@@ -231,7 +231,10 @@ void Driver::link_over(Link& link, const LinkEnd& how) {
   Inside inside(*this);
   Heard heard = session_.lost(link.number(), how.close_code);
   if (link.number() == dial_.number) {
-    dial_failed(how.stage, how.why);
+    // "Not now" (a gateway that is away, a limit) is no word against what we asked with.
+    const bool not_now = how.http_status >= 500 || how.http_status == 429;
+    dial_failed(not_now ? DialFailure::later : how.stage, how.why);
+    if (how.retry_after > 0us) redial_.sent_away(how.retry_after, {}, now(), world_.random);
   } else if (link.number() == session_.live() || session_.live() == 0) {
     why_lost_ = how.why;
   }

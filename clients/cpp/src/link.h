@@ -40,8 +40,16 @@ struct LinkEnd {
   session::DialFailure stage = session::DialFailure::unreachable;  // how far it had come
   std::uint16_t close_code = 0;  // of the WebSocket's close frame; 0: none came
   int http_status = 0;           // of a refused handshake
+  Duration retry_after{0};       // and what it said of when to come again
   std::string why;
 };
+inline LinkEnd link_end(session::DialFailure stage, std::string why, std::uint16_t close_code = 0) {
+  LinkEnd end;
+  end.stage = stage;
+  end.why = std::move(why);
+  end.close_code = close_code;
+  return end;
+}
 
 class Link;
 
@@ -123,7 +131,8 @@ class Link final : private io::SocketEvents {
   void take_lengths(Bytes bytes);
   bool too_long(std::uint64_t bytes);
   void end(LinkEnd end);
-  void end(session::DialFailure how_far, std::string why) { end({how_far, 0, 0, std::move(why)}); }
+  void end(session::DialFailure how_far, std::string why) { end(link_end(how_far, std::move(why))); }
+  void refused_handshake();
   void tell_failed_write();
 
   io::World& world_;
