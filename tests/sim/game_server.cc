@@ -69,7 +69,7 @@ struct GameServer::Connection final : io::SocketEvents {
     }
     if (said.name != account->name)
       return server.ledger_.complain(account->name + ": the game server hears " + said.name);
-    if (account->up_may_leap && said.number > account->game_heard) {
+    if (account->up_may_leap && said.number > account->game_heard + 1) {
       account->game_heard = said.number - 1;
       account->up_may_leap = false;
     }

@@ -23,7 +23,11 @@ class Storm {
     Random& random = arena_.sim().random();
     const std::size_t players = 2 + random.below(3);
     for (std::size_t i = 0; i < players; ++i) {
-      const Way way = static_cast<Way>(i == 0 ? seed / 8 % kWays : random.below(kWays));
+      Way way = static_cast<Way>(i == 0 ? seed / 8 % kWays : random.below(kWays));
+      // Without peers a stray client comes home by luck alone, and two of them that dial in turn may never do:
+      // round-robin deals each of them the other's gateway.
+      const bool stray = way == Way::stray_web || way == Way::stray_raw;
+      if (stray && !has_peers(seed)) way = way == Way::stray_web ? Way::direct_web : Way::direct_raw;
       arena_.add_player(way, random.below(4) == 0 ? session::Advertised::yes : session::Advertised::no);
     }
   }
@@ -53,9 +57,10 @@ class Storm {
   SessionArena::Seen seen;
 
  private:
+  static bool has_peers(std::uint64_t seed) { return seed % 3 != 0; }
   static SessionArenaOptions options(std::uint64_t seed, Mood mood) {
     SessionArenaOptions options{.seed = seed};
-    options.peers = seed % 3 != 0;
+    options.peers = has_peers(seed);
     options.game.speaks_first = seed % 5 == 0;
     options.game.messages = 15;
     options.game.slow = 0.2;
@@ -92,10 +97,14 @@ TEST(SessionSim, each_message_once_and_in_order_or_the_session_ends_aloud) {
   const Seeds seeds = Seeds::ordinary(5000);
   SessionArena::Seen seen;
   io::Counters faults;
+  int failed = 0;
   for (std::uint64_t seed = seeds.first; seed < seeds.first + seeds.count; ++seed) {
     SCOPED_TRACE(replay(seed));
     Storm storm(seed);
-    ASSERT_EQ(storm.play(), "");
+    const std::string wrong = storm.play();
+    EXPECT_EQ(wrong, "");
+    failed += wrong.empty() ? 0 : 1;
+    ASSERT_LT(failed, 5);
     seen += storm.seen;
     const io::Counters& counters = storm.arena().sim().counters();
     faults.resets_injected += counters.resets_injected;
