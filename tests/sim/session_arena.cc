@@ -108,8 +108,7 @@ SessionArena::SessionArena(const SessionArenaOptions& options)
   sim_.spare(game_host_);
   game_ = std::make_unique<GameServer>(game_host_, kGamePort, ledger_, options.game);
   for (std::size_t i = 0; i < 2; ++i) {
-    gateways_[i].host =
-        &sim_.add_host({.name = "g" + std::to_string(i + 1), .addresses = {gateway_ip(i)}});
+    gateways_[i].host = &sim_.add_host({.name = "g" + std::to_string(i + 1), .addresses = {gateway_ip(i)}});
     start_gateway(i);
   }
   if (options.balancer) start_balancer();
@@ -141,7 +140,8 @@ void SessionArena::start_gateway(std::size_t i) {
   rules.advertise = {"ws://" + gateway_ip(i) + ":8000/", "tcp://" + gateway_ip(i) + ":8001"};
   if (options_.peers) {
     const std::size_t other = 1 - i;
-    rules.peers = {{"g" + std::to_string(other + 1), at(gateway_ip(other), 8000), at(gateway_ip(other), 8001)}};
+    rules.peers = {
+        {"g" + std::to_string(other + 1), at(gateway_ip(other), 8000), at(gateway_ip(other), 8001)}};
   }
   Gateway& one = gateways_[i];
   one.up_at = kNever;
@@ -152,8 +152,8 @@ void SessionArena::start_gateway(std::size_t i) {
 }
 
 void SessionArena::start_balancer() {
-  balancer_plan_ = std::make_unique<balancer::Plan>(must(
-      balancer::make_plan(balancer_config(), route::KeyRing(key_), balancer_host_.world().random)));
+  balancer_plan_ = std::make_unique<balancer::Plan>(
+      must(balancer::make_plan(balancer_config(), route::KeyRing(key_), balancer_host_.world().random)));
   balancer_ = std::make_unique<balancer::Worker>(balancer_host_.world(), *balancer_plan_, 0);
   if (!balancer_->open({})) std::abort();
 }
@@ -385,9 +385,8 @@ bool SessionArena::settle(Duration at_most) {
         for (auto& player : players_) {
           if (player->over()) player->come_back();
         }
-        return game_->has_said_all() && std::all_of(players_.begin(), players_.end(), [](const auto& player) {
-                 return player->settled();
-               });
+        return game_->has_said_all() && std::all_of(players_.begin(), players_.end(),
+                                                    [](const auto& player) { return player->settled(); });
       },
       at_most);
   if (settled || !ledger_.wrong.empty()) return settled;
@@ -396,9 +395,9 @@ bool SessionArena::settle(Duration at_most) {
     const Account* const account = player->account();
     std::string what = "it never settles: " + player->story();
     if (account != nullptr) {
-      what += ": " + account->name + " said " + std::to_string(account->player_said) + ", heard by the game " +
-              std::to_string(account->game_heard) + "; the game said " + std::to_string(account->game_said) +
-              ", heard " + std::to_string(account->player_heard);
+      what += ": " + account->name + " said " + std::to_string(account->player_said) +
+              ", heard by the game " + std::to_string(account->game_heard) + "; the game said " +
+              std::to_string(account->game_said) + ", heard " + std::to_string(account->player_heard);
     }
     const client::Stats stats = player->driver().stats();
     what += "; dials " + std::to_string(stats.dials) + ", failed " + std::to_string(stats.failed_dials) +
@@ -416,7 +415,8 @@ std::string SessionArena::end() {
   std::string wrong;
   const bool left = sim_.run_until(
       [this] {
-        return std::all_of(players_.begin(), players_.end(), [](const auto& player) { return player->over(); });
+        return std::all_of(players_.begin(), players_.end(),
+                           [](const auto& player) { return player->over(); });
       },
       20s);
   if (!left) wrong += "a player cannot leave\n";

@@ -24,8 +24,8 @@ class Storm {
     const std::size_t players = 2 + random.below(3);
     for (std::size_t i = 0; i < players; ++i) {
       Way way = static_cast<Way>(i == 0 ? seed / 8 % kWays : random.below(kWays));
-      // Without peers a stray client comes home by luck alone, and two of them that dial in turn may never do:
-      // round-robin deals each of them the other's gateway.
+      // Without peers a stray client comes home by luck alone, and two of them that dial in turn may never
+      // do: round-robin deals each of them the other's gateway.
       const bool stray = way == Way::stray_web || way == Way::stray_raw;
       if (stray && !has_peers(seed)) way = way == Way::stray_web ? Way::direct_web : Way::direct_raw;
       arena_.add_player(way, random.below(4) == 0 ? session::Advertised::yes : session::Advertised::no);
@@ -127,10 +127,11 @@ TEST(SessionSim, each_message_once_and_in_order_or_the_session_ends_aloud) {
   EXPECT_GT(faults.holes, 0u);
   EXPECT_GT(faults.roams, 0u);
   if (std::getenv("REJOIN_SIM_TELL") != nullptr) {
-    std::printf("messages %lu resumes %lu again %lu replayed %lu duplicates %lu relayed %lu replaced %lu "
-                "come again %lu lost %lu expired %lu overflowed %lu logins %lu\n",
-                seen.messages, seen.resumes, seen.sent_again, seen.replayed, seen.duplicates, seen.relayed,
-                seen.replaced, seen.come_again, seen.lost, seen.expired, seen.overflowed, seen.logins);
+    std::printf(
+        "messages %lu resumes %lu again %lu replayed %lu duplicates %lu relayed %lu replaced %lu "
+        "come again %lu lost %lu expired %lu overflowed %lu logins %lu\n",
+        seen.messages, seen.resumes, seen.sent_again, seen.replayed, seen.duplicates, seen.relayed,
+        seen.replaced, seen.come_again, seen.lost, seen.expired, seen.overflowed, seen.logins);
   }
 }
 
