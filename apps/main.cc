@@ -18,6 +18,7 @@
 #include "apps/config/nearest.h"
 #include "apps/config/units.h"
 #include "apps/connect/connect.h"
+#include "apps/ctl/ctl.h"
 #include "apps/demo/demo.h"
 #include "apps/gateway/gateway.h"
 
@@ -90,7 +91,8 @@ void add_connect(CLI::App& app, Run& run) {
   auto options = std::make_shared<connect::ConnectOptions>();
   auto typed = std::make_shared<Typed>();
   CLI::App* sub = app.add_subcommand("connect", "Connect as a client, and print cookies and messages");
-  sub->add_option("url", options->url, "ws://HOST:PORT/PATH or tcp://HOST:PORT")
+  sub->add_option("url", options->url,
+                  "ws://HOST:PORT/PATH or tcp://HOST:PORT; with --resume wss and tls, too")
       ->required()
       ->type_name("URL");
   sub->add_option("--cookie-jar", options->cookie_jar_file, "Keep cookies here between runs")
@@ -110,11 +112,27 @@ void add_connect(CLI::App& app, Run& run) {
           ->type_name("N");
   sub->add_option("--timeout", typed->timeout, "For each step (default 5s)")->type_name("DURATION");
   sub->add_flag("--json", typed->json, "One JSON object a line and connection");
+  CLI::Option* resume =
+      sub->add_option(
+             "--resume", options->resume_file,
+             "Speak rejoin.v1: keep the session here, survive broken links, and go on with it next time")
+          ->type_name("FILE");
+  sub->add_option("--identity", options->identity, "Who you are, told at the login")
+      ->needs(resume)
+      ->type_name("TEXT");
+  sub->add_flag("--end", options->end_session,
+                "End the session when all is done; else it waits for the next run")
+      ->needs(resume);
+  sub->add_flag("--advertised", options->use_advertised, "The gateway's own addresses may be dialled")
+      ->needs(resume);
   sub->footer(
       "Examples:\n"
       "  rejoin connect ws://127.0.0.1:8080/play --message hello\n"
       "  rejoin connect ws://127.0.0.1:8080/play --times 2 --bind 127.0.0.5 --bind 127.0.0.6 --message hi\n"
-      "  rejoin connect tcp://127.0.0.1:8001 --json --cookie-jar jar.txt < lines.txt");
+      "  rejoin connect tcp://127.0.0.1:8001 --json --cookie-jar jar.txt < lines.txt\n"
+      "  rejoin connect ws://127.0.0.1:8080/play --resume me.session --bind 127.0.0.5 --bind 127.0.0.6 "
+      "--times 2 "
+      "--message hi");
   sub->callback([options, typed, receive, &run] {
     for (const std::string& text : typed->bind) {
       auto address = Address::parse_ip(text);
@@ -131,6 +149,107 @@ void add_connect(CLI::App& app, Run& run) {
     if (typed->json) options->output = connect::Output::json;
     run = [options] { return connect::run_connect(*options); };
   });
+}
+#endif
+
+#ifdef REJOIN_HAS_CTL
+Duration duration_option(const std::string& name, const std::string& text) {
+  const auto time = config::parse_duration(text);
+  if (!time || *time < Duration(0)) throw CLI::ValidationError(name, config::duration_hint(text));
+  return *time;
+}
+
+/// The admin port, and how answers are shown: the same for every question.
+void add_ctl_question(CLI::App& ctl, Run& run, std::shared_ptr<ctl::CtlOptions> options,
+                      std::shared_ptr<std::string> admin, ctl::Verb verb, const std::string& name,
+                      const std::string& says, const std::function<void(CLI::App&)>& bind,
+                      const std::function<void()>& read) {
+  CLI::App* sub = ctl.add_subcommand(name, says);
+  if (verb != ctl::Verb::metrics) {
+    sub->add_flag_callback(
+        "--json", [options] { options->output = ctl::Output::json; }, "The gateway's answer as it is");
+  }
+  bind(*sub);
+  sub->fallthrough();  // --admin may stand behind the question, too
+  sub->callback([options, admin, verb, read, &run] {
+    options->verb = verb;
+    read();
+    run = [options, admin] {
+      const auto address = Address::parse(*admin);
+      if (!address) return kUsageError;  // it was checked
+      options->admin = *address;
+      return ctl::run_ctl(*options);
+    };
+  });
+}
+
+void add_ctl(CLI::App& app, Run& run) {
+  struct Typed {
+    std::string over = "30s", end_after;
+  };
+  auto options = std::make_shared<ctl::CtlOptions>();
+  auto typed = std::make_shared<Typed>();
+  auto admin = std::make_shared<std::string>("127.0.0.1:9090");
+  CLI::App* sub = app.add_subcommand("ctl", "Look at a running gateway's sessions; end one; drain it");
+  sub->add_option("--admin", *admin, "Its [admin] listen (default 127.0.0.1:9090)")
+      ->type_name("IP:PORT")
+      ->check([](const std::string& text) {
+        const auto address = Address::parse(text);
+        return address ? std::string() : address.error().detail;
+      });
+  sub->require_subcommand(1);
+  const auto nothing = [] {};
+  const auto id = [options](CLI::App& it) {
+    it.add_option("id", options->id, "32 hex digits, as `sessions` shows them")->required()->type_name("ID");
+  };
+  using ctl::Verb;
+  add_ctl_question(
+      *sub, run, options, admin, Verb::sessions, "sessions", "List sessions, and those that ended lately",
+      [options](CLI::App& it) {
+        it.add_option("--limit", options->limit, "At most so many (default 100)")
+            ->check(CLI::Range(0, 1000))
+            ->type_name("N");
+        it.add_option("--phase", options->phase, "attached, detached or unconfirmed (default all)")
+            ->type_name("PHASE");
+      },
+      nothing);
+  add_ctl_question(*sub, run, options, admin, Verb::session, "session", "Show one session", id, nothing);
+  add_ctl_question(
+      *sub, run, options, admin, Verb::end, "end", "End one session: its client is told, with the reason",
+      [options, id](CLI::App& it) {
+        id(it);
+        it.add_option("--reason", options->reason, "Told to the client")->type_name("TEXT");
+      },
+      nothing);
+  add_ctl_question(
+      *sub, run, options, admin, Verb::drain, "drain",
+      "Take no new sessions; those that live stay, and may be come back to",
+      [typed](CLI::App& it) {
+        it.add_option("--end-after", typed->end_after,
+                      "End what is left then; those clients log in elsewhere (default: never)")
+            ->type_name("DURATION");
+        it.add_option("--over", typed->over, "Spread these ends evenly over this time (default 30s)")
+            ->type_name("DURATION");
+      },
+      [options, typed] {
+        options->over = duration_option("--over", typed->over);
+        if (!typed->end_after.empty()) options->end_after = duration_option("--end-after", typed->end_after);
+      });
+  add_ctl_question(
+      *sub, run, options, admin, Verb::undrain, "undrain", "Take new sessions again", [](CLI::App&) {},
+      nothing);
+  add_ctl_question(
+      *sub, run, options, admin, Verb::metrics, "metrics", "Print all numbers, as Prometheus reads them",
+      [](CLI::App&) {}, nothing);
+  sub->footer(
+      "Exit status: 0 done, 1 the gateway could not be asked or said no, 2 wrong usage.\n"
+      "Examples:\n"
+      "  rejoin ctl sessions\n"
+      "  rejoin ctl sessions --phase detached --limit 10\n"
+      "  rejoin ctl end 007a5bd33a6e4bd0a6b3a1c5f27d5a11 --reason \"banned\"\n"
+      "  rejoin ctl drain                               before maintenance: wait until nobody is left\n"
+      "  rejoin ctl drain --end-after 10m --over 1m     then end what is left, a minute long\n"
+      "  rejoin ctl --admin 127.0.0.1:9191 metrics");
 }
 #endif
 
@@ -199,6 +318,7 @@ int run_command_line(int argc, char** argv) {
       "  rejoin balancer -c examples/balancer.toml\n"
       "  rejoin gateway -c examples/gateway.toml\n"
       "  rejoin connect ws://127.0.0.1:8080/play --message hello\n"
+      "  rejoin ctl sessions                             who is on this gateway?\n"
       "`rejoin COMMAND --help` says more. All keys of the configuration: docs/configuration.md.");
   Run run;
 #ifdef REJOIN_HAS_BALANCER
@@ -209,6 +329,9 @@ int run_command_line(int argc, char** argv) {
 #endif
 #ifdef REJOIN_HAS_CONNECT
   add_connect(app, run);
+#endif
+#ifdef REJOIN_HAS_CTL
+  add_ctl(app, run);
 #endif
 #ifdef REJOIN_HAS_CHECK
   add_check(app, run);

@@ -4,13 +4,18 @@
 //
 //   bench_ws_load echo      --to A:P [--connections 50] [--bytes 64] [--seconds 2 | --count N]
 //   bench_ws_load handshake --to A:P [--concurrent 32] [--count 5000] [--returning CLIENTS] [--reset]
-//   bench_ws_load idle      --to A:P [--connections 1000,4000] [--bytes 64]
+//   bench_ws_load idle      --to A:P [--connections 1000,4000] [--bytes 64] [--detach]
+//   bench_ws_load storm     --to A:P [--connections 2000] --speak rejoin
 //
-// echo: all connections open before the clock starts, each keeps one message in flight. handshake: connect,
-// upgrade, check, close. With --returning that many clients first connect once and keep their cookies; what
-// is measured are their later visits, and "moved" counts those that reached another server than the one
-// before. Connections are closed by FIN, with --reset by RST. idle: opens groups of connections, one echo
-// each, and holds them.
+// --speak rejoin: the resume protocol (spec/resume.md) to a gateway with the echo upstream; --speak greeted:
+// plain messages to one, whose greeting comes first; --speak socketio: the text framing of Socket.IO 4.
+// Without: plain echo. echo: all connections open before the clock starts, each keeps one message in flight.
+// handshake: connect, upgrade, check, close. With --returning that many clients first connect once and keep
+// their cookies; what is measured are their later visits, and "moved" counts those that reached another
+// server than the one before. Connections are closed by FIN, with --reset by RST. idle: opens groups of
+// connections, one echo each, and holds them; with --detach the links are broken then, and their sessions are
+// held. storm: all links are broken at once, all come back at once with a RESUME in the handshake; prints the
+// time until all are back.
 // --wait: says "ready" and reads a line before the measured part (idle: "held N" after each group), and reads
 // another before it closes anything, so that a script can read the relay's clocks and memory in between.
 
@@ -26,11 +31,16 @@ namespace {
 
 constexpr std::size_t receive_bytes = 256 * 1024;
 constexpr std::size_t head_bytes_max = 16 * 1024;
+constexpr std::size_t message_extra_max = 4096;  // of a WELCOME, a greeting, another framing
 constexpr int stall_ms = 10'000;
 constexpr unsigned dial_at_once = 64;
 
+enum class Speaks : std::uint8_t { websocket, greeted, rejoin, socketio };
+
 struct Options {
   std::string mode;
+  Speaks speaks = Speaks::websocket;
+  bool detach = false;
   sockaddr_in to{};
   std::vector<unsigned> connections = {50};
   unsigned concurrent = 32;
@@ -56,7 +66,18 @@ struct Visitor {
 
 enum class Phase : std::uint8_t { closed, connecting, upgrading, open };
 
+/// What a client of the resume protocol keeps of its session.
+struct Session {
+  std::string secret;
+  std::string ticket;
+  std::uint32_t epoch = 1;
+  std::uint64_t received = 0;  // DATA of the gateway
+  std::uint64_t sent = 0;
+};
+
 struct Connection {
+  Session session;
+  bool admitted = false;  // greeted, welcomed, resumed: what comes now are messages
   int fd = -1;
   Phase phase = Phase::closed;
   bool waits_for_writing = false;
@@ -97,6 +118,7 @@ class Load {
   int run() {
     if (options_.mode == "echo") return run_echo();
     if (options_.mode == "idle") return run_idle();
+    if (options_.mode == "storm") return run_storm();
     return run_handshakes();
   }
 
@@ -133,7 +155,11 @@ class Load {
     const auto start = nanoseconds(CLOCK_MONOTONIC);
     const auto cpu = nanoseconds(CLOCK_PROCESS_CPUTIME_ID);
     on_open_ = [this](Connection& connection) { send_message(connection, nanoseconds(CLOCK_MONOTONIC)); };
-    on_echo_ = [](Connection&, std::uint64_t) {};
+    on_echo_ = [this](Connection& connection, std::uint64_t) {
+      // Nothing is left to be kept for a replay.
+      if (options_.speaks == Speaks::rejoin)
+        send_frame(connection, frame_head(0x11, 0, static_cast<std::uint32_t>(connection.session.received)));
+    };
     unsigned held = 0;
     for (const unsigned group : options_.connections) {
       open_all(held, held + group);
@@ -141,10 +167,52 @@ class Load {
       }
       held += group;
       if (counts_.errors > 0) break;
+      if (options_.detach) break_all();
       await_line(options_.wait, "held " + std::to_string(held));
     }
     report(start, cpu);
     await_line(true, "done");
+    return counts_.errors == 0 ? 0 : 1;
+  }
+
+  /// All links break at once, by RST; who was there keeps its session.
+  void break_all() {
+    for (auto& connection : connections_) {
+      if (connection->phase == Phase::closed) continue;
+      const linger now{1, 0};
+      setsockopt(connection->fd, SOL_SOCKET, SO_LINGER, &now, sizeof now);
+      close(connection->fd);
+      Session session = std::move(connection->session);
+      *connection = Connection{};
+      connection->session = std::move(session);
+      --busy_;
+    }
+  }
+
+  int run_storm() {
+    const unsigned count = options_.connections.front();
+    on_open_ = [this](Connection& connection) { send_message(connection, nanoseconds(CLOCK_MONOTONIC)); };
+    on_echo_ = [](Connection&, std::uint64_t) {};
+    open_all(0, count);
+    while (in_flight_ > 0 && turn()) {
+    }
+    await_line(options_.wait, "ready");
+    const auto cpu = nanoseconds(CLOCK_PROCESS_CPUTIME_ID);
+    const auto start = nanoseconds(CLOCK_MONOTONIC);
+    counts_.opened = 0;
+    on_open_ = [](Connection&) {};
+    if (counts_.errors == 0) {
+      break_all();
+      unsigned back = 0;
+      on_open_ = [&](Connection&) { ++back; };
+      anonymous_.resize(1);
+      for (unsigned slot = 0; slot < count && counts_.errors == 0; ++slot) dial(slot, anonymous_.front());
+      while (back < count && counts_.errors == 0 && turn()) {
+      }
+      on_open_ = [](Connection&) {};
+    }
+    report(start, cpu);
+    await_line(options_.wait, "done");
     return counts_.errors == 0 ? 0 : 1;
   }
 
@@ -366,8 +434,17 @@ class Load {
         "Sec-WebSocket-Version: 13\r\nAccept-Encoding: gzip, deflate\r\nAccept-Language: en-GB,en;q=0.9\r\n"
         "Cookie: theme=dark; visit=GA1.2.1127441.1718031222; consent=yes";
     for (const auto& cookie : connection.visitor->cookies) head += "; " + cookie.name + "=" + cookie.value;
-    head += "\r\nSec-WebSocket-Key: " + connection.key +
-            "\r\nSec-WebSocket-Extensions: permessage-deflate; client_max_window_bits\r\n\r\n";
+    head += "\r\nSec-WebSocket-Key: " + connection.key + "\r\n";
+    if (options_.speaks == Speaks::rejoin) {
+      head += "Sec-WebSocket-Protocol: rejoin.v1";
+      if (!connection.session.ticket.empty())
+        head += ", rejoin.v1.resume." + base64url(resume_frame(connection.session));
+      head += "\r\n\r\n";
+      return head;
+    }
+    head += "Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits\r\n\r\n";
+    if (options_.speaks == Speaks::socketio)
+      head.replace(0, head.find(" HTTP/1.1"), "GET /socket.io/?EIO=4&transport=websocket");
     return head;
   }
 
@@ -385,9 +462,18 @@ class Load {
     remember(*connection.visitor, head);
     connection.in.erase(0, size + 4);
     connection.phase = Phase::open;
+    if (options_.speaks == Speaks::websocket) {
+      admit(connection);
+    } else if (options_.speaks == Speaks::rejoin && connection.session.ticket.empty()) {
+      send_frame(connection, hello_frame());
+    }
+    return connection.phase == Phase::open;
+  }
+
+  void admit(Connection& connection) {
+    connection.admitted = true;
     ++counts_.opened;
     on_open_(connection);
-    return connection.phase == Phase::open;
   }
 
   void remember(Visitor& visitor, std::string_view head) {
@@ -428,12 +514,34 @@ class Load {
     const std::uint64_t stamp[2] = {static_cast<std::uint64_t>(connection.fd), ++connection.sequence};
     std::memcpy(message.data(), stamp, std::min(sizeof stamp, message.size()));
     const auto mask = static_cast<std::uint32_t>(next_random());
-    frame_.resize(14 + message.size());
-    const auto head = write_frame_head(frame_.data(), 0x82, message.size(), &mask);
-    copy_masked(frame_.data() + head, reinterpret_cast<const unsigned char*>(message.data()), message.size(),
-                mask);
-    const auto size = head + message.size();
     connection.sent_at_ns = now;
+    if (options_.speaks == Speaks::rejoin) {
+      send_payload(connection, 0x82, data_head(connection.session), message, mask);
+    } else if (options_.speaks == Speaks::socketio) {
+      for (char& byte : message) byte = static_cast<char>('a' + (static_cast<unsigned char>(byte) & 15));
+      send_payload(connection, 0x81, "42[\"m\",\"" + message + "\"]", {}, mask);
+    } else {
+      send_payload(connection, 0x82, {}, message, mask);
+    }
+  }
+
+  void send_frame(Connection& connection, const std::string& payload, unsigned char first = 0x82) {
+    send_payload(connection, first, payload, {}, static_cast<std::uint32_t>(next_random()));
+  }
+
+  void send_payload(Connection& connection, unsigned char first, const std::string& before,
+                    std::string_view message, std::uint32_t mask) {
+    payload_.assign(before);
+    payload_.append(message);
+    frame_.resize(14 + payload_.size());
+    const auto head = write_frame_head(frame_.data(), first, payload_.size(), &mask);
+    copy_masked(frame_.data() + head, reinterpret_cast<const unsigned char*>(payload_.data()),
+                payload_.size(), mask);
+    const auto size = head + payload_.size();
+    if (!connection.out.empty()) {
+      connection.out.append(reinterpret_cast<char*>(frame_.data()), size);
+      return;
+    }
     const auto sent = send(connection.fd, frame_.data(), size, MSG_NOSIGNAL);
     if (sent < 0 && errno != EAGAIN) return fail(connection, std::string("send: ") + std::strerror(errno));
     const auto taken = sent < 0 ? 0 : static_cast<std::size_t>(sent);
@@ -449,27 +557,129 @@ class Load {
     FrameHead head;
     while (connection.phase == Phase::open && read_frame_head(bytes + used, size - used, head)) {
       const auto payload_size = static_cast<std::size_t>(head.payload_size);
-      if (head.masked || payload_size > options_.bytes)
+      if (head.masked || payload_size > options_.bytes + message_extra_max)
         return fail(connection, "not the frame of an echo"), size;
       if (size - used < head.head_size + payload_size) return used;
-      const auto* payload = bytes + used + head.head_size;
+      const std::string_view payload(reinterpret_cast<const char*>(bytes) + used + head.head_size,
+                                     payload_size);
       used += head.head_size + payload_size;
-      auto& message = connection.message;
-      if (head.first != 0x82 || message.empty() || payload_size != message.size() ||
-          std::memcmp(payload, message.data(), payload_size) != 0)
-        return fail(connection, "wrong echo"), size;
-      message.clear();
-      --in_flight_;
-      ++counts_.round_trips;
-      on_echo_(connection, now);
+      take_payload(connection, head.first, payload, now);
     }
     return used;
+  }
+
+  void take_payload(Connection& connection, unsigned char first, std::string_view payload,
+                    std::uint64_t now) {
+    switch (options_.speaks) {
+      case Speaks::websocket: return take_echo(connection, first == 0x82, payload, now);
+      case Speaks::greeted:
+        if (connection.admitted) return take_echo(connection, first == 0x82, payload, now);
+        return admit(connection);
+      case Speaks::socketio: return take_socketio(connection, payload, now);
+      case Speaks::rejoin: return take_rejoin(connection, first, payload, now);
+    }
+  }
+
+  void take_echo(Connection& connection, bool right_kind, std::string_view payload, std::uint64_t now) {
+    auto& message = connection.message;
+    if (!right_kind || message.empty() || payload != message) return fail(connection, "wrong echo");
+    message.clear();
+    --in_flight_;
+    ++counts_.round_trips;
+    on_echo_(connection, now);
+  }
+
+  /// Engine.IO 4 in text frames: 0 open, 2 ping, 4 message; Socket.IO in its messages: 40 connect, 42 event.
+  void take_socketio(Connection& connection, std::string_view payload, std::uint64_t now) {
+    if (payload.starts_with("0")) return send_frame(connection, "40", 0x81);
+    if (payload.starts_with("2")) return send_frame(connection, "3", 0x81);
+    if (payload.starts_with("40")) return admit(connection);
+    if (!payload.starts_with("42[\"m\",\""))
+      return fail(connection, "not of Socket.IO: " + std::string(payload));
+    payload.remove_prefix(8);
+    take_echo(connection, true, payload.substr(0, payload.find('"')), now);
+  }
+
+  void take_rejoin(Connection& connection, unsigned char first, std::string_view payload, std::uint64_t now) {
+    Session& session = connection.session;
+    if (first == 0x88 || payload.size() < 10)
+      return fail(connection, "closed by the gateway" + std::string(payload.substr(0, 40)));
+    switch (payload[0]) {
+      case 0x02: {  // WELCOME: version, secret, ticket
+        session.secret = payload.substr(11, 32);
+        const auto size = static_cast<std::size_t>(static_cast<unsigned char>(payload[43])) << 8 |
+                          static_cast<unsigned char>(payload[44]);
+        session.ticket = payload.substr(45, size);
+        return send_frame(connection, frame_head(0x11, 0, 0));
+      }
+      case 0x04:  // RESUMED
+        send_frame(connection, frame_head(0x11, 0, static_cast<std::uint32_t>(session.received)));
+        return admit(connection);
+      case 0x10:
+        ++session.received;
+        if (!connection.admitted) return admit(connection);  // the greeting
+        return take_echo(connection, true, payload.substr(10), now);
+      case 0x11: return;
+      case 0x12: {
+        std::string pong = frame_head(0x13, 0, static_cast<std::uint32_t>(session.received));
+        pong += payload.substr(10);
+        return send_frame(connection, pong);
+      }
+      default: return fail(connection, "refused, type " + std::to_string(payload[0]));
+    }
+  }
+
+  // ---- rejoin.v1, written apart from src/ on purpose
+
+  static std::string frame_head(unsigned char type, std::uint32_t seq, std::uint32_t ack) {
+    std::string out(10, '\0');
+    out[0] = static_cast<char>(type);
+    for (int i = 0; i < 4; ++i) {
+      out[static_cast<std::size_t>(2 + i)] = static_cast<char>(seq >> (24 - 8 * i));
+      out[static_cast<std::size_t>(6 + i)] = static_cast<char>(ack >> (24 - 8 * i));
+    }
+    return out;
+  }
+  static std::string data_head(Session& session) {
+    return frame_head(0x10, static_cast<std::uint32_t>(++session.sent),
+                      static_cast<std::uint32_t>(session.received));
+  }
+  static std::string hello_frame() {
+    return frame_head(0x01, 0, 0) + std::string(
+                                        "\x01\x00\x05"
+                                        "bench\x00\x00",
+                                        10);
+  }
+  static std::string resume_frame(Session& session) {
+    std::string out = frame_head(0x03, 0, 0);
+    const std::size_t size = session.ticket.size();
+    out += static_cast<char>(size >> 8);
+    out += static_cast<char>(size);
+    out += session.ticket;
+    ++session.epoch;
+    for (int shift = 24; shift >= 0; shift -= 8) out += static_cast<char>(session.epoch >> shift);
+    for (int shift = 56; shift >= 0; shift -= 8) out += static_cast<char>(session.received >> shift);
+    const std::string proven = "rejoin.v1 resume" + out;
+    unsigned char proof[32];
+    std::size_t proof_size = sizeof proof;
+    if (EVP_Q_mac(nullptr, "HMAC", nullptr, "SHA256", nullptr, session.secret.data(), session.secret.size(),
+                  reinterpret_cast<const unsigned char*>(proven.data()), proven.size(), proof, sizeof proof,
+                  &proof_size) == nullptr)
+      die("HMAC");
+    return out.append(reinterpret_cast<char*>(proof), sizeof proof);
+  }
+  static std::string base64url(const std::string& bytes) {
+    std::string text = base64(reinterpret_cast<const unsigned char*>(bytes.data()), bytes.size());
+    for (char& c : text) c = c == '+' ? '-' : c == '/' ? '_' : c;
+    text.erase(text.find_last_not_of('=') + 1);
+    return text;
   }
 
   const Options options_;
   int epoll_;
   std::vector<unsigned char> buffer_;
   std::vector<unsigned char> frame_;
+  std::string payload_;
   std::vector<std::unique_ptr<Connection>> connections_;  // by slot
   std::vector<std::uint32_t> slot_of_;                    // by descriptor
   std::vector<Visitor> anonymous_;
@@ -488,9 +698,10 @@ class Load {
 };
 
 [[noreturn]] void usage(const char* what) {
-  std::fprintf(stderr,
-               "unknown or incomplete: %s\nusage: bench_ws_load echo|handshake|idle --to ADDRESS:PORT ...\n",
-               what);
+  std::fprintf(
+      stderr,
+      "unknown or incomplete: %s\nusage: bench_ws_load echo|handshake|idle|storm --to ADDRESS:PORT ...\n",
+      what);
   std::exit(2);
 }
 
@@ -498,7 +709,9 @@ Options parse(int count, char** arguments) {
   Options options;
   if (count < 2) usage("mode");
   options.mode = arguments[1];
-  if (options.mode != "echo" && options.mode != "handshake" && options.mode != "idle") usage(arguments[1]);
+  if (options.mode != "echo" && options.mode != "handshake" && options.mode != "idle" &&
+      options.mode != "storm")
+    usage(arguments[1]);
   for (int i = 2; i < count; ++i) {
     const std::string_view name = arguments[i];
     if (name == "--wait") {
@@ -509,10 +722,19 @@ Options parse(int count, char** arguments) {
       options.reset = true;
       continue;
     }
+    if (name == "--detach") {
+      options.detach = true;
+      continue;
+    }
     if (i + 1 == count) usage(arguments[i]);
     const std::string value = arguments[++i];
     if (name == "--to") {
       options.to = parse_address(value);
+    } else if (name == "--speak") {
+      if (value == "websocket") options.speaks = Speaks::websocket;
+      if (value == "greeted") options.speaks = Speaks::greeted;
+      if (value == "rejoin") options.speaks = Speaks::rejoin;
+      if (value == "socketio") options.speaks = Speaks::socketio;
     } else if (name == "--connections") {
       options.connections.clear();
       for (std::size_t at = 0; at < value.size(); at = std::min(value.find(',', at), value.size() - 1) + 1)

@@ -16,7 +16,11 @@ packages_of() {
     lint) echo python3 clang-format ;;
     tidy) echo clang clang-tidy ;;
     fuzz) echo clang-16 libclang-rt-16-dev libgtest-dev libboost1.74-dev ;;
-    bench) echo libbenchmark-dev libboost1.74-dev python3 haproxy nginx ;;  # Beast: http_head_bench
+    bench)  # Beast: http_head_bench, and a peer
+      echo libbenchmark-dev libboost1.74-dev libwebsockets-dev python3 haproxy nginx
+      command -v node >/dev/null || echo nodejs
+      command -v npm >/dev/null || echo npm
+      ;;
     *) echo "no package group '$1'" >&2; return 1 ;;
   esac
 }

@@ -251,6 +251,11 @@ struct Gateway {
   std::vector<PeerGateway> peers;
 };
 
+/// Where operators and their scripts ask.
+struct Admin {
+  Address listen;
+};
+
 struct Config {
   std::string file;  // as the caller named it
   Keys keys;
@@ -259,6 +264,7 @@ struct Config {
   std::vector<Listener> listeners;
   std::vector<Pool> pools;
   std::optional<Gateway> gateway;
+  std::optional<Admin> admin;  // none: no such port
   /// What was found doubtful, sorted by place: log it at start. No errors are among them.
   std::vector<Diagnostic> warnings;
 

@@ -236,6 +236,15 @@ TEST(Config, limits_that_are_not_written_are_no_more_than_the_length_can_say) {
   }
 }
 
+TEST(Config, the_admin_port_is_there_when_its_table_is) {
+  const std::string gateway = "[gateway]\nname = \"g\"\nlistener = [ { listen = \"127.0.0.1:0\" } ]\n";
+  EXPECT_FALSE(good(gateway).admin);
+  const Config config = good(gateway + "[admin]\nlisten = \"127.0.0.1:9090\"\n");
+  ASSERT_TRUE(config.admin);
+  EXPECT_EQ(config.admin->listen.text(), "127.0.0.1:9090");
+  EXPECT_TRUE(config.warnings.empty());
+}
+
 TEST(Config, a_ticket_may_stand_before_a_cookie_and_behind_tcp) {
   const Config config = good(R"(
 [keys]

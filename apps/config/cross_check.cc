@@ -30,6 +30,7 @@ class CrossCheck {
     for (std::size_t i = 0; i < config_.pools.size(); ++i) pool(config_.pools[i], numbered("pool", i));
     gateway_in_pools();
     if (config_.gateway) compression(*config_.gateway);
+    if (config_.admin) admin(*config_.admin);
   }
 
  private:
@@ -112,6 +113,7 @@ class CrossCheck {
     for (std::size_t i = 0; i < config_.listeners.size(); ++i) {
       taken_once(config_.listeners[i].listen, numbered("listener", i) + ".listen");
     }
+    if (config_.admin) taken_once(config_.admin->listen, "admin.listen");
     if (!config_.gateway) return;
     for (std::size_t i = 0; i < config_.gateway->listeners.size(); ++i) {
       taken_once(config_.gateway->listeners[i].listen, numbered("gateway.listener", i) + ".listen");
@@ -385,6 +387,23 @@ class CrossCheck {
              "the gateway at this address calls itself " + in_quotes(gateway.name) + " (" +
                  where("gateway.name") + ')');
       }
+    }
+  }
+
+  void admin(const Admin& it) {
+    if (!places_.has("gateway")) {
+      warn("admin.listen",
+           "nobody listens there: the admin port is a gateway's, and the file has no [gateway]");
+    }
+    if (!it.listen) return;
+    const bool loopback = it.listen.family == Address::Family::ipv4
+                              ? it.listen.ip[0] == 127
+                              : it.listen == *Address::parse_ip("::1", it.listen.port);
+    if (!loopback) {
+      warn("admin.listen",
+           "is not this machine's own: there is no password, so whoever reaches it can end every session; "
+           "write "
+           "\"127.0.0.1:9090\", or close the port to others");
     }
   }
 

@@ -420,5 +420,21 @@ name = "g"
   });
 }
 
+TEST(BadFile, admin_ports) {
+  say_exactly({
+      {joined({kGatewayHead, "[admin]\n"}),
+       R"(f:4:1: admin.listen: is missing; write listen = "127.0.0.1:9090")"},
+      {joined({kGatewayHead, "[admin]\nlisten = \"9090\"\n"}),
+       R"(f:5:10: admin.listen: "9090" is not an address; did you mean "127.0.0.1:9090"?)"},
+      {joined({kGatewayHead, "[admin]\nlisten = \"0.0.0.0:9090\"\n"}),
+       R"(f:5:10: warning: admin.listen: is not this machine's own: there is no password, so whoever reaches it can end every session; write "127.0.0.1:9090", or close the port to others)"},
+      {joined({kListenerHead, kPoolHead, "[admin]\nlisten = \"[::1]:9090\"\n"}),
+       R"(f:7:10: warning: admin.listen: nobody listens there: the admin port is a gateway's, and the file has no [gateway])"},
+      {"[gateway]\nname = \"g\"\nlistener = [ { listen = \"127.0.0.1:9090\" } ]\n[admin]\nlisten = "
+       "\"127.0.0.1:9090\"\n",
+       R"(f:3:25: gateway.listener[0].listen: "127.0.0.1:9090" is already listened on at f:5:10)"},
+  });
+}
+
 }  // namespace
 }  // namespace rejoin::config

@@ -49,6 +49,20 @@ void visit(KeyVisitor& v, Config& it) {
   v.table({"gateway", "`rejoin gateway`. A file may hold the balancer, a gateway, or both.",
            R"({ name = "g1", listener = [ { listen = "127.0.0.1:8000" } ] })"},
           it.gateway);
+  v.table(
+      {"admin",
+       "The gateway's admin port, for `rejoin ctl` and Prometheus: sessions, drains, metrics. Without this "
+       "table there is none.",
+       R"({ listen = "127.0.0.1:9090" })"},
+      it.admin);
+}
+
+void visit(KeyVisitor& v, Admin& it) {
+  v.address({"listen",
+             "IP:PORT. There is no password: whoever reaches it sees players' addresses and can end their "
+             "sessions, so let it be the machine's own (127.0.0.1).",
+             R"("127.0.0.1:9090")", Need::required},
+            it.listen, AddressUse::listen_here);
 }
 
 void visit(KeyVisitor& v, Keys& it) {
@@ -243,11 +257,12 @@ void visit(KeyVisitor& v, Gateway& it) {
            "that send no Origin are no pages, and may.",
            R"(["https://play.example"])", Need::optional, "only the host's own"},
           it.origins, TextForm::origin, limits::kOriginsMax);
-  v.texts({"trusted_proxies",
-           "Balancers and proxies in front, as addresses or networks: their X-Forwarded-For says who the client "
-           "is.",
-           R"(["10.0.0.0/8"])", Need::optional, "none"},
-          it.trusted_proxies, TextForm::network, limits::kPeersMax);
+  v.texts(
+      {"trusted_proxies",
+       "Balancers and proxies in front, as addresses or networks: their X-Forwarded-For says who the client "
+       "is.",
+       R"(["10.0.0.0/8"])", Need::optional, "none"},
+      it.trusted_proxies, TextForm::network, limits::kPeersMax);
   v.texts({"advertise",
            "URLs at which clients reach this gateway without a balancer. Told to each client of the resume "
            "protocol; used by those that were told to.",

@@ -51,8 +51,9 @@ bool fits(TextForm form, std::string_view text);
 /// What would be right: "write 1 to 64 letters, digits, '.', '_' or '-'".
 std::string_view text_form_hint(TextForm form);
 
-/// A listener may leave its port to the system (0), a server may not.
-enum class AddressUse : std::uint8_t { listen, connect };
+/// A listener may leave its port to the system (0), a server may not. `listen_here`: best where only this
+/// machine can reach it.
+enum class AddressUse : std::uint8_t { listen, listen_here, connect };
 
 /// What other programs call a key, and we call otherwise: "interval" is our "every". Empty when we know no
 /// such word.
@@ -83,6 +84,7 @@ void visit(KeyVisitor& visitor, SessionCookie& it);
 void visit(KeyVisitor& visitor, PeerGateway& it);
 void visit(KeyVisitor& visitor, Upstream& it);
 void visit(KeyVisitor& visitor, Gateway& it);
+void visit(KeyVisitor& visitor, Admin& it);
 void visit(KeyVisitor& visitor, Config& it);
 
 /// One call for each key. A visitor may change the member (the parser) or only look (the reference).

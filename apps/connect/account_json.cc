@@ -1,30 +1,72 @@
-// The only unit of this folder that includes nlohmann-json (seconds of compiling).
+// Accounts as JSON: what --json prints, and what reads it again.
 #include <cstdio>
-#include <nlohmann/json.hpp>
 
 #include "apps/connect/account.h"
+#include "watch/json.h"
 
 namespace rejoin::connect {
 namespace {
 
-using Json = nlohmann::ordered_json;
+using watch::Json;
 
-template <typename T>
-Json or_null(const std::optional<T>& value) {
-  return value ? Json(*value) : Json(nullptr);
+Json address_or_null(const Address& address) { return address ? Json(address.text()) : Json(); }
+
+Json list_of(const std::vector<std::string>& texts) {
+  Json out = Json::list();
+  for (const std::string& text : texts) out.add(text);
+  return out;
 }
 
-Json address_or_null(const Address& address) { return address ? Json(address.text()) : Json(nullptr); }
+// Each of these says whether the member is there and of its kind.
 
+bool take(const Json& from, std::string_view name, std::string& into) {
+  const std::optional<std::string> text = from[name].text();
+  if (text) into = *text;
+  return text.has_value();
+}
+bool take(const Json& from, std::string_view name, int& into) {
+  const std::optional<std::int64_t> number = from[name].integer();
+  if (number) into = static_cast<int>(*number);
+  return number.has_value();
+}
+bool take(const Json& from, std::string_view name, Address& into) {
+  std::string text;
+  if (!take(from, name, text)) return from.has(name) && from[name].is_null();
+  const Result<Address> address = Address::parse(text);
+  if (address) into = *address;
+  return true;
+}
 template <typename T>
-std::optional<T> optional_of(const Json& value) {
-  return value.is_null() ? std::optional<T>() : value.get<T>();
+bool take(const Json& from, std::string_view name, std::optional<T>& into) {
+  T value{};
+  if (take(from, name, value)) {
+    into = std::move(value);
+    return true;
+  }
+  return from.has(name) && from[name].is_null();
+}
+bool take(const Json& from, std::string_view name, std::vector<std::string>& into) {
+  for (const Json& item : from[name].items()) {
+    if (!item.text()) return false;
+    into.push_back(*item.text());
+  }
+  return from[name].kind() == Json::Kind::list;
 }
 
-Address address_of(const Json& value) {
-  if (value.is_null()) return {};
-  const Result<Address> address = Address::parse(value.get<std::string>());
-  return address ? *address : Address();
+bool take_cookies(const Json& from, Account& out) {
+  for (const Json& cookie : from["cookies_sent"].items()) {
+    SentCookie& sent = out.cookies_sent.emplace_back();
+    if (!take(cookie, "name", sent.name) || !take(cookie, "value", sent.value)) return false;
+  }
+  for (const Json& cookie : from["cookies_received"].items()) {
+    ReceivedCookie& received = out.cookies_received.emplace_back();
+    if (!take(cookie, "name", received.name) || !take(cookie, "value", received.value) ||
+        !take(cookie, "attributes", received.attributes)) {
+      return false;
+    }
+  }
+  return from["cookies_sent"].kind() == Json::Kind::list &&
+         from["cookies_received"].kind() == Json::Kind::list;
 }
 
 class JsonReporter final : public Reporter {
@@ -39,68 +81,110 @@ class JsonReporter final : public Reporter {
   }
 };
 
+class JsonSessionReporter final : public SessionReporter {
+ public:
+  void linked(const SessionAccount&) override {}
+  void lost(const SessionAccount&, const std::string&) override {}
+  void received(const SessionAccount&) override {}
+  void ended(const SessionAccount& account) override {
+    const std::string line = to_json(account) + "\n";
+    std::fwrite(line.data(), 1, line.size(), stdout);
+    std::fflush(stdout);
+  }
+};
+
 }  // namespace
 
-std::string to_json(const Account& account) {
-  Json sent = Json::array();
-  for (const SentCookie& cookie : account.cookies_sent)
-    sent.push_back({{"name", cookie.name}, {"value", cookie.value}});
-  Json received = Json::array();
-  for (const ReceivedCookie& cookie : account.cookies_received) {
-    received.push_back({{"name", cookie.name}, {"value", cookie.value}, {"attributes", cookie.attributes}});
+std::string to_json(const SessionAccount& account) {
+  Json links = Json::list();
+  for (const LinkAccount& link : account.links) {
+    Json one = Json::object();
+    one.set("kind", link.resumed ? "resumed" : "open");
+    one.set("url", link.url);
+    one.set("local", link.local);
+    one.set("peer", link.peer);
+    one.set("epoch", link.epoch);
+    one.set("dials", link.dials);
+    one.set("round_trips", link.round_trips);
+    one.set("took_ms", link.took_ms);
+    one.set("whole", link.whole);
+    one.set("to_come", link.to_come);
+    one.set("sent_again", link.sent_again);
+    links.add(std::move(one));
   }
-  Json out;
-  out["connection"] = account.number;
-  out["url"] = account.url;
-  out["local"] = address_or_null(account.local);
-  out["peer"] = address_or_null(account.peer);
-  out["status"] = or_null(account.status);
-  out["cookies_sent"] = std::move(sent);
-  out["cookies_received"] = std::move(received);
-  out["messages"] = account.messages;
-  out["server"] = or_null(account.server);
-  out["close_code"] = or_null(account.close_code);
-  out["error"] = or_null(account.error);
-  return out.dump(-1, ' ', false, Json::error_handler_t::replace);
+  Json cookies = Json::list();
+  for (const SentCookie& cookie : account.cookies) {
+    Json one = Json::object();
+    one.set("name", cookie.name);
+    one.set("value", cookie.value);
+    cookies.add(std::move(one));
+  }
+  Json out = Json::object();
+  out.set("connection", account.number);
+  out.set("url", account.url);
+  out.set("links", std::move(links));
+  out.set("cookies", std::move(cookies));
+  out.set("messages", list_of(account.messages));
+  out.set("server", account.server);
+  out.set("sent", account.sent);
+  out.set("sent_again", account.sent_again);
+  out.set("duplicates_dropped", account.duplicates_dropped);
+  out.set("end_code", account.end_code);
+  out.set("error", account.error);
+  return write_json(out);
+}
+
+std::string to_json(const Account& account) {
+  Json sent = Json::list();
+  for (const SentCookie& cookie : account.cookies_sent) {
+    Json one = Json::object();
+    one.set("name", cookie.name);
+    one.set("value", cookie.value);
+    sent.add(std::move(one));
+  }
+  Json received = Json::list();
+  for (const ReceivedCookie& cookie : account.cookies_received) {
+    Json one = Json::object();
+    one.set("name", cookie.name);
+    one.set("value", cookie.value);
+    one.set("attributes", list_of(cookie.attributes));
+    received.add(std::move(one));
+  }
+  Json out = Json::object();
+  out.set("connection", account.number);
+  out.set("url", account.url);
+  out.set("local", address_or_null(account.local));
+  out.set("peer", address_or_null(account.peer));
+  out.set("status", account.status);
+  out.set("cookies_sent", std::move(sent));
+  out.set("cookies_received", std::move(received));
+  out.set("messages", list_of(account.messages));
+  out.set("server", account.server);
+  out.set("close_code", account.close_code);
+  out.set("error", account.error);
+  return write_json(out);
 }
 
 std::optional<Account> from_json(std::string_view line) {
-  // The library throws where a member is missing or of another kind; nothing leaves this function.
-  try {
-    const Json in = Json::parse(line);
-    Account out;
-    out.number = in.at("connection").get<int>();
-    out.url = in.at("url").get<std::string>();
-    out.local = address_of(in.at("local"));
-    out.peer = address_of(in.at("peer"));
-    out.status = optional_of<int>(in.at("status"));
-    for (const Json& cookie : in.at("cookies_sent")) {
-      out.cookies_sent.push_back(
-          {cookie.at("name").get<std::string>(), cookie.at("value").get<std::string>()});
-    }
-    for (const Json& cookie : in.at("cookies_received")) {
-      out.cookies_received.push_back({cookie.at("name").get<std::string>(),
-                                      cookie.at("value").get<std::string>(),
-                                      cookie.at("attributes").get<std::vector<std::string>>()});
-    }
-    out.messages = in.at("messages").get<std::vector<std::string>>();
-    out.server = optional_of<std::string>(in.at("server"));
-    out.close_code = optional_of<int>(in.at("close_code"));
-    out.error = optional_of<std::string>(in.at("error"));
-    return out;
-  } catch (const Json::exception&) {
-    return std::nullopt;
-  }
+  const std::optional<Json> in = watch::parse_json(line);
+  if (!in) return std::nullopt;
+  Account out;
+  const bool whole = take(*in, "connection", out.number) && take(*in, "url", out.url) &&
+                     take(*in, "local", out.local) && take(*in, "peer", out.peer) &&
+                     take(*in, "status", out.status) && take_cookies(*in, out) &&
+                     take(*in, "messages", out.messages) && take(*in, "server", out.server) &&
+                     take(*in, "close_code", out.close_code) && take(*in, "error", out.error);
+  return whole ? std::optional(std::move(out)) : std::nullopt;
 }
 
 std::optional<std::string> greeting_member(Bytes message, const std::string& name) {
-  const Json greeting = Json::parse(message, nullptr, /*allow_exceptions=*/false);
-  if (!greeting.is_object()) return std::nullopt;
-  const auto member = greeting.find(name);
-  if (member == greeting.end() || !member->is_string()) return std::nullopt;
-  return member->get<std::string>();
+  const std::optional<Json> greeting = watch::parse_json(message);
+  return greeting ? (*greeting)[name].text() : std::nullopt;
 }
 
 std::unique_ptr<Reporter> make_json_reporter() { return std::make_unique<JsonReporter>(); }
+std::unique_ptr<SessionReporter> make_json_session_reporter() {
+  return std::make_unique<JsonSessionReporter>();
+}
 
 }  // namespace rejoin::connect

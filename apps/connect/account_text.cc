@@ -14,6 +14,21 @@ std::string printable(Bytes text) {
   return out;
 }
 
+void say(const std::string& line) {
+  std::fprintf(stdout, "%s\n", line.c_str());
+  std::fflush(stdout);
+}
+
+void row(std::string_view title, const std::string& text) {
+  std::string line = "   " + std::string(title);
+  line.resize(20, ' ');
+  say(line + printable(text));
+}
+
+std::string counted(std::uint64_t count, const char* what) {
+  return std::to_string(count) + " " + what + (count == 1 ? "" : "s");
+}
+
 class TextReporter final : public Reporter {
  public:
   void connected(const Account& account) override {
@@ -48,15 +63,43 @@ class TextReporter final : public Reporter {
   }
 
  private:
-  static void say(const std::string& line) {
-    std::fprintf(stdout, "%s\n", line.c_str());
-    std::fflush(stdout);
+  bool said_server_ = false;
+};
+
+class TextSessionReporter final : public SessionReporter {
+ public:
+  void linked(const SessionAccount& account) override {
+    const LinkAccount& link = account.links.back();
+    say("#" + std::to_string(account.number) + " " + link.local + " -> " + link.url);
+    std::string session = link.resumed ? "resumed" : "new";
+    session += ", epoch " + std::to_string(link.epoch);
+    if (link.resumed) session += link.whole ? ", nothing lost" : ", kept, but the stream has a gap";
+    row("session", session);
+    row("round trips", std::to_string(link.round_trips) + ", " +
+                           counted(static_cast<std::uint64_t>(link.dials), "dial") + ", " +
+                           std::to_string(link.took_ms) + " ms");
+    if (link.resumed) {
+      row("replayed",
+          counted(link.to_come, "message") + " to come, " + std::to_string(link.sent_again) + " sent again");
+    }
+    for (const SentCookie& cookie : account.cookies)
+      row("cookie", cookie.name + "=" + shortened(cookie.value));
   }
-  static void row(std::string_view title, const std::string& text) {
-    std::string line = "   " + std::string(title);
-    line.resize(20, ' ');
-    say(line + printable(text));
+  void lost(const SessionAccount&, const std::string& why) override { row("link lost", why); }
+  void received(const SessionAccount& account) override {
+    say("   < " + printable(account.messages.back()));
+    if (!account.server || said_server_) return;
+    said_server_ = true;
+    row("server", *account.server);
   }
+  void ended(const SessionAccount& account) override {
+    if (account.error) row("error", *account.error);
+    if (account.end_code) row("session ended", std::to_string(*account.end_code));
+    if (!account.links.empty() && !account.end_code) say("   left; the session waits");
+    said_server_ = false;
+  }
+
+ private:
   bool said_server_ = false;
 };
 
@@ -69,5 +112,8 @@ std::string shortened(std::string_view value) {
 }
 
 std::unique_ptr<Reporter> make_text_reporter() { return std::make_unique<TextReporter>(); }
+std::unique_ptr<SessionReporter> make_text_session_reporter() {
+  return std::make_unique<TextSessionReporter>();
+}
 
 }  // namespace rejoin::connect

@@ -1,7 +1,6 @@
 // The parts list of the client: address, names, jar, loop, and the calls one after the other.
 #include "apps/connect/connect.h"
 
-#include <netdb.h>
 #include <signal.h>
 #include <unistd.h>
 
@@ -10,41 +9,17 @@
 
 #include "apps/connect/call.h"
 #include "apps/connect/jar_file.h"
+#include "apps/connect/session_run.h"
 #include "base/limits.h"
 #include "base/log.h"
 #include "base/random.h"
+#include "clients/cpp/src/system_resolver.h"
 #include "io/epoll_loop.h"
-#include "io/sockaddr.h"
 
 namespace rejoin::connect {
 namespace {
 
 constexpr int kUsageStatus = 2;
-
-/// Blocks: names are resolved before the loop starts.
-Result<std::vector<Address>> resolve(const proto::Url& url) {
-  addrinfo hints{};
-  hints.ai_socktype = SOCK_STREAM;
-  hints.ai_flags = AI_NUMERICSERV;
-  if (url.host_kind != proto::HostKind::name) hints.ai_flags |= AI_NUMERICHOST;
-  addrinfo* list = nullptr;
-  const int failed = getaddrinfo(url.host.c_str(), std::to_string(url.port).c_str(), &hints, &list);
-  if (failed != 0) {
-    return Error{ErrorKind::unreachable, Side::server, Retry::yes,
-                 "resolve " + url.host + ": " + gai_strerror(failed)};
-  }
-  std::vector<Address> out;
-  for (const addrinfo* at = list; at != nullptr && out.size() < limits::kAddressesPerNameMax;
-       at = at->ai_next) {
-    sockaddr_storage storage{};
-    std::copy_n(reinterpret_cast<const char*>(at->ai_addr), at->ai_addrlen,
-                reinterpret_cast<char*>(&storage));
-    const Address address = io::from_sockaddr(storage);
-    if (address && std::find(out.begin(), out.end(), address) == out.end()) out.push_back(address);
-  }
-  freeaddrinfo(list);
-  return out;
-}
 
 /// What the user typed, checked. Error: bad_input or unsupported, fit to be printed.
 Result<proto::Url> usable_url(const std::string& text) {
@@ -54,7 +29,7 @@ Result<proto::Url> usable_url(const std::string& text) {
   const std::string scheme(to_string(url->scheme));
   if (url->scheme == proto::Scheme::wss || url->scheme == proto::Scheme::tls) {
     return Error{ErrorKind::unsupported, Side::ours, Retry::no,
-                 scheme + ":// needs TLS, which `rejoin connect` does not speak yet: use ws:// or tcp://"};
+                 scheme + ":// needs --resume: without it, `rejoin connect` speaks no TLS"};
   }
   return Error{ErrorKind::bad_input, Side::ours, Retry::no,
                scheme + ":// is not for long connections: use ws:// or tcp://"};
@@ -91,6 +66,7 @@ int complain(const Error& error) {
 
 int run_connect(const ConnectOptions& options) {
   signal(SIGPIPE, SIG_IGN);
+  if (!options.resume_file.empty()) return run_session(options);
   Result<proto::Url> url = usable_url(options.url);
   if (!url) return complain(url.error());
   proto::CookieJar jar;
@@ -98,7 +74,8 @@ int run_connect(const ConnectOptions& options) {
     const Status loaded = load_jar(options.cookie_jar_file, jar, SystemClock().unix_now());
     if (!loaded) return complain(loaded.error());
   }
-  Result<std::vector<Address>> addresses = resolve(*url);
+  // Blocks: names are resolved before the loop starts.
+  Result<std::vector<Address>> addresses = client::look_up(url->host, url->port);
   if (!addresses) {
     complain(addresses.error());
     return 1;

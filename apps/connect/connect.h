@@ -23,6 +23,12 @@ struct ConnectOptions {
   std::optional<int> receive;         // messages to wait for; nothing: 1 (the greeting) + messages.size()
   Duration timeout = 5s;              // for each step: connect, handshake, each message
   Output output = Output::text;
+
+  // With a gateway that speaks rejoin.v1, by the client library:
+  std::string resume_file;      // where the session is kept between runs; empty: no session, as above
+  bool end_session = false;     // at the end of the last run, instead of leaving it to the next one
+  bool use_advertised = false;  // the gateway's own addresses may be dialled
+  std::string identity;         // for the login
 };
 
 /// Connects, prints cookies and messages on stdout. Returns the exit status: 0 if every connection did all

@@ -50,6 +50,7 @@ int run_gateway(const GatewayOptions& options) {
   workers.drain_time = plan->rules.drain_timeout;
   for (const config::GatewayListener& listener : plan->rules.listeners)
     workers.listener_names.push_back(listener.name);
+  if (plan->admin) workers.listener_names.push_back("admin");
   return serve::run_workers(workers, *log,
                             [&plan](io::World& world, unsigned number, serve::Colleagues& colleagues) {
                               return std::make_unique<Worker>(world, *plan, number, &colleagues);

@@ -30,9 +30,14 @@ LiveSession::~LiveSession() { table_.account(accounted_bytes_, 0); }
 
 // --- links come ---
 
+// The one that it had.
+Link* LiveSession::set_link(Link* link) {
+  if ((link_ == nullptr) != (link == nullptr)) table_.count_with_link(link != nullptr ? 1 : -1);
+  return std::exchange(link_, link);
+}
+
 void LiveSession::take_link(Link& link, const session::SendWindow::Cursor& from, LinkMode mode) {
-  Link* const older = link_;
-  link_ = &link;
+  Link* const older = set_link(&link);
   client_ = link.client();
   ++links_;
   if (older != nullptr) {
@@ -130,7 +135,7 @@ void LiveSession::on_frame(Bytes bytes) {
         end(static_cast<LinkCode>(closing_code_), "");
       } else {
         ++table_.counts().closed_by_client;
-        end(LinkCode::session_ended, "");
+        end(LinkCode::session_ended, "closed by the client");
       }
       return;
     case FrameVerdict::Kind::bad: worker_.bad_frame(*link_, verdict.why); return;
@@ -159,7 +164,7 @@ void LiveSession::to_game(const upstream::Message& message) {
     detach.reason = "too fast";
     // It was counted as read: the game server gets it, and the client waits before it goes on.
     link_->dismiss(detach, LinkEnd::refused);
-    Link* const link = std::exchange(link_, nullptr);
+    Link* const link = set_link(nullptr);
     link_lost(*link, LinkEnd::refused);
     if (lasting_ == Lasting::ends_with_link) return;
   }
@@ -194,7 +199,7 @@ void LiveSession::sent(const session::SendWindow::Cursor& next) {
 void LiveSession::tell_ack() {
   std::string frame;
   proto::append_ack(frame, state_.ack());
-  link_->tell(frame);
+  if (link_ != nullptr) link_->tell(frame);  // none: it is being dismissed, with DETACH to bear the count
   state_.said(worker_.world().clock.now());
 }
 
@@ -219,7 +224,7 @@ void LiveSession::turn_ended() {
 
 void LiveSession::link_lost(Link& link, LinkEnd how) {
   if (link_ != nullptr && link_ != &link) return;
-  link_ = nullptr;
+  set_link(nullptr);
   if (state_.phase() == Phase::ended) {
     finish_if_over();
     return;
@@ -229,7 +234,7 @@ void LiveSession::link_lost(Link& link, LinkEnd how) {
   state_.detach(worker_.world().clock.now());
   if (lasting_ == Lasting::ends_with_link) {
     // A client that said FIN has said all that it will say.
-    end(LinkCode::session_ended, "");
+    end(LinkCode::session_ended, "its link ended");
     return;
   }
   account();
@@ -320,10 +325,10 @@ void LiveSession::close_for(LinkCode code) {
 void LiveSession::end(LinkCode code, Bytes reason) {
   if (state_.phase() == Phase::ended) return;
   state_.end();
-  table_.ended(*this, code);
+  table_.ended(*this, code, reason);
   stalled_.reset();
   if (link_ != nullptr) {
-    Link* const link = std::exchange(link_, nullptr);
+    Link* const link = set_link(nullptr);
     link->close_session(number(code), reason);
   }
   if (game_ && !game_over_ && !finished_) {
@@ -333,10 +338,15 @@ void LiveSession::end(LinkCode code, Bytes reason) {
   finish_if_over();
 }
 
+void LiveSession::end_told(LinkCode code, Bytes reason) {
+  if (link_ != nullptr) link_->fetch_all();
+  end(code, reason);
+}
+
 void LiveSession::end_by_drain() {
   if (state_.phase() == Phase::ended) return;
   if (link_ != nullptr) {
-    Link* const link = std::exchange(link_, nullptr);
+    Link* const link = set_link(nullptr);
     link->fetch_all();
     proto::Detach detach;
     detach.code =
@@ -357,7 +367,7 @@ void LiveSession::finish_if_over() {
 
 void LiveSession::cancel() {
   if (link_ != nullptr) {
-    Link* const link = std::exchange(link_, nullptr);
+    Link* const link = set_link(nullptr);
     link->forget_session();
     link->cancel();
   }
@@ -414,7 +424,9 @@ void LiveSession::on_time() {
       end(closing() ? static_cast<LinkCode>(closing_code_)
           : expired ? LinkCode::session_ended
                     : LinkCode::over_limit,
-          "");
+          closing() ? ""
+          : expired ? "nobody came back"
+                    : "the window stayed full");
       return;
     }
   }

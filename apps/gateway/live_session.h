@@ -63,6 +63,8 @@ class LiveSession final : public ListNode, private upstream::GameEvents {
   // --- it ends ---
   /// The client is told, the game server gets what was said, and how it ended is remembered for a while.
   void end(proto::LinkCode code, Bytes reason);
+  /// The same, behind all that the client has not been sent yet.
+  void end_told(proto::LinkCode code, Bytes reason);
   /// The gateway goes away, and the session with it: the client is told to come again.
   void end_by_drain();
   /// Now, with everything that it has. It is destroyed when this returns.
@@ -86,6 +88,7 @@ class LiveSession final : public ListNode, private upstream::GameEvents {
   void game_took(std::size_t count) override;
   void game_ended(upstream::GameEnd how, const Error& why) override;
 
+  Link* set_link(Link* link);
   void take_link(Link& link, const session::SendWindow::Cursor& from, LinkMode mode);
   void begin_game(const std::optional<upstream::Echo::SeenCookie>& cookie);
   void to_game(const upstream::Message& message);

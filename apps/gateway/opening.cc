@@ -209,7 +209,8 @@ void hear_hello(Worker& worker, Link& link, const proto::FrameView& frame, std::
     worker.bad_frame(link, "no HELLO");
   } else if (hello->version == 0) {
     link.refuse_opening(detach_of(LinkCode::version, DetachAction::stop, "no version in common"));
-  } else if (worker.draining()) {
+  } else if (!worker.admits()) {
+    ++worker.sessions().counts().draining;
     link.refuse_opening(detach_of(LinkCode::restart, DetachAction::again, "this gateway is going away",
                                   limits::kTooFastWaitMs));
   } else if (worker.sessions().full()) {

@@ -5,8 +5,11 @@ namespace rejoin::gateway {
 Result<Plan> make_plan(const config::Config& config, route::KeyRing keys, Random& random) {
   Result<GamePlan> game = make_game_plan(config, random);
   if (!game) return std::move(game.error());
-  Plan plan{
-      .rules = *config.gateway, .keys = std::move(keys), .game = std::move(*game), .trusted_proxies = {}};
+  Plan plan{.rules = *config.gateway,
+            .keys = std::move(keys),
+            .game = std::move(*game),
+            .trusted_proxies = {},
+            .admin = config.admin};
   for (const std::string& proxy : plan.rules.trusted_proxies) {
     Result<AddressRange> range = AddressRange::parse(proxy);
     if (!range) return std::move(range.error());

@@ -4,6 +4,7 @@
 // says is shared. Outlives them.
 #pragma once
 
+#include <optional>
 #include <vector>
 
 #include "apps/config/config.h"
@@ -20,6 +21,7 @@ struct Plan {
   route::KeyRing keys;
   GamePlan game;
   std::vector<AddressRange> trusted_proxies;
+  std::optional<config::Admin> admin;
 };
 
 /// `config.gateway` is there. Error: config, when routing refuses what the configuration allows. `random` is

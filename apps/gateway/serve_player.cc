@@ -20,6 +20,7 @@
 #include "proto/cookie.h"
 #include "proto/http_response.h"
 #include "proto/ws_handshake.h"
+#include "upstream/prober.h"
 
 namespace rejoin::gateway {
 namespace {
@@ -118,7 +119,8 @@ Bytes path_of(const RequestHead& request) {
   return target.substr(0, target.find('?'));
 }
 
-/// GET and HEAD: 200, or 503 while we drain, so that a balancer sends its new clients elsewhere.
+/// GET and HEAD: 200, or 503 while we drain, so that a balancer sends its new clients elsewhere. It may still
+/// send those whose sessions live here, and kDrainingLine tells one of ours so.
 Task<After> answer_health(Visit& visit, const RequestHead& request) {
   const bool asks = request.method() == Method::get || request.method() == Method::head;
   if (!asks || request.body().kind != proto::BodyKind::none) {
@@ -130,11 +132,12 @@ Task<After> answer_health(Visit& visit, const RequestHead& request) {
     co_await refuse(visit, refusal);
     co_return After::close;
   }
-  const bool draining = visit.worker.draining();
-  const bool stays = request.keep_alive() && !draining;
+  const bool draining = !visit.worker.admits();
+  const bool stays = request.keep_alive() && !visit.worker.draining();
   proto::SimpleResponse response;
   response.status = draining ? 503 : 200;
   response.text = draining ? "draining\n" : "ok\n";
+  if (draining && !visit.worker.draining()) response.field_lines = upstream::kDrainingLine;
   response.request_method = request.method();
   response.next = proto::NextHop::close;
   if (stays)
@@ -309,6 +312,15 @@ Task<void> open_plain(Visit& visit, const RequestHead& request, Bytes key, std::
     }
   }
   if (worker.draining()) co_return;
+  if (session == nullptr && !worker.admits()) {
+    ++worker.sessions().counts().draining;
+    Refusal refusal;
+    refusal.status = 503;
+    refusal.why = "this gateway takes no new sessions";
+    refusal.field_lines = "Retry-After: 1\r\n";
+    co_await refuse(visit, refusal);
+    co_return;
+  }
   session::SendWindow::Cursor from;
   if (session != nullptr) {
     from = session->state().come_back(worker.world().clock.now());

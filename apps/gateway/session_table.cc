@@ -64,13 +64,17 @@ LiveSession& SessionTable::adopt(session::Session state, const Address& client) 
   return made;
 }
 
-void SessionTable::ended(LiveSession& session, proto::LinkCode code) {
+void SessionTable::ended(LiveSession& session, proto::LinkCode code, Bytes reason) {
   by_id_.erase(session.state().id());
   ending_.push_back(session);
   session::SessionEnd end;
   end.secret = session.state().secret();
   end.code = proto::number(code);
   if (session.lasting() == Lasting::outlives_links) store_->end(session.state().id(), end, rules_.grace);
+  const TimePoint now = world_.clock.now();
+  if (ends_.size() == kEndedShownMax) ends_.pop_front();
+  ends_.push_back({session.state().id(), end.code, std::string(reason.empty() ? to_string(code) : reason),
+                   now - session.state().born(), now});
   if (world_.log.wants(LogLevel::debug)) {
     worker_.tell(session.client(),
                  "session " + session.state().id().text() + " ended: " + std::string(proto::to_string(code)));

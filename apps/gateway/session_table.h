@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <cstring>
+#include <deque>
 #include <memory>
 #include <string>
 #include <unordered_map>
@@ -35,7 +36,8 @@ struct SessionCounts {
   std::uint64_t expired = 0;           // sessions whose client did not come back
   std::uint64_t overflowed = 0;        // sessions whose window stayed full
   std::uint64_t closed_by_client = 0;  // sessions
-  std::uint64_t stalled = 0;           // a game server was not read for want of room
+  std::uint64_t ended_by_operator = 0;
+  std::uint64_t stalled = 0;  // a game server was not read for want of room
   std::uint64_t pings = 0;
   std::uint64_t messages_out = 0;  // of game servers
   std::uint64_t too_fast = 0;      // links that sent more than the rate allows
@@ -45,8 +47,21 @@ struct SessionCounts {
   std::uint64_t bad_proof = 0;
   std::uint64_t epoch_used = 0;
   std::uint64_t over_budget = 0;  // 4429: of the source address, or of the session
+  std::uint64_t draining = 0;     // new sessions, while none are taken
   std::uint64_t stranger = 0;     // tickets of other gateways
   std::uint64_t relayed = 0;      // of these: passed on to their owner
+};
+
+/// Ends that a worker keeps to be shown (`rejoin ctl sessions`).
+inline constexpr std::size_t kEndedShownMax = 100;
+
+/// A session that has ended, for people.
+struct EndedSession {
+  route::SessionId id;
+  std::uint16_t code = 0;
+  std::string reason;
+  Duration lived{};
+  TimePoint when;
 };
 
 class SessionTable {
@@ -61,8 +76,8 @@ class SessionTable {
   LiveSession& make(route::TicketKind kind, const Address& client, Lasting lasting);
   /// One that was saved elsewhere.
   LiveSession& adopt(session::Session state, const Address& client);
-  /// It has ended: found no more, and how it ended is told to who comes for it.
-  void ended(LiveSession& session, proto::LinkCode code);
+  /// It has ended: found no more, and how it ended is told to who comes for it. `reason` is shown.
+  void ended(LiveSession& session, proto::LinkCode code, Bytes reason);
   /// Gives the record back.
   void destroy(LiveSession& session);
   /// Every session that has not ended.
@@ -73,6 +88,14 @@ class SessionTable {
 
   /// Ends all, and gives every record back.
   void cancel_all();
+
+  /// The one that has lived longest; nullptr when there is none.
+  LiveSession* oldest() { return sessions_.empty() ? nullptr : &sessions_.front(); }
+  /// The latest kEndedShownMax, the oldest first.
+  const std::deque<EndedSession>& ends() const { return ends_; }
+  /// A session got a link (+1) or has none any more (-1).
+  void count_with_link(int change) { with_link_ += static_cast<std::size_t>(change); }
+  std::size_t with_link() const { return with_link_; }
 
   /// Sessions that have not ended.
   std::size_t size() const { return by_id_.size(); }
@@ -112,12 +135,13 @@ class SessionTable {
   route::Seal seal_;
   unsigned number_;
   std::size_t sessions_max_, window_bytes_max_;
-  std::size_t window_bytes_ = 0;
+  std::size_t window_bytes_ = 0, with_link_ = 0;
   SessionCounts counts_;
   std::unique_ptr<session::SessionStore> store_;
   session::SourceBudget bad_openings_;
   RecordPool<LiveSession> records_;
   List<LiveSession> sessions_, ending_;
+  std::deque<EndedSession> ends_;
   std::unordered_map<route::SessionId, LiveSession*, HashId> by_id_;
 };
 

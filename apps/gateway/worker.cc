@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <string>
 
+#include "apps/gateway/admin.h"
 #include "apps/gateway/opening.h"
 #include "apps/gateway/serve_player.h"
 #include "base/limits.h"
@@ -85,7 +86,8 @@ Worker::Worker(io::World& world, const Plan& plan, unsigned number, serve::Colle
       games_(world, plan.game.rules, plan.rules.name, plan.game.pool.get(), number),
       sessions_(*this, world, plan.rules, plan.keys, number),
       flusher_(std::make_unique<Flusher>(world.ready)),
-      handshakes_(world.ready) {
+      handshakes_(world.ready),
+      operator_drain_(*this) {
   for (const config::GatewayListener& listener : plan.rules.listeners) {
     entrances_.push_back(std::make_unique<Entrance>(*this, listener));
   }
@@ -108,6 +110,14 @@ Status Worker::open(const std::vector<Address>& at) {
     }
     entrance.listener = std::move(*listener);
   }
+  if (number_ == 0 && plan_.admin) {
+    admin_ = std::make_unique<Admin>(*this, colleagues_);
+    Status admin = admin_->open(plan_.admin->listen);
+    if (!admin) {
+      admin.error().detail = "admin port: " + admin.error().detail;
+      return admin;
+    }
+  }
   if (number_ == 0) games_.probe_servers();
   return {};
 }
@@ -116,6 +126,7 @@ std::vector<Address> Worker::addresses() const {
   std::vector<Address> out;
   for (const auto& entrance : entrances_)
     out.push_back(entrance->listener ? entrance->listener->address() : Address());
+  if (admin_) out.push_back(admin_->address());
   return out;
 }
 
@@ -124,6 +135,8 @@ void Worker::drain() {
   draining_ = true;
   for (auto& entrance : entrances_) entrance->listener.reset();
   stop_handshakes_.request();
+  operator_drain_.take_back();
+  if (admin_) admin_->close();
   games_.stop();
   open_relays_.for_each([](upstream::Relay& relay) { relay.cancel(); });
   end_sessions();
@@ -154,7 +167,7 @@ void Worker::stop() {
 
 bool Worker::idle() const {
   return !flusher_->queued && handshakes_.running() == 0 && links() == 0 && relays_.live() == 0 &&
-         sessions_.empty() && games_.idle();
+         sessions_.empty() && games_.idle() && (!admin_ || admin_->idle());
 }
 
 // --- connections become links ---
@@ -189,6 +202,11 @@ void Worker::begin(Link& link, MutableBytes arrived) {
 }
 
 void Worker::open_plain(Link& link) {
+  if (!admits()) {
+    ++sessions_.counts().draining;
+    dismiss(link, proto::LinkCode::restart, "this gateway is going away", LinkEnd::refused);
+    return;
+  }
   if (sessions_.full()) {
     dismiss(link, proto::LinkCode::too_fast, "no room for more sessions", LinkEnd::refused);
     return;

@@ -13,6 +13,7 @@
 
 #include "apps/config/config.h"
 #include "apps/gateway/links.h"
+#include "apps/gateway/operator_drain.h"
 #include "apps/gateway/plan.h"
 #include "apps/gateway/session_table.h"
 #include "apps/serve/workers.h"
@@ -25,6 +26,8 @@
 #include "upstream/relay.h"
 
 namespace rejoin::gateway {
+
+class Admin;
 
 /// Plain integers that only grow.
 struct Counts {
@@ -67,6 +70,9 @@ class Worker final : public serve::WorkerProgram, private upstream::RelayOwner {
   bool idle() const override;
 
   bool draining() const { return draining_; }
+  /// May new sessions begin? Not once drain() was called, and not while an operator's drain is on. Those that
+  /// live may be come back to in the second case.
+  bool admits() const { return !draining_ && !operator_drain_.on(); }
   std::size_t links() const { return websocket_links_.live() + tcp_links_.live(); }
   const Counts& counts() const { return counts_; }
   const SessionTable& sessions() const { return sessions_; }
@@ -84,6 +90,9 @@ class Worker final : public serve::WorkerProgram, private upstream::RelayOwner {
   Counts& counts() { return counts_; }
   SessionTable& sessions() { return sessions_; }
   upstream::Connector& games() { return games_; }
+  OperatorDrain& operator_drain() { return operator_drain_; }
+  /// The admin port; nullptr in all workers but the first, and where none is configured.
+  Admin* admin() { return admin_.get(); }
   proto::AcceptHasher& hasher() { return hasher_; }
   /// Thrown by drain() already: ends every wait of a handshake.
   Stop& stop_switch() { return stop_handshakes_; }
@@ -149,6 +158,8 @@ class Worker final : public serve::WorkerProgram, private upstream::RelayOwner {
   List<upstream::Relay> open_relays_;
   Stop stop_handshakes_;
   Scope handshakes_;
+  OperatorDrain operator_drain_;
+  std::unique_ptr<Admin> admin_;
   Counts counts_;
   bool draining_ = false;
 };

@@ -275,6 +275,8 @@ class Gateway(End):
         if self.phase not in ("unconfirmed", "kept"):
             return
         if self.phase == "unconfirmed" and self.born + UNCONFIRMED_TIME <= now:
+            if self.live:
+                self.detach(self.live, 4401, "login")
             self.finish(4401)
         elif self.detached_at + given["grace"] <= now:
             self.finish(4401)

@@ -27,7 +27,7 @@ gateway(
     "login-unconfirmed", "a session whose WELCOME was not answered lives 10 s",
     got(1, hello(), out(1, welcome())),
     waits(9999),
-    waits(1, told("ended"), closes(1)),
+    waits(1, told("ended"), out(1, detach(4401, "login")), closes(1)),
     got(2, resume(2, 0), out(2, detach(4401, "login"))),
 )  # fmt: skip
 gateway(

@@ -102,8 +102,8 @@ inline constexpr std::chrono::seconds kDialS{5};
 inline constexpr std::chrono::milliseconds kSpreadUntoldMs{1000};
 inline constexpr std::chrono::milliseconds kRedialMinMs{250};
 inline constexpr std::chrono::seconds kRedialMaxS{20};
-/// A link that broke sooner counts as a dial that failed.
-inline constexpr std::chrono::milliseconds kLinkHeldMs{1000};
+/// What a closing client takes at the most to say so, without a link.
+inline constexpr std::chrono::seconds kSayCloseS{10};
 /// A change of the network ends a dial that is older than this: it left by the path that is gone.
 inline constexpr std::chrono::milliseconds kDialHeldMs{500};
 inline constexpr int kRedirectsMax = 3;
@@ -209,6 +209,8 @@ inline constexpr std::uint32_t kConnectMessageBytesMax = 16 * 1024 * 1024;
 inline constexpr std::size_t kConnectUnsentHighBytes = 64 * 1024;
 /// A jar full of cookies of the largest size is larger; one of the usual size is far smaller.
 inline constexpr std::size_t kCookieJarBytesMax = 4 * 1024 * 1024;
+/// A session kept in a file: mostly the messages that were not acknowledged.
+inline constexpr std::size_t kSavedSessionBytesMax = 64 * 1024 * 1024;
 /// Addresses of one name that are tried.
 inline constexpr std::size_t kAddressesPerNameMax = 8;
 

@@ -175,6 +175,12 @@ void EpollLoop::run() {
   while (!stopping_) turn(1h);
 }
 
+Duration EpollLoop::next_wait() const {
+  if (!ready_.empty() || !again_.empty()) return Duration(0);
+  const TimePoint next = timers_.next();
+  return next == kNever ? Duration::max() : std::max(next - SystemClock().now(), Duration(0));
+}
+
 void EpollLoop::turn(Duration wait_max) {
   ready_.run();
   if (!ready_.empty() || !again_.empty()) wait_max = 0us;

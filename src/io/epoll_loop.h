@@ -27,6 +27,11 @@ class EpollLoop final : public Network, public Clock {
   void run();
   /// One turn, waiting at most `wait_max`. For tests and for programs with a loop of their own.
   void turn(Duration wait_max);
+  /// For a program that waits in a loop of its own: readable when turn() has something to do before
+  /// next_wait() is over. It stays the loop's.
+  int descriptor() const { return epoll_fd_; }
+  /// How long from now until turn() has something to do of itself; Duration::max(): not of itself.
+  Duration next_wait() const;
   /// Ends run() after the present turn. Any thread.
   void stop();
   /// Runs `work` on the loop's thread in its next turn. Any thread; the only way in from outside.

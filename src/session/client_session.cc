@@ -31,14 +31,18 @@ std::optional<Terms> terms_of(const proto::Welcome& welcome) {
   terms.ping = of_ms(welcome.ping_ms);
   terms.dead = of_ms(welcome.dead_ms);
   terms.spread = of_ms(welcome.spread_ms);
-  // To use less than all of it is ours to choose.
-  terms.window.bytes = std::min(welcome.window_bytes, limits::kClientWindowBytesMax);
+  terms.window.bytes = welcome.window_bytes;
   terms.window.messages = welcome.window_messages;
   for (const Bytes address : welcome.addresses) terms.addresses.emplace_back(address);
   return terms;
 }
 
 }  // namespace
+
+// To use less than all of it is ours to choose.
+WindowLimits own_window(const Terms& terms) {
+  return {std::min(terms.window.bytes, limits::kClientWindowBytesMax), terms.window.messages};
+}
 
 Result<ClientSession> ClientSession::make(Bytes identity, Bytes application) {
   constexpr std::size_t kOverhead = proto::FrameHead::kBytes + 1 + 2 + 2;
@@ -142,7 +146,7 @@ Heard ClientSession::take_welcome(Link& link, const FrameView& frame) {
   epoch_ = live_epoch_ = 1;
   phase_ = Phase::kept;
   memory_ = Memory::whole;
-  conversation_ = Conversation(terms_.window);
+  conversation_ = Conversation(own_window(terms_));
   cursor_ = conversation_.out.end();
   written_ = 0;
   become_live(link);
@@ -185,6 +189,7 @@ Heard ClientSession::take_resumed(Link& link, const FrameView& frame) {
   become_live(link);
   ++counts_.resumes;
   tell_room(heard);
+  if (wanted_) want_room(*wanted_);
   return heard;
 }
 
@@ -345,13 +350,19 @@ bool ClientSession::take_ack(std::uint32_t wire, Heard& heard) {
 
 Heard ClientSession::take_data(Link& link, const FrameView& frame) {
   Heard heard;
-  switch (conversation_.in.observe(frame.head.seq)) {
+  ReceiveCounts& in = conversation_.in;
+  // Judged before it counts as read: what is bad has not come.
+  heard.text = (frame.head.flags & proto::kFlagText) != 0;
+  const bool is_new = unwrap(frame.head.seq, in.read() + 1) == in.read() + 1;
+  if (is_new && heard.text && !proto::is_utf8(frame.body)) return bad(link.number, "text that is not UTF-8");
+  if (is_new && frame.body.size() > terms_.window.bytes) {
+    return bad(link.number, "a message that is larger than the window", LinkCode::over_limit);
+  }
+  switch (in.observe(frame.head.seq)) {
     case ReceiveCounts::Seen::ahead: return bad(link.number, "DATA out of order: some is missing before it");
     case ReceiveCounts::Seen::duplicate: ++counts_.duplicates; return heard;
     case ReceiveCounts::Seen::expected: break;
   }
-  heard.text = (frame.head.flags & proto::kFlagText) != 0;
-  if (heard.text && !proto::is_utf8(frame.body)) return bad(link.number, "text that is not UTF-8");
   bad_in_a_row_ = 0;
   ++counts_.received;
   heard.kind = Heard::Kind::message;
@@ -388,13 +399,13 @@ bool ClientSession::count_bad() {
   return ++bad_in_a_row_ >= limits::kBadFramesMax;
 }
 
-Heard ClientSession::bad(LinkNumber link, std::string_view why) {
+Heard ClientSession::bad(LinkNumber link, std::string_view why, LinkCode code) {
   const bool beside = live_ != 0 && live_ != link;
   drop(link);
-  if (count_bad() && !beside) return lose(link, number(LinkCode::bad_frame), why);
+  if (count_bad() && !beside) return lose(link, number(code), why);
   Heard heard;
   heard.kind = Heard::Kind::bad_frame;
-  heard.code = number(LinkCode::bad_frame);
+  heard.code = number(code);
   heard.reason = std::string(why);
   return heard;
 }
@@ -463,7 +474,7 @@ ClientSession::Sent ClientSession::send(Bytes payload, bool text) {
   if (phase_ == Phase::closing || phase_ == Phase::ended) return Sent::ended;
   if (text && !proto::is_utf8(payload)) return Sent::not_text;
   // Before WELCOME nobody knows how large the window is.
-  if (phase_ == Phase::kept && payload.size() > terms_.window.bytes) return Sent::too_large;
+  if (phase_ == Phase::kept && payload.size() > own_window(terms_).bytes) return Sent::too_large;
   if (!has_room(payload.size())) {
     want_room(payload.size());
     return Sent::no_room;
@@ -476,11 +487,14 @@ ClientSession::Sent ClientSession::send(Bytes payload, bool text) {
 void ClientSession::want_room(std::size_t bytes) {
   if (phase_ == Phase::closing || phase_ == Phase::ended) return;
   wanted_ = std::min(wanted_.value_or(bytes), bytes);
-  if (live_ != 0 && !has_room(*wanted_) && !std::exchange(asked_for_room_, true)) (void)ping();
+  if (live_ == 0 || has_room(*wanted_) || std::exchange(asked_for_room_, true)) return;
+  const bool for_liveness = ping_due_;
+  (void)ping();
+  ping_waits_ = !for_liveness;  // behind what has room: so its PONG bears more
 }
 
 void ClientSession::tell_room(Heard& heard) {
-  if (!wanted_ || !has_room(std::min<std::size_t>(*wanted_, terms_.window.bytes))) return;
+  if (!wanted_ || !has_room(std::min<std::size_t>(*wanted_, own_window(terms_).bytes))) return;
   wanted_.reset();
   asked_for_room_ = false;
   heard.room = true;
@@ -488,6 +502,7 @@ void ClientSession::tell_room(Heard& heard) {
 
 std::uint64_t ClientSession::ping() {
   ping_due_ = true;
+  ping_waits_ = false;
   return ++ping_number_;
 }
 
@@ -507,7 +522,8 @@ bool ClientSession::next_frame(LinkNumber link, std::string& frame) {
   } else if (pong_) {
     proto::append_ping(frame, FrameType::pong, *pong_, ack);
     pong_.reset();
-  } else if (std::exchange(ping_due_, false)) {
+  } else if (ping_due_ && !(ping_waits_ && out.more(cursor_))) {
+    ping_due_ = false;
     proto::append_ping(frame, FrameType::ping, ping_number_, ack);
   } else if (out.more(cursor_)) {
     const SendWindow::Held held = out.take(cursor_);

@@ -42,6 +42,9 @@ struct Terms {
   bool operator==(const Terms&) const = default;
 };
 
+/// What of the window our own end uses.
+WindowLimits own_window(const Terms& terms);
+
 /// What an application keeps outside the program, so that the session outlives it. Both are a right to take
 /// the session: as secret as a password.
 enum class Snapshot : std::uint8_t {
@@ -71,7 +74,8 @@ struct Heard {
     sent_away,  // this link is over: RESUME (or HELLO, if there is no session yet) after `wait`, at `address`
     lost,       // the session is gone, `code` says why; messages with it. A new one begins with a HELLO
     ended,      // for good: by CLOSE, or by the gateway's wish. Nothing is dialled any more
-    bad_frame,  // the gateway broke the protocol, `reason` says how: close this link with 4400, and dial anew
+    bad_frame,  // the gateway broke the protocol, `reason` says how: close this link with `code`, and dial
+                // anew
   };
   Kind kind = Kind::nothing;
   bool text = false;          // message
@@ -199,7 +203,7 @@ class ClientSession {
   Heard take_live(Link& link, const proto::FrameView& frame);
   Heard take_data(Link& link, const proto::FrameView& frame);
   Heard take_close(Link& link, const proto::FrameView& frame);
-  Heard bad(LinkNumber link, std::string_view why);
+  Heard bad(LinkNumber link, std::string_view why, proto::LinkCode code = proto::LinkCode::bad_frame);
   Heard lose(LinkNumber link, std::uint16_t code, std::string_view why);
   Heard end(std::uint16_t code, std::string_view why);
   bool take_ack(std::uint32_t wire, Heard& heard);
@@ -229,7 +233,7 @@ class ClientSession {
 
   std::optional<std::uint64_t> pong_;
   std::uint64_t ping_number_ = 0;
-  bool ping_due_ = false;
+  bool ping_due_ = false, ping_waits_ = false;
   bool asked_for_room_ = false;
   std::optional<std::size_t> wanted_;  // bytes that a refused send() had
   bool ack_first_ = false;             // a link that has just been answered

@@ -454,7 +454,7 @@ class Arena {
   std::uint64_t submitted_ = 0, produced_ = 0, game_last_ = 0, forgiven_ = 0;
 };
 
-constexpr std::uint64_t kSeeds = 1000;
+constexpr std::uint64_t kSeeds = 400;
 
 void run_seeds(Options options) {
   std::uint64_t resumed = 0, again = 0, crashes = 0, not_whole = 0;

@@ -144,7 +144,7 @@ Status ClientSession::restore(Bytes snapshot) {
     held = from.u32();
   }
   if (!from.good() || ticket.empty() || epoch == 0) return not_ours("bytes are missing");
-  Conversation conversation(terms.window, acked, received);
+  Conversation conversation(own_window(terms), acked, received);
   for (; held != 0; --held) {
     const bool text = from.u8() != 0;
     const Bytes payload = from.take(from.u32());

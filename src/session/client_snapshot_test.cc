@@ -52,8 +52,8 @@ TEST(ClientSession, a_whole_snapshot_loses_nothing_if_it_was_the_last) {
   } cases[] = {
       {resumed(1, 3, 4, 1), Kind::resumed, true, "ACK:2 DATA#2:2=two DATA#3:2=three"},
       {resumed(3, 3, 4, 2), Kind::resumed, true, "ACK:2"},
-      {resumed(3, 1, 4, 2), Kind::resumed, true, "ACK:2"},   // duplicates will come
-      {resumed(4, 3, 4, 2), Kind::resumed, false, "ACK:2"},  // a fourth was sent, and not saved
+      {resumed(3, 1, 4, 2), Kind::resumed, true, "ACK:2"},            // duplicates will come
+      {resumed(4, 3, 4, 2), Kind::resumed, false, "ACK:2 PING:2=1"},  // a fourth was sent, and not saved
       {resumed(2, 4, 4, 2), Kind::resumed, false, "ACK:3 DATA#3:3=three"},  // a third came, and was not saved
       {resumed(5, 7, 9, 5), Kind::resumed, false, "ACK:6"},
       {resumed(0, 3, 4, 0), Kind::lost, false, ""},  // it has less than it accepted: not our session

@@ -48,11 +48,7 @@ const proto::Url& Redial::target() const {
 
 // --- what happened ---
 
-void Redial::link_lost(TimePoint now, Random& random) {
-  // A link that breaks as soon as it is open is no success.
-  failures_ = now - opened_at_ < limits::kLinkHeldMs ? failures_ + 1 : 0;
-  back_off(0us, now, random);
-}
+void Redial::link_lost(TimePoint now, Random& random) { back_off(0us, now, random); }
 
 void Redial::path_changed(TimePoint now) {
   failures_ = 0;
@@ -60,7 +56,7 @@ void Redial::path_changed(TimePoint now) {
   due_ = now;
 }
 
-void Redial::dial_began(TimePoint) {
+void Redial::dial_began() {
   last_secure_ = target().secure();
   with_item_ = false;
   due_ = kNever;
@@ -78,10 +74,10 @@ void Redial::dial_failed(DialFailure how, TimePoint now, Random& random) {
   back_off(0us, now, random);
 }
 
-void Redial::dial_opened(TimePoint now) {
+void Redial::dial_opened() {
   if (with_item_) item_strikes_ = 0;
   skip_item_ = false;
-  opened_at_ = now;
+  failures_ = 0;
   redirect_.reset();
   turn_ = 0;
   redirects_ = 0;

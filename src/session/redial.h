@@ -43,10 +43,10 @@ class Redial {
   /// The network changed, or the application knows that it did: due now, whatever failed before.
   void path_changed(TimePoint now);
   /// A dial to target() began. Nothing is due until it has ended.
-  void dial_began(TimePoint now);
+  void dial_began();
   void dial_failed(DialFailure how, TimePoint now, Random& random);
   /// It became the live link.
-  void dial_opened(TimePoint now);
+  void dial_opened();
   /// DETACH again (or its like): not before `wait` is over, at `address` if that may be used.
   void sent_away(Duration wait, std::string_view address, TimePoint now, Random& random);
   /// DETACH move: dial beside the link that serves, well within `wait`.
@@ -78,7 +78,6 @@ class Redial {
   std::size_t turn_ = 0;  // in addresses_, then home_
   Duration spread_;
   TimePoint due_;
-  TimePoint opened_at_{};
   Advertised advertised_;
   int failures_ = 0;
   int redirects_ = 0;  // in a row

@@ -40,9 +40,9 @@ std::int64_t due_ms(const Redial& redial, TimePoint from = kStart) { return (red
 TEST(Redial, the_first_dial_is_at_once_and_none_is_due_during_one) {
   Redial redial(url("ws://a/"), Advertised::no, kStart);
   EXPECT_EQ(redial.due(), kStart);
-  redial.dial_began(kStart);
+  redial.dial_began();
   EXPECT_EQ(redial.due(), kNever);
-  redial.dial_opened(kStart);
+  redial.dial_opened();
   EXPECT_EQ(redial.due(), kNever);
 }
 
@@ -61,14 +61,14 @@ TEST(Redial, the_bound_doubles_up_to_twenty_seconds) {
     Chance most(1), half(0.5), none(0);
     Redial redial(url("ws://a/"), Advertised::no, kStart);
     redial.told(terms(c.spread));
-    redial.dial_began(kStart);
-    redial.dial_opened(kStart);
+    redial.dial_began();
+    redial.dial_opened();
     TimePoint now = kStart + 60s;
     for (std::size_t i = 0; i < c.most_ms.size(); ++i) {
       // A copy tells what chance would have made of it.
       const auto act = [&](Redial& on, Random& random) {
         if (i == 0) return on.link_lost(now, random);
-        on.dial_began(now);
+        on.dial_began();
         on.dial_failed(DialFailure::unreachable, now, random);
       };
       Redial with_half = redial, with_none = redial;
@@ -82,25 +82,10 @@ TEST(Redial, the_bound_doubles_up_to_twenty_seconds) {
     }
     redial.path_changed(now);
     EXPECT_EQ(redial.due(), now);
-    redial.dial_began(now);
+    redial.dial_began();
     redial.dial_failed(DialFailure::unreachable, now, most);
     EXPECT_EQ(due_ms(redial, now), c.most_ms[1]) << "it begins anew";
   }
-}
-
-TEST(Redial, a_link_that_breaks_at_once_counts_as_a_failure) {
-  Chance most(1);
-  Redial redial(url("ws://a/"), Advertised::no, kStart);
-  TimePoint now = kStart;
-  std::vector<std::int64_t> waits;
-  for (const Duration lived : {10ms, 10ms, 10ms, 5000ms, 10ms}) {
-    redial.dial_began(now);
-    redial.dial_opened(now);
-    now += lived;
-    redial.link_lost(now, most);
-    waits.push_back(due_ms(redial, now));
-  }
-  EXPECT_EQ(waits, (std::vector<std::int64_t>{2000, 4000, 8000, 1000, 2000}));
 }
 
 TEST(Redial, a_wait_of_the_gateway_comes_before_chance) {
@@ -156,7 +141,7 @@ TEST(Redial, a_redirect_to_tls_does_not_lead_back_to_plain) {
   Chance none(0);
   Redial redial(url("ws://a/"), Advertised::yes, kStart);
   redial.sent_away(0s, "wss://b/", kStart, none);
-  redial.dial_began(kStart);
+  redial.dial_began();
   redial.sent_away(0s, "ws://c/", kStart, none);
   EXPECT_EQ(redial.target().text(), "ws://a/");
 }
@@ -168,12 +153,12 @@ TEST(Redial, failed_addresses_take_turns_and_home_is_one_of_them) {
   std::string order;
   for (int i = 0; i < 5; ++i) {
     order += redial.target().host + " ";
-    redial.dial_began(kStart);
+    redial.dial_began();
     redial.dial_failed(DialFailure::unreachable, kStart, none);
   }
   EXPECT_EQ(order, "b c home b c ");
-  redial.dial_began(kStart);
-  redial.dial_opened(kStart);
+  redial.dial_began();
+  redial.dial_opened();
   EXPECT_EQ(redial.target().host, "b");
 }
 
@@ -183,12 +168,12 @@ TEST(Redial, at_most_three_redirects_in_a_row) {
   for (const std::string_view at : {"ws://b/", "ws://c/", "ws://d/", "ws://e/"}) {
     redial.sent_away(0s, at, kStart, none);
     EXPECT_EQ(redial.target().host, at == "ws://e/" ? "home" : std::string(at.substr(5, 1)));
-    redial.dial_began(kStart);
+    redial.dial_began();
   }
-  redial.dial_opened(kStart);
+  redial.dial_opened();
   redial.sent_away(0s, "ws://f/", kStart, none);
   EXPECT_EQ(redial.target().host, "f");
-  redial.dial_began(kStart);
+  redial.dial_began();
   redial.dial_failed(DialFailure::unreachable, kStart, none);  // a redirect that leads nowhere
   EXPECT_EQ(redial.target().host, "home");
 }
@@ -215,9 +200,9 @@ TEST(Redial, an_item_that_never_meets_a_101_is_left_out) {
     std::string may;
     for (const char dial : c.dials) {
       may.push_back(redial.may_use_item() ? 'y' : 'n');
-      redial.dial_began(kStart);
+      redial.dial_began();
       if (dial != 'u' && redial.may_use_item()) redial.item_used();
-      if (dial == 'o') redial.dial_opened(kStart);
+      if (dial == 'o') redial.dial_opened();
       if (dial == 'f') redial.dial_failed(DialFailure::before_open, kStart, none);
       if (dial == 'u') redial.dial_failed(DialFailure::unreachable, kStart, none);
     }

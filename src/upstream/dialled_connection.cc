@@ -34,6 +34,7 @@ void DialledConnection::start(const Player& player) {
   phase_ = GamePhase::dialling;
   opening_ = std::make_unique<Opening>();
   opening_->player = player;
+  opening_->player.cookie.reset();  // lent until we return
   opening_->choice = connector_.choose(player);
   opening_->patience = now() + connector_.rules().connect_timeout;
   prepare(player);

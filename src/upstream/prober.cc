@@ -15,7 +15,7 @@ std::string probe_request(const route::HealthRules& rules, const Address& server
 }
 
 Task<Status> ask_http(io::World& world, const route::HealthRules& rules, io::Stream& stream,
-                      std::string request, TimePoint deadline) {
+                      std::string request, TimePoint deadline, bool& draining) {
   Status sent = co_await stream.write_all(request, deadline);
   if (!sent) co_return sent;
   Buffer bytes = world.buffers.borrow();
@@ -28,12 +28,16 @@ Task<Status> ask_http(io::World& world, const route::HealthRules& rules, io::Str
     if (verdict.state == proto::HeadState::complete) break;
   }
   if (head.status() == rules.expect) co_return Status{};
+  const proto::Field* const state = head.find(kStateField);
+  draining = head.status() == 503 && state != nullptr && head.value(*state) == "draining";
+  if (draining) co_return Status{};
   co_return ill("status " + std::to_string(head.status()) + ", expected " + std::to_string(rules.expect));
 }
 
 }  // namespace
 
-Task<Status> probe(io::World& world, const route::HealthRules& rules, Address server, Stop& stop) {
+Task<Status> probe(io::World& world, const route::HealthRules& rules, Address server, Stop& stop,
+                   bool* draining) {
   const TimePoint deadline = world.clock.now() + rules.timeout;
   io::Stream stream(world, Side::server, stop);
   const io::ConnectOptions options;
@@ -44,7 +48,9 @@ Task<Status> probe(io::World& world, const route::HealthRules& rules, Address se
     co_return open;
   }
   std::string request = probe_request(rules, server);
-  Status answered = co_await ask_http(world, rules, stream, std::move(request), deadline);
+  bool says_draining = false;
+  Status answered = co_await ask_http(world, rules, stream, std::move(request), deadline, says_draining);
+  if (draining != nullptr) *draining = says_draining;
   co_return answered;
 }
 
@@ -56,14 +62,19 @@ Task<void> probe_for_ever(io::World& world, route::Pool& pool, route::ServerInde
     const Woken woken = co_await io::sleep_until(world, schedule.next_probe_at(), stop);
     if (woken == Woken::stopped) co_return;
     schedule.probe_began(world.clock.now(), world.random);
-    Status well = co_await probe(world, rules, pool.server(server).address, stop);
+    bool draining = false;
+    Status well = co_await probe(world, rules, pool.server(server).address, stop, &draining);
     if (!well && well.error().kind == ErrorKind::cancelled) co_return;
     // Our own want of descriptors says nothing about the server.
     if (!well && well.error().side == Side::ours) continue;
     const route::ProbeResult result = well ? route::ProbeResult::well : route::ProbeResult::ill;
     const route::HealthChange change = pool.observe(server, result, world.clock.now());
-    if (change == route::HealthChange::none) continue;
     const std::string name = pool.name() + "/" + pool.server(server).name;
+    if (rules.kind == route::HealthKind::http && well && draining != pool.draining(server)) {
+      pool.set_draining(server, draining);
+      world.log.info("server " + name + (draining ? " drains: no new clients" : " takes new clients again"));
+    }
+    if (change == route::HealthChange::none) continue;
     if (change == route::HealthChange::went_up) world.log.info("server " + name + " is up");
     if (change == route::HealthChange::went_down)
       world.log.warn("server " + name + " is down: " + to_string(well.error()));

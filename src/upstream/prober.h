@@ -13,13 +13,21 @@
 
 namespace rejoin::upstream {
 
-/// One probe. Ok: the server is well. Otherwise what was wrong, for the log.
-Task<Status> probe(io::World& world, const route::HealthRules& rules, Address server, Stop& stop);
+/// A field of a 503 to an HTTP probe: the server is well, takes no new clients, and its own may come back.
+/// Without it a gateway that drains would be down, and its sessions lost to those who come for them.
+inline constexpr Bytes kStateField = "Rejoin-State";
+inline constexpr Bytes kDrainingLine = "Rejoin-State: draining\r\n";
+
+/// One probe. Ok: the server is well; `draining` (if given) is then whether it takes no new clients.
+/// Otherwise what was wrong, for the log.
+Task<Status> probe(io::World& world, const route::HealthRules& rules, Address server, Stop& stop,
+                   bool* draining = nullptr);
 
 /// Told of each change of a server's health, after it was logged.
 using OnHealth = std::function<void(route::ServerIndex, route::HealthChange)>;
 
-/// Probes one server of `pool` on its schedule until `stop`. With health checks off it ends at once.
+/// Probes one server of `pool` on its schedule until `stop`, and keeps Pool::draining() as the server says.
+/// With health checks off it ends at once.
 Task<void> probe_for_ever(io::World& world, route::Pool& pool, route::ServerIndex server, OnHealth on_health,
                           Stop& stop);
 

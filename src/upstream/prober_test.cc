@@ -68,6 +68,11 @@ TEST_F(Probing, http_compares_the_status) {
       {"HTTP/1.0 200 OK\r\n\r\n", "well"},
       {"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n",
        "bad input (server): status 503, expected 200"},
+      {"HTTP/1.1 503 Service Unavailable\r\nRejoin-State: draining\r\nContent-Length: 0\r\n\r\n", "well"},
+      {"HTTP/1.1 500 Internal Server Error\r\nRejoin-State: draining\r\nContent-Length: 0\r\n\r\n",
+       "bad input (server): status 500, expected 200"},
+      {"HTTP/1.1 503 Service Unavailable\r\nRejoin-State: other\r\nContent-Length: 0\r\n\r\n",
+       "bad input (server): status 503, expected 200"},
       {"SSH-2.0-OpenSSH\r\n", "bad input (server)"},
       {"", "timed out (server)"},
   };
@@ -115,6 +120,27 @@ TEST_F(Probing, a_servers_health_follows_its_answers_with_rise_and_fall) {
   answering.answer = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
   ASSERT_TRUE(sim.run_until([&] { return pool->up(0); }, 20s));
   EXPECT_EQ(changes, (std::vector{route::HealthChange::went_down, route::HealthChange::went_up}));
+  stop.request();
+  EXPECT_TRUE(sim.run_until([&] { return scope.running() == 0; }));
+}
+
+TEST_F(Probing, a_server_that_drains_stays_up_for_those_who_belong_to_it) {
+  listen();
+  route::HealthRules rules;
+  rules.kind = route::HealthKind::http;
+  rules.path = "/";
+  rules.every = 2s;
+  auto pool = std::move(*route::Pool::make("p", {{"s", server.address(8000), 1}}, rules));
+  Stop stop;
+  Scope scope(prober.world().ready);
+  answering.answer = "HTTP/1.1 503 No\r\nRejoin-State: draining\r\nContent-Length: 0\r\n\r\n";
+  scope.spawn(probe_for_ever(prober.world(), *pool, 0, nullptr, stop));
+  ASSERT_TRUE(sim.run_until([&] { return pool->draining(0); }, 5s));
+  sim.run_for(20s);
+  EXPECT_TRUE(pool->takes_pinned(0));
+  EXPECT_FALSE(pool->takes_new(0));
+  answering.answer = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
+  ASSERT_TRUE(sim.run_until([&] { return pool->takes_new(0); }, 5s));
   stop.request();
   EXPECT_TRUE(sim.run_until([&] { return scope.running() == 0; }));
 }

@@ -310,6 +310,24 @@ TEST(TcpConnection, finish_goes_on_sending_to_a_game_server_that_only_listens) {
   EXPECT_EQ(scene.session.took, 1u);
 }
 
+TEST(TcpConnection, finish_of_a_session_that_does_not_read_still_hears_the_game_servers_end) {
+  for (const bool in_the_middle : {true, false}) {
+    GameScene scene(tcp());
+    ASSERT_TRUE(scene.open());
+    scene.session.on_said = [&] { scene.session.set_reading(false); };
+    if (!in_the_middle) scene.session.set_reading(false);
+    scene.server().say("\0\0\0\2hi\0\0\0\2ho"s);
+    scene.server().player().socket.shutdown_write();
+    scene.settle();
+    const TimePoint before = scene.sim.now();
+    scene.session.finish();
+    ASSERT_TRUE(scene.until_ended());
+    EXPECT_LT(scene.sim.now() - before, 100ms);
+    EXPECT_EQ(*scene.session.how, GameEnd::stopped);
+    EXPECT_EQ(scene.session.said.size(), in_the_middle ? 1u : 0u);
+  }
+}
+
 TEST(TcpConnection, finish_before_it_is_open_delivers_what_was_said_or_ends_at_once) {
   for (const bool said : {true, false}) {
     GameScene scene(tcp());

@@ -54,7 +54,10 @@ class WsServer {
   bool hangs_up_after_close = true;
 
   const proto::RequestHead& request() const { return *request_; }
-  bool shook() const { return shook_; }
+  /// Bytes that came behind the request.
+  std::size_t bytes_behind(const io::contract::End& end) const {
+    return end.received.size() - request_->bytes().size();
+  }
   const std::vector<Heard>& heard() const { return heard_; }
   Strings messages() const {
     Strings out;
@@ -402,6 +405,8 @@ TEST(WsConnection, a_close_is_the_last_word_even_if_something_is_said_or_finishe
     ASSERT_EQ(scene.games[0]->heard().size(), 2u);
     EXPECT_EQ(scene.games[0]->heard()[0].payload, "corked");
     EXPECT_EQ(scene.games[0]->heard()[1].opcode, proto::WsOpcode::close);
+    EXPECT_EQ(scene.games[0]->bytes_behind(scene.server().player()), (6u + 6) + (6u + 2))
+        << "and nothing more";
   }
 }
 

@@ -114,7 +114,7 @@ void Driver::watch_link(TimePoint at) {
   }
   why_lost_ = "the gateway is silent";
   const LinkNumber live = session_.live();
-  if (Link* dead = link(live)) dead->drop();
+  if (Link* dead = link(live)) dead->part(number(proto::LinkCode::silent), why_lost_);
   (void)session_.lost(live);
 }
 
@@ -144,7 +144,7 @@ io::Network* Driver::network_for(const proto::Url& url) { return url.secure() ? 
 void Driver::dial() {
   dial_ = {++last_number_, now(), redial_.target(), 0, false};
   const proto::Url url = dial_.url;
-  redial_.dial_began(now());
+  redial_.dial_began();
   ++dials_;
   ++stats_.dials;
   if (network_for(url) == nullptr) return dial_failed(DialFailure::unreachable, "no TLS here");
@@ -182,8 +182,6 @@ void Driver::dial_failed(DialFailure how, std::string_view why) {
   ++stats_.failed_dials;
   why_lost_ = std::string(why);
   redial_.dial_failed(how, now(), world_.random);
-  const bool closing = session_.phase() == ClientSession::Phase::closing;
-  if (closing && session_.live() == 0 && --closing_dials_ <= 0) end(close_code_, close_reason_, Keep::no);
 }
 
 /// The dial is over without an answer; how far it had come.
@@ -274,7 +272,7 @@ void Driver::act(Link& link, Heard heard) {
       break;
     }
     case Heard::Kind::bad_frame:
-      link.part(number(proto::LinkCode::bad_frame), heard.reason);
+      link.part(heard.code, heard.reason);
       if (link.number() == dial_.number) dial_failed(DialFailure::later, heard.reason);
       why_lost_ = heard.reason;
       break;
@@ -301,7 +299,7 @@ void Driver::opened(Link& link, State state) {
   had_live_ = true;
   give_up_at_ = restart_at_ = kNever;
   if (session_.phase() == ClientSession::Phase::closing) close_at_ = now() + limits::kCloseReplyS;
-  redial_.dial_opened(now());
+  redial_.dial_opened();
   liveness_.opened(now(), session_.terms().ping, session_.terms().dead);
   if (state.kind == State::Kind::open || options_.save == session::Snapshot::whole) save();
   events_.on_state(state);
@@ -386,11 +384,11 @@ void Driver::note_loss() {
   if (!beside_ && !moving_) search_anew();
   beside_ = moving_ = false;
   const bool closing = session_.phase() == ClientSession::Phase::closing;
-  if (closing) close_at_ = now() + limits::kDialS;
+  if (closing) close_at_ = now() + limits::kSayCloseS;
   if (options_.give_up > 0us) give_up_at_ = now() + options_.give_up;
   if (dial_.number == 0 && redial_.due() == kNever) {
     redial_.link_lost(now(), world_.random);
-    if (closing) redial_.path_changed(now());  // one dial, and nobody to wait for
+    if (closing) redial_.path_changed(now());
   }
   State state;
   state.kind = State::Kind::reconnecting;
@@ -456,7 +454,7 @@ void Driver::close(std::uint16_t code, Bytes reason) {
       end(code, close_reason_, Keep::no);
     } else {
       const bool live = session_.live() != 0;
-      close_at_ = now() + (live ? Duration(limits::kCloseReplyS) : Duration(limits::kDialS));
+      close_at_ = now() + (live ? Duration(limits::kCloseReplyS) : Duration(limits::kSayCloseS));
       if (!live && dial_.number == 0) redial_.path_changed(now());
     }
   }

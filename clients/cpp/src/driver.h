@@ -112,7 +112,7 @@ class Driver final : private LinkEvents {
   void want_room(std::size_t bytes);
   bool has_room(std::size_t bytes) const { return session_.has_room(bytes); }
 
-  /// Ends the session: `ended` follows, at the latest after limits::kDialS and a little.
+  /// Ends the session: `ended` follows, at the latest after limits::kSayCloseS and kCloseReplyS.
   void close(std::uint16_t code, Bytes reason);
 
   enum class Change : std::uint8_t {
@@ -203,9 +203,8 @@ class Driver final : private LinkEvents {
   bool moving_ = false;    // the same, because the gateway asked to
   bool had_live_ = false;  // at the end of the last turn
   std::string why_lost_;
-  TimePoint since_{};      // when the present search for a link began
-  int dials_ = 0;          // since then
-  int closing_dials_ = 1;  // a closing client dials so many more times to say it
+  TimePoint since_{};  // when the present search for a link began
+  int dials_ = 0;      // since then
   std::uint16_t close_code_ = 0;
   std::string close_reason_;
   TimePoint ack_at_ = kNever, close_at_ = kNever, give_up_at_ = kNever, restart_at_ = kNever;

@@ -1,0 +1,339 @@
+// Read it from answer() down.
+#include "apps/gateway/admin.h"
+
+#include <algorithm>
+#include <charconv>
+#include <vector>
+
+#include "apps/config/units.h"
+#include "apps/gateway/worker.h"
+#include "watch/json.h"
+#include "watch/metrics_text.h"
+
+namespace rejoin::gateway {
+
+using proto::Method;
+using watch::AdminReply;
+using watch::AdminRequest;
+using watch::Json;
+
+namespace {
+
+constexpr std::string_view kSessions = "/sessions", kDrain = "/drain", kUndrain = "/undrain",
+                           kMetrics = "/metrics";
+constexpr std::string_view kHelp =
+    "GET /sessions?limit=N&phase=attached|detached|unconfirmed\n"
+    "GET /sessions/ID\n"
+    "DELETE /sessions/ID?reason=TEXT\n"
+    "POST /drain?end_after=10m&over=30s\n"
+    "POST /undrain\n"
+    "GET /metrics\n";
+
+std::int64_t ms(Duration time) { return std::chrono::duration_cast<std::chrono::milliseconds>(time).count(); }
+
+Json json_of(const SessionRow& row) {
+  Json out = Json::object();
+  out.set("id", row.id.text());
+  out.set("worker", row.id.worker());
+  out.set("phase", row.phase);
+  out.set("kind", row.kind);
+  out.set("age_ms", ms(row.age));
+  out.set("since_ms", ms(row.since));
+  Json link;
+  if (!row.link.empty()) {
+    link = Json::object();
+    link.set("address", row.link);
+    link.set("kind", row.link_kind);
+  }
+  out.set("link", std::move(link));
+  out.set("client", row.client);
+  out.set("epoch", row.epoch);
+  out.set("links", row.links);
+  Json window = Json::object();
+  window.set("sent", row.sent);
+  window.set("acked", row.acked);
+  window.set("held_messages", row.held_messages);
+  window.set("held_bytes", row.held_bytes);
+  out.set("window", std::move(window));
+  out.set("received", row.received);
+  out.set("pending", row.pending);
+  out.set("unsent_to_game_bytes", row.unsent_to_game);
+  out.set("duplicates", row.duplicates);
+  out.set("game_server", row.game_server);
+  out.set("closing_code", row.closing_code != 0 ? Json(row.closing_code) : Json());
+  return out;
+}
+
+Json json_of(const EndedRow& row) {
+  Json out = Json::object();
+  out.set("id", row.end.id.text());
+  out.set("code", row.end.code);
+  out.set("reason", row.end.reason);
+  out.set("lived_ms", ms(row.end.lived));
+  out.set("age_ms", ms(row.age));
+  return out;
+}
+
+/// What stands at the beginning of most replies.
+Json state_of(const Answer& answer, const std::string& name, unsigned workers) {
+  Json out = Json::object();
+  out.set("gateway", name);
+  out.set("workers", workers);
+  out.set("draining", answer.draining);
+  out.set("ends_in_ms", answer.ends_in ? Json(ms(*answer.ends_in)) : Json());
+  out.set("sessions", answer.sessions);
+  out.set("attached", answer.attached);
+  out.set("detached", answer.sessions - answer.attached);
+  return out;
+}
+
+AdminReply reply_of(const Json& body) {
+  AdminReply reply;
+  reply.body = write_json(body) + "\n";
+  return reply;
+}
+
+AdminReply no_answer() {
+  return AdminReply::error(503, "a worker did not answer: the gateway is overloaded or stopping");
+}
+
+AdminReply wrong_method(std::string_view allowed) {
+  AdminReply reply = AdminReply::error(405, "ask with " + std::string(allowed));
+  reply.field_lines = "Allow: " + std::string(allowed) + "\r\n";
+  return reply;
+}
+
+/// The parameters that a path knows; a misspelt one would otherwise be ignored in silence.
+std::optional<AdminReply> unknown_parameter(const AdminRequest& request,
+                                            std::initializer_list<std::string_view> known) {
+  for (const auto& [name, value] : request.query) {
+    if (std::find(known.begin(), known.end(), name) != known.end()) continue;
+    std::string words;
+    for (const std::string_view word : known) words += (words.empty() ? "" : ", ") + std::string(word);
+    return AdminReply::error(400, "unknown parameter \"" + name + "\"; " +
+                                      (words.empty() ? "there are none" : "there are " + words));
+  }
+  return std::nullopt;
+}
+
+/// Nothing when the parameter is there and is no duration.
+std::optional<Duration> duration_of(const AdminRequest& request, std::string_view name, AdminReply& wrong) {
+  const std::string text = *request.parameter(name);
+  const std::optional<Duration> time = config::parse_duration(text);
+  if (!time)
+    wrong = AdminReply::error(
+        400, std::string(name) + ": \"" + text + "\" is not a duration; " + config::duration_hint(text));
+  return time;
+}
+
+}  // namespace
+
+/// One question that waits for the answers of colleagues.
+struct Admin::Asking {
+  Asking(io::World& world, Stop& stop) : waiter(world.ready, world.timers, stop) {}
+  Answer together;
+  unsigned missing = 0;
+  Waiter waiter;
+};
+
+Admin::Admin(Worker& worker, serve::Colleagues* colleagues)
+    : worker_(worker), colleagues_(colleagues), server_(worker.world(), *this) {}
+
+Admin::~Admin() = default;
+
+void Admin::close() {
+  stop_.request();
+  server_.close();
+}
+
+Task<AdminReply> Admin::answer(AdminRequest request) {
+  const bool get = request.method == Method::get;
+  const bool post = request.method == Method::post;
+  AdminReply reply;
+  if (request.path == kSessions && get) {
+    reply = co_await list(std::move(request));
+  } else if (request.path == kSessions) {
+    reply = wrong_method("GET");
+  } else if (request.path.starts_with("/sessions/")) {
+    reply = co_await one_session(std::move(request));
+  } else if (request.path == kDrain && post) {
+    reply = co_await drain(std::move(request));
+  } else if (request.path == kUndrain && post) {
+    reply = co_await undrain();
+  } else if (request.path == kDrain || request.path == kUndrain) {
+    reply = wrong_method("POST");
+  } else if (request.path == kMetrics && get) {
+    reply = co_await metrics();
+  } else if (request.path == kMetrics) {
+    reply = wrong_method("GET");
+  } else if (request.path == "/" && get) {
+    reply.body = kHelp;
+    reply.content_type = "text/plain; charset=utf-8";
+  } else {
+    reply = AdminReply::error(404, "there is no such path; GET / says which there are");
+  }
+  co_return reply;
+}
+
+// --- sessions ---
+
+Task<AdminReply> Admin::list(AdminRequest request) {
+  if (auto unknown = unknown_parameter(request, {"limit", "phase"})) co_return std::move(*unknown);
+  Question question;
+  question.kind = Question::Kind::list;
+  question.limit = kListedSessions;
+  if (const auto limit = request.parameter("limit")) {
+    const char* const end = limit->data() + limit->size();
+    const auto [at, wrong] = std::from_chars(limit->data(), end, question.limit);
+    if (wrong != std::errc() || at != end || question.limit > kListedSessionsMax)
+      co_return AdminReply::error(400, "limit: write 0 to " + std::to_string(kListedSessionsMax));
+  }
+  if (const auto word = request.parameter("phase")) {
+    for (const auto phase :
+         {session::Phase::unconfirmed, session::Phase::attached, session::Phase::detached}) {
+      if (*word == to_string(phase)) question.phase = phase;
+    }
+    if (!question.phase)
+      co_return AdminReply::error(400, "phase: write \"attached\", \"detached\" or \"unconfirmed\"");
+  }
+  const std::size_t limit = question.limit;
+  std::optional<Answer> answer = co_await ask(std::move(question), std::nullopt);
+  if (!answer) co_return no_answer();
+  Json sessions = Json::list();
+  for (std::size_t i = 0; i < std::min(limit, answer->rows.size()); ++i)
+    sessions.add(json_of(answer->rows[i]));
+  std::vector<EndedRow>& ends = answer->ended;
+  std::sort(ends.begin(), ends.end(), [](const EndedRow& a, const EndedRow& b) { return a.age < b.age; });
+  Json ended = Json::list();
+  for (std::size_t i = 0; i < std::min(kEndedShownMax, ends.size()); ++i) ended.add(json_of(ends[i]));
+  Json out = state_of(*answer, worker_.rules().name, workers());
+  out.set("matching", answer->matching);
+  out.set("list", std::move(sessions));
+  out.set("ended", std::move(ended));
+  co_return reply_of(out);
+}
+
+Task<AdminReply> Admin::one_session(AdminRequest request) {
+  const bool look = request.method == Method::get;
+  if (!look && request.method != Method::delete_) co_return wrong_method("GET, DELETE");
+  if (auto unknown = look ? unknown_parameter(request, {}) : unknown_parameter(request, {"reason"}))
+    co_return std::move(*unknown);
+  const std::string_view text = std::string_view(request.path).substr(kSessions.size() + 1);
+  const std::optional<route::SessionId> id = route::SessionId::parse(text);
+  if (!id) co_return AdminReply::error(400, "an id has 32 hex digits, in lower case");
+  Question question;
+  question.kind = look ? Question::Kind::look : Question::Kind::end;
+  question.id = *id;
+  question.reason = request.parameter("reason").value_or("ended by the operator");
+  if (question.reason.size() > limits::kReasonBytesMax)
+    co_return AdminReply::error(400, "reason: at most " + std::to_string(limits::kReasonBytesMax) + " bytes");
+  // An id that was made up may name a worker that is not there.
+  const unsigned owner = id->worker() < workers() ? id->worker() : 0;
+  std::optional<Answer> answer = co_await ask(std::move(question), owner);
+  if (!answer) co_return no_answer();
+  if (answer->found && look) co_return reply_of(json_of(answer->rows.front()));
+  if (!answer->ended.empty()) {
+    Json out = json_of(answer->ended.back());
+    out.set("phase", "ended");
+    AdminReply reply = reply_of(out);
+    if (!answer->found && !look) reply.status = 404;
+    co_return reply;
+  }
+  co_return AdminReply::error(404, "no session has this id");
+}
+
+// --- drains ---
+
+Task<AdminReply> Admin::drain(AdminRequest request) {
+  if (auto unknown = unknown_parameter(request, {"over", "end_after"})) co_return std::move(*unknown);
+  Question question;
+  question.kind = Question::Kind::drain;
+  AdminReply wrong;
+  if (request.parameter("end_after")) {
+    question.order.end_after = duration_of(request, "end_after", wrong);
+    if (!question.order.end_after) co_return wrong;
+  }
+  if (request.parameter("over")) {
+    const std::optional<Duration> over = duration_of(request, "over", wrong);
+    if (!over) co_return wrong;
+    question.order.over = *over;
+  }
+  std::optional<Answer> answer = co_await ask(std::move(question), std::nullopt);
+  if (!answer) co_return no_answer();
+  worker_.world().log.info("the operator drains: no new sessions, " + std::to_string(answer->sessions) +
+                           " are left");
+  co_return reply_of(state_of(*answer, worker_.rules().name, workers()));
+}
+
+Task<AdminReply> Admin::undrain() {
+  Question question;
+  question.kind = Question::Kind::undrain;
+  std::optional<Answer> answer = co_await ask(std::move(question), std::nullopt);
+  if (!answer) co_return no_answer();
+  worker_.world().log.info("the operator took the drain back: new sessions are taken");
+  co_return reply_of(state_of(*answer, worker_.rules().name, workers()));
+}
+
+// --- metrics ---
+
+Task<AdminReply> Admin::metrics() {
+  Question question;
+  question.kind = Question::Kind::metrics;
+  std::optional<Answer> answer = co_await ask(std::move(question), std::nullopt);
+  if (!answer) co_return no_answer();
+  AdminReply reply;
+  reply.body = metrics_text(answer->totals);
+  reply.content_type = watch::MetricsText::kContentType;
+  co_return reply;
+}
+
+// --- the workers ---
+
+unsigned Admin::workers() const { return colleagues_ != nullptr ? colleagues_->count() : 1; }
+
+Task<std::optional<Answer>> Admin::ask(Question question, std::optional<unsigned> only) {
+  Asking asking(worker_.world(), stop_);
+  const std::uint64_t number = ++asked_;
+  asking_.emplace(number, &asking);
+  const unsigned first = only.value_or(0), behind = only ? *only + 1 : workers();
+  for (unsigned i = first; i < behind; ++i) {
+    if (i == worker_.number()) {
+      asking.together.add(answer_question(worker_, question));
+    } else {
+      ++asking.missing;
+      ask_colleague(i, number, question);
+    }
+  }
+  const TimePoint deadline = worker_.world().clock.now() + Duration(kAdminAskS);
+  while (asking.missing != 0) {
+    const Woken woken = co_await asking.waiter.until(deadline);
+    if (woken != Woken::ready) break;
+  }
+  asking_.erase(number);
+  std::optional<Answer> out;
+  if (asking.missing == 0) out = std::move(asking.together);
+  co_return out;
+}
+
+// The number comes back, not a pointer: who asked may be gone by then.
+void Admin::ask_colleague(unsigned worker, std::uint64_t number, const Question& question) {
+  serve::Colleagues* const colleagues = colleagues_;
+  const unsigned asker = worker_.number();
+  colleagues->ask(worker, [colleagues, asker, number, question](serve::WorkerProgram& program) {
+    Answer answer = answer_question(static_cast<Worker&>(program), question);
+    colleagues->ask(asker, [number, answer = std::move(answer)](serve::WorkerProgram& back) {
+      Admin* const admin = static_cast<Worker&>(back).admin();
+      if (admin != nullptr) admin->answered(number, answer);
+    });
+  });
+}
+
+void Admin::answered(std::uint64_t number, Answer answer) {
+  const auto at = asking_.find(number);
+  if (at == asking_.end()) return;
+  Asking& asking = *at->second;
+  asking.together.add(std::move(answer));
+  if (--asking.missing == 0) asking.waiter.wake();
+}
+
+}  // namespace rejoin::gateway

@@ -1,0 +1,155 @@
+#include "apps/gateway/metrics.h"
+
+#include <array>
+#include <bit>
+#include <string_view>
+
+#include "watch/metrics_text.h"
+
+namespace rejoin::gateway {
+namespace {
+
+using watch::MetricKind;
+using watch::MetricsText;
+
+/// A struct of nothing but counters, as an array of them.
+template <typename T>
+using Words = std::array<std::uint64_t, sizeof(T) / sizeof(std::uint64_t)>;
+
+template <typename T>
+void add(T& into, const T& more) {
+  auto words = std::bit_cast<Words<T>>(into);
+  const auto others = std::bit_cast<Words<T>>(more);
+  for (std::size_t i = 0; i < words.size(); ++i) words[i] += others[i];
+  into = std::bit_cast<T>(words);
+}
+
+/// One number of a struct, and the family that it belongs to. `help` stands with a family's first.
+template <typename T>
+struct Row {
+  std::uint64_t T::*number;
+  std::string_view family, help;
+  std::string_view label = {}, value = {};
+};
+
+constexpr Row<Counts> kCounts[] = {
+    {&Counts::accepted, "accepted_total", "Connections accepted."},
+    {&Counts::requests, "requests_total", "HTTP requests heard whole, /healthz included."},
+    {&Counts::links, "links_total", "Links opened."},
+    {&Counts::messages, "messages_in_total",
+     "Messages from clients, frames of the resume protocol included."},
+    {&Counts::refused_heads, "requests_refused_total", "HTTP requests answered with an error."},
+    {&Counts::refused_origins, "origins_refused_total", "Of these: from a page that may not."},
+    {&Counts::timed_out, "handshakes_timed_out_total",
+     "Clients that did not send their head, or opening frame, in time."},
+    {&Counts::refused_frames, "links_refused_total", "Links ended because of what their client sent.",
+     "reason", "transport"},
+    {&Counts::bad_frames, "links_refused_total", "", "reason", "bad_frame"},
+    {&Counts::over_limit, "links_refused_total", "", "reason", "over_limit"},
+    {&Counts::pauses, "link_pauses_total", "Times that a link was not read because its client did not read."},
+    {&Counts::handed_over, "links_handed_over_total", "Links whose session was another worker's."},
+};
+static_assert(sizeof(kCounts) / sizeof(kCounts[0]) == sizeof(Counts) / sizeof(std::uint64_t),
+              "a number of Counts is not shown");
+
+constexpr Row<SessionCounts> kSessionCounts[] = {
+    {&SessionCounts::opened, "sessions_opened_total", "Sessions begun."},
+    {&SessionCounts::resumed, "sessions_resumed_total", "Links that took a session which was there."},
+    {&SessionCounts::replayed, "messages_replayed_total", "Messages sent again after a resume."},
+    {&SessionCounts::replaced, "links_replaced_total", "Links that lost their session to a newer one."},
+    {&SessionCounts::detached, "sessions_detached_total",
+     "Links lost by their session, whatever the reason."},
+    {&SessionCounts::silent, "links_silent_total", "Of these: nothing was heard for too long."},
+    {&SessionCounts::expired, "sessions_ended_total", "Sessions that ended for a reason counted here.",
+     "reason", "expired"},
+    {&SessionCounts::overflowed, "sessions_ended_total", "", "reason", "overflow"},
+    {&SessionCounts::closed_by_client, "sessions_ended_total", "", "reason", "closed_by_client"},
+    {&SessionCounts::ended_by_operator, "sessions_ended_total", "", "reason", "operator"},
+    {&SessionCounts::stalled, "game_server_stalls_total",
+     "Times that a game server was not read for want of room in a window."},
+    {&SessionCounts::pings, "pings_total", "Signs of life asked for."},
+    {&SessionCounts::messages_out, "messages_out_total", "Messages of game servers."},
+    {&SessionCounts::too_fast, "links_too_fast_total", "Links that sent more than the rate allows."},
+    {&SessionCounts::bad_ticket, "openings_refused_total", "Openings that were refused.", "reason",
+     "bad_ticket"},
+    {&SessionCounts::unknown_session, "openings_refused_total", "", "reason", "unknown_session"},
+    {&SessionCounts::bad_proof, "openings_refused_total", "", "reason", "bad_proof"},
+    {&SessionCounts::epoch_used, "openings_refused_total", "", "reason", "epoch_used"},
+    {&SessionCounts::over_budget, "openings_refused_total", "", "reason", "over_budget"},
+    {&SessionCounts::draining, "openings_refused_total", "", "reason", "draining"},
+    {&SessionCounts::stranger, "openings_of_strangers_total", "Openings with tickets of other gateways."},
+    {&SessionCounts::relayed, "openings_relayed_total", "Of these: passed on to their owner."},
+};
+static_assert(sizeof(kSessionCounts) / sizeof(kSessionCounts[0]) ==
+                  sizeof(SessionCounts) / sizeof(std::uint64_t),
+              "a number of SessionCounts is not shown");
+
+const std::string kPrefix = "rejoin_gateway_";
+
+template <typename T, std::size_t N>
+void write(MetricsText& out, const Row<T> (&rows)[N], const T& numbers) {
+  for (const Row<T>& row : rows) {
+    if (!row.help.empty()) out.family(kPrefix + std::string(row.family), MetricKind::counter, row.help);
+    if (row.label.empty()) {
+      out.sample(numbers.*row.number);
+    } else {
+      out.sample({{row.label, row.value}}, numbers.*row.number);
+    }
+  }
+}
+
+void write_gauge(MetricsText& out, std::string_view name, std::string_view help, std::uint64_t value) {
+  out.family(kPrefix + std::string(name), MetricKind::gauge, help);
+  out.sample(value);
+}
+
+}  // namespace
+
+Totals& Totals::operator+=(const Totals& more) {
+  add(now, more.now);
+  add(counts, more.counts);
+  add(sessions, more.sessions);
+  add(games, more.games);
+  return *this;
+}
+
+Totals totals_of(Worker& worker) {
+  Totals out;
+  out.now.links = worker.links();
+  out.now.attached = worker.sessions().with_link();
+  out.now.detached = worker.sessions().size() - worker.sessions().with_link();
+  out.now.window_bytes = worker.sessions().window_bytes();
+  out.now.game_connections = worker.games().connections();
+  out.now.draining = worker.admits() ? 0 : 1;
+  out.counts = worker.counts();
+  out.sessions = worker.sessions().counts();
+  out.games = worker.games().counts();
+  return out;
+}
+
+std::string metrics_text(const Totals& totals) {
+  MetricsText out;
+  out.family(kPrefix + "sessions", MetricKind::gauge, "Sessions that live: with a link, or waiting for one.");
+  out.sample({{"phase", "attached"}}, totals.now.attached);
+  out.sample({{"phase", "detached"}}, totals.now.detached);
+  write_gauge(out, "links", "Links that are open.", totals.now.links);
+  write_gauge(out, "window_bytes", "Memory of all replay windows.", totals.now.window_bytes);
+  write_gauge(out, "game_connections", "Connections to game servers.", totals.now.game_connections);
+  write_gauge(out, "draining", "Workers that take no new sessions.", totals.now.draining);
+  write(out, kCounts, totals.counts);
+  write(out, kSessionCounts, totals.sessions);
+  out.family(kPrefix + "game_connections_opened_total", MetricKind::counter,
+             "Connections to game servers that came to be.");
+  out.sample(totals.games.opened);
+  out.family(kPrefix + "game_connects_failed_total", MetricKind::counter,
+             "Game servers that could not be reached, each attempt.");
+  out.sample(totals.games.failed);
+  out.family(kPrefix + "game_connections_ended_total", MetricKind::counter,
+             "Connections to game servers by how they ended.");
+  for (std::size_t i = 0; i < upstream::kGameEnds; ++i) {
+    out.sample({{"how", to_string(static_cast<upstream::GameEnd>(i))}}, totals.games.ended[i]);
+  }
+  return out.take();
+}
+
+}  // namespace rejoin::gateway
