@@ -279,8 +279,12 @@ void SessionArena::judge_ends() {
       continue;
     }
     switch (account.end_code) {
-      // How a session ended is remembered for as long as it would have waited.
-      case 4401: expired += account.owner_gone ? 0 : 1; break;
+      case 4401: {
+        // How a session ended is remembered for as long as it would have waited, and forgotten then.
+        const bool forgotten = options_.grace < 10s && (account.game_gone || account.flooded);
+        expired += account.owner_gone || forgotten ? 0 : 1;
+        break;
+      }
       case 4410: ++expired; break;
       case 4411:
         if (!account.game_gone) ledger_.complain(what + ", though its game server lived");
