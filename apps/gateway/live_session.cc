@@ -409,8 +409,10 @@ void LiveSession::on_time() {
         worker_.silent(*link);
         return;
       } else {
-        end(due == Due::overflow ? LinkCode::over_limit : LinkCode::login_needed,
-            due == Due::overflow ? "the window stayed full" : "WELCOME was not answered");
+        const bool overflow = due == Due::overflow;
+        if (overflow) ++table_.counts().overflowed;
+        end(overflow ? LinkCode::over_limit : LinkCode::login_needed,
+            overflow ? "the window stayed full" : "WELCOME was not answered");
         return;
       }
     }
