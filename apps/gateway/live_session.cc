@@ -5,6 +5,7 @@
 #include "apps/gateway/session_table.h"
 #include "apps/gateway/worker.h"
 #include "base/limits.h"
+#include "proto/ws_frame.h"
 
 namespace rejoin::gateway {
 
@@ -134,8 +135,10 @@ void LiveSession::on_frame(Bytes bytes) {
       if (closing()) {
         end(static_cast<LinkCode>(closing_code_), "");
       } else {
+        // Its own code is what it is answered with, and told if it comes back to hear that.
         ++table_.counts().closed_by_client;
-        end(LinkCode::session_ended, "closed by the client");
+        end(proto::is_wire_close_code(verdict.code) ? static_cast<LinkCode>(verdict.code) : LinkCode::normal,
+            "closed by the client");
       }
       return;
     case FrameVerdict::Kind::bad: worker_.bad_frame(*link_, verdict.why); return;
@@ -338,6 +341,17 @@ void LiveSession::end(LinkCode code, Bytes reason) {
   finish_if_over();
 }
 
+// Its client never heard of the session, or never said so: a DETACH, since there is nothing to close.
+void LiveSession::forget_unconfirmed() {
+  proto::Detach detach;
+  detach.code = number(LinkCode::login_needed);
+  detach.action = DetachAction::login;
+  detach.reason = "WELCOME was not answered";
+  Link* const link = set_link(nullptr);
+  link->dismiss(detach);
+  end(LinkCode::login_needed, detach.reason);
+}
+
 void LiveSession::end_told(LinkCode code, Bytes reason) {
   if (link_ != nullptr) link_->fetch_all();
   end(code, reason);
@@ -409,10 +423,12 @@ void LiveSession::on_time() {
         worker_.silent(*link);
         return;
       } else {
-        const bool overflow = due == Due::overflow;
-        if (overflow) ++table_.counts().overflowed;
-        end(overflow ? LinkCode::over_limit : LinkCode::login_needed,
-            overflow ? "the window stayed full" : "WELCOME was not answered");
+        if (due == Due::overflow) {
+          ++table_.counts().overflowed;
+          end(LinkCode::over_limit, "the window stayed full");
+        } else {
+          forget_unconfirmed();
+        }
         return;
       }
     }
@@ -422,7 +438,7 @@ void LiveSession::on_time() {
       const bool expired = due == Due::expired;
       ++(expired ? table_.counts().expired : table_.counts().overflowed);
       end(closing() ? static_cast<LinkCode>(closing_code_)
-          : expired ? LinkCode::session_ended
+          : expired ? LinkCode::login_needed
                     : LinkCode::over_limit,
           closing() ? ""
           : expired ? "nobody came back"
