@@ -388,7 +388,8 @@ TEST(Config, nesting_without_end_is_an_error) {
 
 TEST(Config, the_examples_are_good) {
   const std::string folder = std::string(REJOIN_SOURCE_DIR) + "/examples/";
-  for (const std::string_view name : {"balancer.toml", "gateway.toml", "game-servers.toml", "all.toml"}) {
+  for (const std::string_view name :
+       {"balancer.toml", "gateway.toml", "game-servers.toml", "game.toml", "all.toml"}) {
     const Reading reading = read_config_file(folder + std::string(name));
     EXPECT_EQ(to_text(reading.diagnostics), "");
     EXPECT_TRUE(reading.ok()) << name;
