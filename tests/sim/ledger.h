@@ -15,7 +15,7 @@ namespace rejoin::sim_test {
 /// One session as a player knows it: from "open" to "lost" or "ended".
 struct Account {
   std::string name;  // "3.1": the first session of player 3
-  TimePoint opened{};
+  TimePoint opened{}, ended{};
   std::uint64_t player_said = 0, game_heard = 0;
   std::uint64_t game_said = 0, player_heard = 0;
   std::uint64_t connection = 0;       // the game server's, as it knows it; 0: it has not heard of this player
