@@ -62,7 +62,8 @@ void SessionPlayer::start_again(session::Snapshot kind) {
     ledger_.complain(account_->name + ": a session, and nothing to store");
   }
   if (kind == session::Snapshot::light && account_ != nullptr) {
-    account_->up_may_leap = account_->down_may_leap = forgetful_ = true;
+    ++account_->leaps_up;
+    account_->down_may_leap = forgetful_ = true;
   }
   story_ += kind == session::Snapshot::light ? ", (again, light)" : ", (again, whole)";
   leaving_ = owes_a_word_ = false;
