@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <sched.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -99,6 +100,30 @@ TEST(EpollLoop, keep_alive_is_set_for_who_asks_for_it) {
       EXPECT_EQ(idle, limits::kKeepAliveIdleS);
     }
   }
+}
+
+TEST(EpollLoop, tells_a_loop_around_it_when_to_call) {
+  Loop loop;
+  const auto told = [&] {
+    pollfd wait{loop.epoll->descriptor(), POLLIN, 0};
+    return poll(&wait, 1, 0) == 1;
+  };
+  EXPECT_FALSE(told());
+  EXPECT_EQ(loop.epoll->next_wait(), Duration::max());
+  int posted = 0, fired = 0;
+  loop.epoll->post([&] { ++posted; });
+  EXPECT_TRUE(told());
+  loop.epoll->turn(0us);
+  EXPECT_EQ(posted, 1);
+  EXPECT_FALSE(told());
+  Timer timer([](void* count) { ++*static_cast<int*>(count); }, &fired);
+  SeededRandom random(1);
+  loop.epoll->world(random, loop.log).timers.arm(timer, loop.epoll->now() + 20ms);
+  EXPECT_LE(loop.epoll->next_wait(), 21ms);
+  while (loop.epoll->next_wait() > 0us) poll(nullptr, 0, 1);
+  loop.epoll->turn(0us);
+  if (fired == 0) loop.epoll->turn(0us);  // a far timer is looked at on its way
+  EXPECT_EQ(fired, 1);
 }
 
 TEST(EpollLoop, two_workers_share_an_address) {

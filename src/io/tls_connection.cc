@@ -152,7 +152,8 @@ Status TlsConnection::prepare(std::shared_ptr<const TlsContext> context, const A
 }
 
 Status TlsConnection::set_peer(const Address& peer, std::string_view name) {
-  if (name.size() > 1 && name.ends_with('.')) name.remove_suffix(1);  // the root's; neither SNI nor certificates have it
+  if (name.size() > 1 && name.ends_with('.'))
+    name.remove_suffix(1);  // the root's; neither SNI nor certificates have it
   const bool by_address = name.empty() || Address::parse_ip(name);
   const std::string target = name.empty() ? peer.ip_text() : std::string(name);
   SSL_set_connect_state(ssl_);
@@ -236,7 +237,7 @@ void TlsConnection::on_ready(Ready ready) {
 // it knows already only when it asked for it: it may be parked, and each segment of a record would be told.
 void TlsConnection::tell(bool asked) {
   const bool readable = read_blocked_ && may_give();
-  if (readable) read_blocked_ = read_wants_write_ = false;
+  if (readable) read_blocked_ = false;
   const bool writable = write_blocked_ && may_take();
   if (writable) write_blocked_ = false;
   // A dial hears nothing before it is open, and then everything.
@@ -254,7 +255,7 @@ bool TlsConnection::may_take() const {
 
 bool TlsConnection::may_give() const {
   if (phase_ != Phase::open) return phase_ == Phase::broken;
-  return input_at_hand() || inner_.may_read() || (read_wants_write_ && unsent_.empty());
+  return input_at_hand() || inner_.may_read();
 }
 
 /// Something that a read may give without the inner socket, or the knowledge that nothing more will come.
@@ -310,8 +311,9 @@ void TlsConnection::read_plain(MutableBytes into, std::size_t& filled) {
     }
   }
   switch (error) {
-    case SSL_ERROR_NONE: break;
-    case SSL_ERROR_WANT_WRITE: read_wants_write_ = true; break;
+    case SSL_ERROR_NONE:
+    case SSL_ERROR_WANT_WRITE:
+      break;  // no room for its answer to a key update: what came behind that is kept
     case SSL_ERROR_ZERO_RETURN: peer_ended_ = true; break;
     case SSL_ERROR_WANT_READ:
       if (filled == 0) judge_input();

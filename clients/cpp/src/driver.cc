@@ -58,7 +58,7 @@ Driver::Driver(io::World& world, io::Network* secure, Resolver& resolver, Driver
 Driver::~Driver() { assert(inside_ == 0); }
 
 void Driver::start() {
-  assert(phase_ == Phase::fresh);
+  if (phase_ != Phase::fresh) return;
   phase_ = Phase::running;
   search_anew();
   if (options_.give_up > 0us) give_up_at_ = now() + options_.give_up;
@@ -213,6 +213,7 @@ void Driver::link_connected(Link& link) {
     if (item) redial_.item_used();
   }
   dial_.round_trips = tcp || item ? 1 : 2;
+  if (opening.kind == Opening::Kind::resume) set_frame_max(link);
   const Status began = link.begin(opening.frame, item, session_.ticket());
   // A header that cannot be sent, now and for ever.
   if (!began) end(0, began.error().detail, Keep::yes);
@@ -230,7 +231,10 @@ void Driver::link_over(Link& link, const LinkEnd& how) {
   Inside inside(*this);
   Heard heard = session_.lost(link.number(), how.close_code);
   if (link.number() == dial_.number) {
-    dial_failed(how.stage, how.why);
+    // "Not now" (a gateway that is away, a limit) is no word against what we asked with.
+    const bool not_now = how.http_status >= 500 || how.http_status == 429;
+    dial_failed(not_now ? DialFailure::later : how.stage, how.why);
+    if (how.retry_after > 0us) redial_.sent_away(how.retry_after, {}, now(), world_.random);
   } else if (link.number() == session_.live() || session_.live() == 0) {
     why_lost_ = how.why;
   }
@@ -280,6 +284,11 @@ void Driver::act(Link& link, Heard heard) {
   if (heard.room && phase_ == Phase::running) events_.on_room();
 }
 
+void Driver::set_frame_max(Link& link) {
+  const std::uint64_t most = proto::FrameHead::kBytes + std::uint64_t{session_.terms().window.bytes};
+  link.set_frame_max(std::max(most, Link::kFrameBytesFirst));
+}
+
 /// WELCOME or RESUMED came: the link is live.
 void Driver::opened(Link& link, State state) {
   if (state.kind != State::Kind::resumed) {
@@ -287,6 +296,7 @@ void Driver::opened(Link& link, State state) {
     redial_.told(session_.terms());
     ++stats_.logins;
   }
+  set_frame_max(link);
   state.url = link.url().text();
   state.local = link.local();
   state.peer = link.peer();

@@ -167,6 +167,7 @@ class Driver final : private LinkEvents {
   void sent_away(Link& link, session::Heard& heard);
   void lost(Link& link, session::Heard& heard);
   void reopen(Link& link);
+  void set_frame_max(Link& link);
   enum class Keep : std::uint8_t { no, yes };  // what the application has stored
   void end(std::uint16_t code, std::string reason, Keep keep);
 

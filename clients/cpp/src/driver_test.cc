@@ -127,14 +127,31 @@ TEST(Driver, where_an_item_is_disliked_resume_is_the_first_message) {
   EXPECT_EQ(world.gateway->asked.back().cookie, "seat=7");
 }
 
-TEST(Driver, a_ticket_too_long_for_an_item_goes_as_the_first_message) {
+TEST(Driver, a_balancer_that_says_not_now_is_asked_again_then_and_in_the_same_way) {
   SmallWorld world;
-  world.toy().options.ticket_bytes = 940;  // fits a RESUME of 1 KiB; in base64, above 1,300
+  Application app(world.phone.world(), world.options());
+  ASSERT_TRUE(world.open(app));
+  world.gateway->refuse_with = 503;
+  world.gateway->refuse_lines = "Retry-After: 2\r\n";
+  world.gateway->reset_all();
+  ASSERT_TRUE(world.sim.run_until([&] { return world.gateway->asked.size() == 2; }));
+  const TimePoint refused = world.sim.now();
+  world.gateway->refuse_with = 0;
+  ASSERT_TRUE(world.until(app, Kind::resumed));
+  EXPECT_GE(world.sim.now() - refused, 2s);
+  EXPECT_LT(world.sim.now() - refused, 3s);
+  EXPECT_TRUE(world.gateway->asked.back().with_item);
+  EXPECT_EQ(app.last().round_trips, 1);
+}
+
+TEST(Driver, the_longest_ticket_still_fits_an_item) {
+  SmallWorld world;
+  world.toy().options.ticket_bytes = 968;  // a RESUME of 1 KiB
   Application app(world.phone.world(), world.options());
   ASSERT_TRUE(world.open(app));
   world.gateway->reset_all();
   ASSERT_TRUE(world.until(app, Kind::resumed));
-  EXPECT_TRUE(world.gateway->asked.back().with_item) << "an item may have 2,048 characters";
+  EXPECT_TRUE(world.gateway->asked.back().with_item);
   EXPECT_EQ(app.last().round_trips, 1);
 }
 
@@ -326,6 +343,26 @@ TEST(Driver, replaced_by_a_copy_it_stops_and_leaves_the_copys_ticket_alone) {
   EXPECT_NE(app.saved.back(), "");
   world.sim.run_for(30s);
   EXPECT_EQ(copy.states(), "connecting, resumed with a gap");
+}
+
+TEST(Driver, a_frame_above_the_window_ends_the_link_before_it_is_held) {
+  const struct {
+    std::string_view url;
+    std::string bytes;
+  } cases[] = {
+      {"tcp://10.0.0.1:8001", std::string("\x00\x01\x00\x01x", 5)},                           // 65,537
+      {"ws://10.0.0.1:8000/", std::string("\x82\x7f\x00\x00\x00\x00\x00\x01\x00\x01x", 11)},  // the same
+      {"ws://10.0.0.1:8000/", std::string("\x82\x7f\x00\x00\x00\x00\x7f\xff\xff\xffx", 11)},
+  };
+  for (const auto& c : cases) {
+    SmallWorld world;
+    Application app(world.phone.world(), world.options(c.url));
+    ASSERT_TRUE(world.open(app));
+    world.sim.run_for(1s);
+    world.gateway->say_raw(c.bytes);
+    ASSERT_TRUE(world.until(app, Kind::resumed)) << &c - cases;
+    EXPECT_EQ(app.told[app.told.size() - 2].reason, "a frame above the window");
+  }
 }
 
 // --- the end ---

@@ -56,6 +56,7 @@ class FakeGateway {
   /// Not 101: every handshake is answered so. For those with an item only, if `items_only`.
   int refuse_with = 0;
   bool items_only = false;
+  std::string refuse_lines;
   bool mute = false;                                      // reads, and says nothing
   std::vector<std::pair<Address, std::string>> openings;  // peer, name of the opening frame
 
@@ -207,7 +208,7 @@ class FakeGateway {
     const proto::UpgradeVerdict upgrade = proto::check_upgrade_request(head);
     if (!upgrade.ok() || (refuse_with != 0 && (!items_only || what.with_item))) {
       link.out += "HTTP/1.1 " + std::to_string(refuse_with == 0 ? 400 : refuse_with) +
-                  " No\r\nContent-Length: 0\r\n\r\n";
+                  " No\r\nContent-Length: 0\r\n" + refuse_lines + "\r\n";
       link.closing = true;
       return false;
     }

@@ -1,6 +1,6 @@
 #include "clients/cpp/src/link.h"
 
-#include <array>
+#include <charconv>
 #include <utility>
 
 #include "base/limits.h"
@@ -12,12 +12,14 @@ namespace {
 
 using session::DialFailure;
 
-proto::LengthFormat length_format(std::uint32_t frame_max) {
-  return {.message_max = frame_max,
-          .length = proto::LengthBytes::four,
-          .endian = proto::Endian::big,
-          .counts = proto::LengthCounts::payload};
-}
+// What a server may ask us to wait; longer is taken for nonsense.
+constexpr unsigned kRetryAfterMaxS = 3600;
+// The window bounds frames, and is told on the link: too_long() looks at them.
+constexpr std::uint32_t kNoBound = 0xffffffff;
+constexpr proto::LengthFormat kLengths{.message_max = kNoBound,
+                                       .length = proto::LengthBytes::four,
+                                       .endian = proto::Endian::big,
+                                       .counts = proto::LengthCounts::payload};
 
 }  // namespace
 
@@ -30,8 +32,8 @@ Link::Link(io::World& world, io::Network& network, const LinkRules& rules, proto
       events_(events),
       number_(number),
       url_(std::move(url)),
-      frames_(proto::WsRole::client, rules.frame_max),
-      lengths_(length_format(rules.frame_max)),
+      frames_(proto::WsRole::client, kNoBound),
+      lengths_(kLengths),
       parting_timer_(
           [](void* self) {
             auto& link = *static_cast<Link*>(self);
@@ -136,9 +138,7 @@ void Link::take_answer(MutableBytes bytes) {
     if (!shake.head.interim()) {
       take_cookies(shake.head);
       if (shake.head.status() != 101) {
-        return end({DialFailure::before_open, 0, shake.head.status(),
-                    "the server answered " + std::to_string(shake.head.status()) + " " +
-                        std::string(shake.head.reason())});
+        return refused_handshake();
       }
       std::vector<Bytes> offered{proto::kResumeProtocol};
       if (!shake.item.empty()) offered.push_back(shake.item);
@@ -158,6 +158,23 @@ void Link::take_answer(MutableBytes bytes) {
     shake.answer.erase(0, verdict.consumed);
     shake.head = proto::ResponseHead();
   }
+}
+
+void Link::refused_handshake() {
+  const proto::ResponseHead& head = handshake_->head;
+  LinkEnd how = link_end(DialFailure::before_open, "the server answered " + std::to_string(head.status()) +
+                                                       " " + std::string(head.reason()));
+  how.http_status = head.status();
+  // Seconds; the other form of RFC 9110 10.2.3, a date, is for caches.
+  if (const proto::Field* field = head.find("Retry-After")) {
+    const Bytes text = head.value(*field);
+    unsigned seconds = 0;
+    const auto [rest, wrong] = std::from_chars(text.data(), text.data() + text.size(), seconds);
+    if (wrong == std::errc() && rest == text.data() + text.size() && seconds <= kRetryAfterMaxS) {
+      how.retry_after = std::chrono::seconds(seconds);
+    }
+  }
+  end(std::move(how));
 }
 
 void Link::take_cookies(const proto::ResponseHead& head) {
@@ -190,11 +207,11 @@ void Link::receive() {
       case io::ReadResult::State::got: take(read.bytes); break;
       case io::ReadResult::State::ended:
         if (phase_ == Phase::parting) return drop();
-        return end({stage(), heard_close_, 0, "the connection ended"});
+        return end(link_end(stage(), "the connection ended", heard_close_));
       case io::ReadResult::State::failed:
         if (phase_ == Phase::parting) return drop();
         return end(
-            {stage(), heard_close_, 0, to_string(Error::from_errno(read.errnum, "read", Side::server))});
+            link_end(stage(), to_string(Error::from_errno(read.errnum, "read", Side::server)), heard_close_));
     }
   }
 }
@@ -223,10 +240,11 @@ void Link::take_websocket(MutableBytes bytes) {
       case proto::WsEvent::Kind::data: {
         if (event.opcode != proto::WsOpcode::binary) {
           part(proto::number(proto::LinkCode::bad_frame), "frames travel in binary messages");
-          events_.link_over(
-              *this, {DialFailure::later, proto::number(proto::LinkCode::bad_frame), 0, "a text message"});
+          events_.link_over(*this, link_end(DialFailure::later, "a text message",
+                                            proto::number(proto::LinkCode::bad_frame)));
           return;
         }
+        if (too_long(assembler_.held_bytes() + event.payload.size() + frames_.frame_left())) return;
         const auto message = assembler_.add(event);
         if (message) events_.link_frame(*this, *message);
         break;
@@ -238,7 +256,7 @@ void Link::take_websocket(MutableBytes bytes) {
       case proto::WsEvent::Kind::pong: break;
       case proto::WsEvent::Kind::close: {
         heard_close_ = event.code == proto::CloseCode::none ? std::uint16_t{0} : proto::number(event.code);
-        LinkEnd how{DialFailure::later, heard_close_, 0, std::string(event.view())};
+        LinkEnd how = link_end(DialFailure::later, std::string(event.view()), heard_close_);
         if (how.why.empty()) how.why = "closed with " + std::to_string(proto::number(event.code));
         out_ += proto::write_close(event.code, {}, proto::make_mask_key(world_.random)).view();
         flush();
@@ -258,6 +276,7 @@ void Link::take_lengths(Bytes bytes) {
     switch (event.kind) {
       case proto::LengthEvent::Kind::more: assembler_.release(); return;
       case proto::LengthEvent::Kind::piece: {
+        if (event.first && too_long(event.payload.size() + std::uint64_t{event.left})) return;
         const auto message = assembler_.add(event);
         if (message) events_.link_frame(*this, *message);
         break;
@@ -265,6 +284,14 @@ void Link::take_lengths(Bytes bytes) {
       case proto::LengthEvent::Kind::refused: return end(DialFailure::later, std::string(event.reason));
     }
   }
+}
+
+/// True: it was, and the link is on its way out.
+bool Link::too_long(std::uint64_t bytes) {
+  if (bytes <= frame_max_) return false;
+  part(proto::number(proto::LinkCode::over_limit), "a frame above the window");
+  events_.link_over(*this, link_end(DialFailure::later, "a frame above the window"));
+  return true;
 }
 
 // --- writing ---
@@ -302,7 +329,7 @@ void Link::flush() {
 void Link::tell_failed_write() {
   if (broken_ == 0 || phase_ == Phase::over || socket_.may_read()) return;
   if (phase_ == Phase::parting) return drop();
-  end({stage(), heard_close_, 0, to_string(Error::from_errno(broken_, "write", Side::server))});
+  end(link_end(stage(), to_string(Error::from_errno(broken_, "write", Side::server)), heard_close_));
 }
 
 // --- ending ---

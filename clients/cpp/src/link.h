@@ -32,8 +32,7 @@ namespace rejoin::client {
 struct LinkRules {
   Address bind;  // dial from here, if it is an address
   std::string origin;
-  std::vector<std::pair<std::string, std::string>> headers;   // more fields of the WebSocket handshake
-  std::uint32_t frame_max = limits::kConnectMessageBytesMax;  // bytes of a frame that is taken
+  std::vector<std::pair<std::string, std::string>> headers;  // more fields of the WebSocket handshake
 };
 
 /// How a link ended.
@@ -41,8 +40,16 @@ struct LinkEnd {
   session::DialFailure stage = session::DialFailure::unreachable;  // how far it had come
   std::uint16_t close_code = 0;  // of the WebSocket's close frame; 0: none came
   int http_status = 0;           // of a refused handshake
+  Duration retry_after{0};       // and what it said of when to come again
   std::string why;
 };
+inline LinkEnd link_end(session::DialFailure stage, std::string why, std::uint16_t close_code = 0) {
+  LinkEnd end;
+  end.stage = stage;
+  end.why = std::move(why);
+  end.close_code = close_code;
+  return end;
+}
 
 class Link;
 
@@ -65,6 +72,9 @@ class LinkEvents {
 
 class Link final : private io::SocketEvents {
  public:
+  /// Of a frame, whatever the window is: WELCOME must have room.
+  static constexpr std::uint64_t kFrameBytesFirst = 65'536;
+
   /// `network`: the one for the url's scheme.
   Link(io::World& world, io::Network& network, const LinkRules& rules, proto::CookieJar& jar,
        session::LinkNumber number, proto::Url url, LinkEvents& events);
@@ -84,6 +94,8 @@ class Link final : private io::SocketEvents {
   /// it, else as the first message. `ticket` (may be empty) goes into a header for the balancer, if not in
   /// the item. Error: the handshake's head cannot be written.
   Status begin(const std::string& opening, const std::optional<std::string>& item, const std::string& ticket);
+  /// Frames longer than this (bytes) end it, with 4413 where that can be said. At first kFrameBytesFirst.
+  void set_frame_max(std::uint64_t bytes) { frame_max_ = bytes; }
   /// Puts a frame into what is to be written.
   void put(Bytes frame);
   /// May more be put? Not while much waits for the socket.
@@ -117,8 +129,10 @@ class Link final : private io::SocketEvents {
   void take_cookies(const proto::ResponseHead& head);
   void take_websocket(MutableBytes bytes);
   void take_lengths(Bytes bytes);
+  bool too_long(std::uint64_t bytes);
   void end(LinkEnd end);
-  void end(session::DialFailure how_far, std::string why) { end({how_far, 0, 0, std::move(why)}); }
+  void end(session::DialFailure how_far, std::string why) { end(link_end(how_far, std::move(why))); }
+  void refused_handshake();
   void tell_failed_write();
 
   io::World& world_;
@@ -144,6 +158,7 @@ class Link final : private io::SocketEvents {
   };
   std::unique_ptr<Handshake> handshake_;
 
+  std::uint64_t frame_max_ = kFrameBytesFirst;
   proto::FrameReader frames_;
   proto::LengthReader lengths_;
   proto::MessageAssembler assembler_;

@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "base/intrusive_list.h"
-#include "bench/storm/loop_program.h"
+#include "tests/storm/loop_program.h"
 #include "proto/length_framing.h"
 #include "proto/ws_message.h"
 

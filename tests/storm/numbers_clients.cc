@@ -9,7 +9,7 @@
 #include <memory>
 #include <vector>
 
-#include "bench/storm/loop_program.h"
+#include "tests/storm/loop_program.h"
 #include "clients/cpp/src/driver.h"
 #include "proto/url.h"
 
