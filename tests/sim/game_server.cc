@@ -69,9 +69,9 @@ struct GameServer::Connection final : io::SocketEvents {
     }
     if (said.name != account->name)
       return server.ledger_.complain(account->name + ": the game server hears " + said.name);
-    if (account->up_may_leap && said.number > account->game_heard + 1) {
+    if (account->leaps_up > 0 && said.number > account->game_heard + 1) {
       account->game_heard = said.number - 1;
-      account->up_may_leap = false;
+      --account->leaps_up;
     }
     server.ledger_.take("game server of " + account->name, said.number, account->game_heard);
   }

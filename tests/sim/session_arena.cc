@@ -209,6 +209,7 @@ void SessionArena::kill_gateway(std::size_t i, Duration down) {
   gateways_[i].host->crash(io::Crash::killed);
   gateways_[i].worker->stop();
   gateways_[i].up_at = sim_.now() + down;
+  killed_at_ = sim_.now();
 }
 
 void SessionArena::look_after_gateways() {
@@ -272,17 +273,19 @@ void SessionArena::judge_ends() {
   for (const auto& [name, account] : ledger_.accounts) {
     if (!account.over || account.closed) continue;
     const std::string what = name + " ended with " + std::to_string(account.end_code);
-    // Until its WELCOME is answered a session lives ten seconds, and no game server has heard of it.
-    if (account.connection == 0 && (account.end_code == 4401 || account.end_code == 4410)) {
-      if (account.owner_gone || sim_.now() - account.opened >= Duration(limits::kUnconfirmedS)) continue;
-      ledger_.complain(what + " before its time");
-      continue;
-    }
+    // Until its WELCOME is answered a session lives ten seconds, of which WELCOME may have used up a dial's
+    // time; no game server has heard of it. Else it was as any other.
+    const Duration at_least = Duration(limits::kUnconfirmedS) - Duration(limits::kDialS);
+    const bool unconfirmed = account.connection == 0 && account.ended - account.opened >= at_least;
+    if (unconfirmed && (account.end_code == 4401 || account.end_code == 4410)) continue;
     switch (account.end_code) {
       case 4401: {
         // How a session ended is remembered for as long as it would have waited, and forgotten then.
         const bool forgotten = options_.grace < 10s && (account.game_gone || account.flooded);
-        expired += account.owner_gone || forgotten ? 0 : 1;
+        // Its WELCOME was under way when its gateway was killed.
+        const Duration later = killed_at_ == kNever ? -1s : account.opened - killed_at_;
+        const bool orphan = account.owner_gone || (later >= 0s && later < Duration(limits::kDialS));
+        expired += orphan || forgotten ? 0 : 1;
         break;
       }
       case 4410: ++expired; break;
@@ -319,6 +322,10 @@ std::string SessionArena::wrong() {
   if (!text.empty()) {
     for (std::size_t i = 0; i < players_.size(); ++i)
       text += "player " + std::to_string(i + 1) + ": " + players_[i]->story() + "\n";
+    if (std::getenv("REJOIN_SIM_TELL") == nullptr) return text;
+    for (const Gateway& one : gateways_) {
+      for (const std::string& line : one.host->log_lines()) text += one.host->name() + ": " + line + "\n";
+    }
   }
   return text;
 }
