@@ -116,7 +116,7 @@ void LiveSession::on_frame(Bytes bytes) {
     return;
   }
   const bool unconfirmed = state_.phase() == Phase::unconfirmed;
-  const FrameVerdict verdict = state_.on_frame(*frame);
+  const FrameVerdict verdict = state_.on_frame(*frame, unsent_to_game());
   if (verdict.freed) room_again();
   switch (verdict.kind) {
     case FrameVerdict::Kind::nothing: break;
@@ -292,7 +292,7 @@ void LiveSession::game_took(std::size_t count) {
   state_.accepted(count, bytes, worker_.world().clock.now());
   if (link_ == nullptr) return;
   link_->read_on();
-  if (state_.ack_due_now()) link_->more();
+  if (link_ != nullptr && state_.ack_due_now()) link_->more();
   arm();
 }
 
@@ -315,6 +315,7 @@ void LiveSession::game_ended(upstream::GameEnd how, const Error& why) {
 void LiveSession::close_for(LinkCode code) {
   if (closing() || state_.phase() == Phase::ended) return;
   closing_code_ = number(code);
+  state_.closing(worker_.world().clock.now());
   if (game_ && !game_over_) {
     finished_ = true;
     game_->finish();
@@ -399,6 +400,8 @@ void LiveSession::on_time() {
   }
   const TimePoint now = worker_.world().clock.now();
   if (link_ != nullptr) {
+    // Whom we do not read cannot be heard: kLinkStallS judges both sides then.
+    if (link_->paused()) state_.heard(now);
     // A tab that sleeps, a radio that is off: what it owes is asked for before it is judged.
     for (Due due = state_.on_time(now); due != Due::nothing; due = state_.on_time(now)) {
       if (due == Due::ack) {
@@ -426,6 +429,8 @@ void LiveSession::on_time() {
         if (due == Due::overflow) {
           ++table_.counts().overflowed;
           end(LinkCode::over_limit, "the window stayed full");
+        } else if (closing()) {
+          end(static_cast<LinkCode>(closing_code_), "");
         } else {
           forget_unconfirmed();
         }

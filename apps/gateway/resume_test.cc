@@ -314,6 +314,22 @@ TEST(Resume, ALinkMayEndBeforeItsOpeningIsAnswered) {
   }
 }
 
+// A link that parts does so without its session, which may be gone before it.
+TEST(Resume, ALinkThatPartsForgetsASessionThatEnds) {
+  Scene scene;
+  Player player(scene, Road::websocket);
+  player.link.raw().say(masked(proto::WsOpcode::close, std::string("\x03\xe8", 2)));  // and no FIN
+  scene.sim.run_for(10ms);
+  ResumeLink later(scene, Road::tcp, player.kept.resume());
+  EXPECT_TRUE(later.hears("RESUMED 0/2/1"));
+  std::string close;
+  proto::append_close(close, {1000, ""}, 1);
+  later.say(close);
+  EXPECT_TRUE(later.hears("CLOSE 1000"));
+  scene.sim.run_for(10s);
+  EXPECT_EQ(scene.worker->sessions().size(), 0u);
+}
+
 TEST(Resume, ADrainTellsAllToComeAgain) {
   for (const Road road : kRoads) {
     Scene scene;
