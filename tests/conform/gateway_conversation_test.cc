@@ -9,7 +9,9 @@
 #include <map>
 #include <optional>
 #include <set>
+#include <string>
 #include <utility>
+#include <vector>
 
 #include "base/limits.h"
 #include "session/session.h"
@@ -77,9 +79,7 @@ class Gateway final : public Subject {
     tickets_ = given.at("tickets").get<std::vector<std::string>>();
     const Json& counts = given.at("session");
     if (counts.is_null()) return;
-    auto kept = Session::restore(saved_session(counts, secret_), rules_, now_);
-    EXPECT_TRUE(kept.has_value());
-    if (kept) session_.emplace(std::move(*kept));
+    session_.emplace(Session::restore(saved_session(counts, secret_), rules_, now_).value());
     game_.connected = true;
   }
 
@@ -155,7 +155,7 @@ class Gateway final : public Subject {
   }
   void write_detach(unsigned link, const proto::Detach& detach) {
     std::string frame;
-    append_detach(frame, detach, link == live_ ? session_->ack() : 0);
+    proto::append_detach(frame, detach, link == live_ ? session_->ack() : 0);
     write(link, frame);
   }
   /// The link ends, the session does not.
@@ -194,7 +194,7 @@ class Gateway final : public Subject {
     welcome.window_messages = given_.at("window_messages");
     welcome.spread_ms = given_.at("spread");
     std::string frame;
-    append_welcome(frame, welcome);
+    proto::append_welcome(frame, welcome);
     write(link, frame);
   }
 
@@ -244,7 +244,7 @@ class Gateway final : public Subject {
     }
     cursor_ = verdict.from;
     std::string frame;
-    append_resumed(frame, verdict.resumed, session_->ack());
+    proto::append_resumed(frame, verdict.resumed, session_->ack());
     write(link, frame);
     confirm();
     send();
@@ -307,7 +307,7 @@ class Gateway final : public Subject {
     while (session_->window().more(cursor_)) {
       const session::SendWindow::Held held = session_->window().take(cursor_);
       std::string frame;
-      append_data(frame, held.text, held.seq, session_->ack(), held.payload);
+      proto::append_data(frame, held.text, held.seq, session_->ack(), held.payload);
       write(live_, frame);
     }
     if (!game_.close || !game_.waiting.empty() || game_.close_told_on == live_) return;
@@ -316,17 +316,17 @@ class Gateway final : public Subject {
   }
   void write_ack() {
     std::string frame;
-    append_ack(frame, session_->ack());
+    proto::append_ack(frame, session_->ack());
     write(live_, frame);
   }
   void write_ping(FrameType ping_or_pong, std::uint64_t number) {
     std::string frame;
-    append_ping(frame, ping_or_pong, number, session_->ack());
+    proto::append_ping(frame, ping_or_pong, number, session_->ack());
     write(live_, frame);
   }
   void write_close(std::uint16_t code) {
     std::string frame;
-    append_close(frame, {code, ""}, session_->ack());
+    proto::append_close(frame, {code, ""}, session_->ack());
     write(live_, frame);
   }
 
@@ -365,7 +365,8 @@ class Gateway final : public Subject {
   }
   void operator_detaches(const Json& step) {
     const bool move = step.at("action") == "move";
-    proto::Detach detach = detach_of(step.at("code"), move ? DetachAction::move : DetachAction::again);
+    proto::Detach detach =
+        detach_of(step.at("code").get<std::uint16_t>(), move ? DetachAction::move : DetachAction::again);
     const std::string address = step.at("address");
     detach.address = address;
     detach.wait_ms = step.at("wait");
@@ -377,7 +378,7 @@ class Gateway final : public Subject {
   void renew(const std::string& ticket) {
     tickets_.push_back(ticket);
     std::string frame;
-    append_ticket(frame, ticket, session_->ack());
+    proto::append_ticket(frame, ticket, session_->ack());
     write(live_, frame);
   }
 
@@ -475,7 +476,7 @@ TEST(GatewayConversations, the_session_holds_them) {
     Gateway gateway(conversation.at("given"));
     EXPECT_EQ(play(conversation, secret, gateway), "");
   }
-  EXPECT_EQ(played, 48);
+  EXPECT_GE(played, 48);
 }
 
 }  // namespace
