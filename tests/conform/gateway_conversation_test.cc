@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <deque>
 #include <map>
+#include <numeric>
 #include <optional>
 #include <set>
 #include <string>
@@ -255,7 +256,8 @@ class Gateway final : public Subject {
     session_->heard(now_);
     const auto view = proto::parse_frame(frame);
     if (!view) return send_away(live_, detach_of(LinkCode::bad_frame, DetachAction::again));
-    const FrameVerdict verdict = session_->on_frame(*view);
+    const std::size_t waiting = std::accumulate(game_.taking.begin(), game_.taking.end(), std::size_t{0});
+    const FrameVerdict verdict = session_->on_frame(*view, waiting);
     confirm();
     if (verdict.freed) send();
     switch (verdict.kind) {
@@ -343,15 +345,18 @@ class Gateway final : public Subject {
   /// Its connection has ended: the client hears so behind its last message.
   void game_gone(LinkCode code) {
     game_.connected = false;
-    game_.close = number(code);
-    send();
+    say_farewell(number(code));
   }
   /// We end it: what had no room is dropped.
   void part_with_game(std::uint16_t code) {
     disconnect_game();
     game_.waiting.clear();
     session_->flowing();
+    say_farewell(code);
+  }
+  void say_farewell(std::uint16_t code) {
     game_.close = code;
+    session_->closing(now_);
     send();
   }
   void disconnect_game() {
