@@ -442,12 +442,8 @@ void LiveSession::on_time() {
     if (due == Due::expired || due == Due::overflow) {
       const bool expired = due == Due::expired;
       ++(expired ? table_.counts().expired : table_.counts().overflowed);
-      end(closing() ? static_cast<LinkCode>(closing_code_)
-          : expired ? LinkCode::login_needed
-                    : LinkCode::over_limit,
-          closing() ? ""
-          : expired ? "nobody came back"
-                    : "the window stayed full");
+      end(expired ? LinkCode::login_needed : LinkCode::over_limit,
+          expired ? "nobody came back" : "the window stayed full");
       return;
     }
   }

@@ -312,8 +312,8 @@ TEST(Driver, a_session_that_is_gone_means_a_new_login_if_the_application_wants) 
     options.login_again = again;
     Application app(world.phone.world(), options);
     ASSERT_TRUE(world.open(app));
-    world.toy().players.clear();  // a gateway that lost its memory
     world.gateway->reset_all();
+    world.toy().players.clear();  // a gateway that lost its memory
     ASSERT_TRUE(world.sim.run_until([&] { return app.told.size() >= (again ? 5u : 4u); }));
     EXPECT_EQ(app.states(), again ? "connecting, open, reconnecting, lost 4401, open"
                                   : "connecting, open, reconnecting, ended 4401");
