@@ -24,6 +24,8 @@
 #include <memory>
 #include <vector>
 
+#include "resume_wire.h"
+#include "ws_load_options.h"
 #include "ws_wire.h"
 
 namespace bench {
@@ -34,23 +36,6 @@ constexpr std::size_t head_bytes_max = 16 * 1024;
 constexpr std::size_t message_extra_max = 4096;  // of a WELCOME, a greeting, another framing
 constexpr int stall_ms = 10'000;
 constexpr unsigned dial_at_once = 64;
-
-enum class Speaks : std::uint8_t { websocket, greeted, rejoin, socketio };
-
-struct Options {
-  std::string mode;
-  Speaks speaks = Speaks::websocket;
-  bool detach = false;
-  sockaddr_in to{};
-  std::vector<unsigned> connections = {50};
-  unsigned concurrent = 32;
-  unsigned returning = 0;
-  std::size_t bytes = 64;
-  double seconds = 2;
-  std::uint64_t count = 0;
-  bool wait = false;
-  bool reset = false;
-};
 
 struct Cookie {
   std::string name;
@@ -65,15 +50,6 @@ struct Visitor {
 };
 
 enum class Phase : std::uint8_t { closed, connecting, upgrading, open };
-
-/// What a client of the resume protocol keeps of its session.
-struct Session {
-  std::string secret;
-  std::string ticket;
-  std::uint32_t epoch = 1;
-  std::uint64_t received = 0;  // DATA of the gateway
-  std::uint64_t sent = 0;
-};
 
 struct Connection {
   Session session;
@@ -629,52 +605,6 @@ class Load {
     }
   }
 
-  // ---- rejoin.v1, written apart from src/ on purpose
-
-  static std::string frame_head(unsigned char type, std::uint32_t seq, std::uint32_t ack) {
-    std::string out(10, '\0');
-    out[0] = static_cast<char>(type);
-    for (int i = 0; i < 4; ++i) {
-      out[static_cast<std::size_t>(2 + i)] = static_cast<char>(seq >> (24 - 8 * i));
-      out[static_cast<std::size_t>(6 + i)] = static_cast<char>(ack >> (24 - 8 * i));
-    }
-    return out;
-  }
-  static std::string data_head(Session& session) {
-    return frame_head(0x10, static_cast<std::uint32_t>(++session.sent),
-                      static_cast<std::uint32_t>(session.received));
-  }
-  static std::string hello_frame() {
-    return frame_head(0x01, 0, 0) + std::string(
-                                        "\x01\x00\x05"
-                                        "bench\x00\x00",
-                                        10);
-  }
-  static std::string resume_frame(Session& session) {
-    std::string out = frame_head(0x03, 0, 0);
-    const std::size_t size = session.ticket.size();
-    out += static_cast<char>(size >> 8);
-    out += static_cast<char>(size);
-    out += session.ticket;
-    ++session.epoch;
-    for (int shift = 24; shift >= 0; shift -= 8) out += static_cast<char>(session.epoch >> shift);
-    for (int shift = 56; shift >= 0; shift -= 8) out += static_cast<char>(session.received >> shift);
-    const std::string proven = "rejoin.v1 resume" + out;
-    unsigned char proof[32];
-    std::size_t proof_size = sizeof proof;
-    if (EVP_Q_mac(nullptr, "HMAC", nullptr, "SHA256", nullptr, session.secret.data(), session.secret.size(),
-                  reinterpret_cast<const unsigned char*>(proven.data()), proven.size(), proof, sizeof proof,
-                  &proof_size) == nullptr)
-      die("HMAC");
-    return out.append(reinterpret_cast<char*>(proof), sizeof proof);
-  }
-  static std::string base64url(const std::string& bytes) {
-    std::string text = base64(reinterpret_cast<const unsigned char*>(bytes.data()), bytes.size());
-    for (char& c : text) c = c == '+' ? '-' : c == '/' ? '_' : c;
-    text.erase(text.find_last_not_of('=') + 1);
-    return text;
-  }
-
   const Options options_;
   int epoll_;
   std::vector<unsigned char> buffer_;
@@ -696,68 +626,6 @@ class Load {
   std::uint64_t dialled_ = 0;
   std::uint64_t random_ = 1;
 };
-
-[[noreturn]] void usage(const char* what) {
-  std::fprintf(
-      stderr,
-      "unknown or incomplete: %s\nusage: bench_ws_load echo|handshake|idle|storm --to ADDRESS:PORT ...\n",
-      what);
-  std::exit(2);
-}
-
-Options parse(int count, char** arguments) {
-  Options options;
-  if (count < 2) usage("mode");
-  options.mode = arguments[1];
-  if (options.mode != "echo" && options.mode != "handshake" && options.mode != "idle" &&
-      options.mode != "storm")
-    usage(arguments[1]);
-  for (int i = 2; i < count; ++i) {
-    const std::string_view name = arguments[i];
-    if (name == "--wait") {
-      options.wait = true;
-      continue;
-    }
-    if (name == "--reset") {
-      options.reset = true;
-      continue;
-    }
-    if (name == "--detach") {
-      options.detach = true;
-      continue;
-    }
-    if (i + 1 == count) usage(arguments[i]);
-    const std::string value = arguments[++i];
-    if (name == "--to") {
-      options.to = parse_address(value);
-    } else if (name == "--speak") {
-      if (value == "websocket") options.speaks = Speaks::websocket;
-      if (value == "greeted") options.speaks = Speaks::greeted;
-      if (value == "rejoin") options.speaks = Speaks::rejoin;
-      if (value == "socketio") options.speaks = Speaks::socketio;
-    } else if (name == "--connections") {
-      options.connections.clear();
-      for (std::size_t at = 0; at < value.size(); at = std::min(value.find(',', at), value.size() - 1) + 1)
-        options.connections.push_back(static_cast<unsigned>(std::atoi(value.c_str() + at)));
-    } else if (name == "--concurrent") {
-      options.concurrent = static_cast<unsigned>(std::atoi(value.c_str()));
-    } else if (name == "--returning") {
-      options.returning = static_cast<unsigned>(std::atoi(value.c_str()));
-    } else if (name == "--bytes") {
-      options.bytes = static_cast<std::size_t>(std::atoll(value.c_str()));
-    } else if (name == "--seconds") {
-      options.seconds = std::atof(value.c_str());
-    } else if (name == "--count") {
-      options.count = static_cast<std::uint64_t>(std::atoll(value.c_str()));
-    } else {
-      usage(arguments[i - 1]);
-    }
-  }
-  const bool sane = options.to.sin_port != 0 && options.bytes > 0 && options.concurrent > 0 &&
-                    options.seconds > 0 && !options.connections.empty() && options.connections.front() > 0;
-  if (!sane) usage("--to ADDRESS:PORT, or a number that must be above 0");
-  return options;
-}
 
 }  // namespace
 }  // namespace bench

@@ -66,7 +66,8 @@ std::string_view text_form_hint(TextForm form) {
     case TextForm::url_path: return "write a path that begins with '/', such as \"/healthz\"";
     case TextForm::host: return "write a host name such as \"play.example\", or leave it empty";
     case TextForm::origin: return "write \"https://play.example\", without a path, or \"*\"";
-    case TextForm::network: return "write an address such as \"10.0.0.1\", or a network such as \"10.0.0.0/8\"";
+    case TextForm::network:
+      return "write an address such as \"10.0.0.1\", or a network such as \"10.0.0.0/8\"";
     case TextForm::link_url: return "write \"wss://g1.play.example\", without a path";
   }
   return "";

@@ -44,7 +44,7 @@ Link::Link(Worker& worker, io::Socket socket, const Address& client, LinkMode mo
 
 Link::~Link() {
   if (watch_ != nullptr) watch_->link = nullptr;
-  if (flushing_) worker_.no_flush(*this);
+  if (flushing_) worker_.no_flush(flush_ticket_);
 }
 
 void Link::start(MutableBytes arrived) {
@@ -70,7 +70,7 @@ void Link::attach(LiveSession& session, const session::SendWindow::Cursor& from,
 void Link::more() {
   if (receiving_ || flushing_) return;
   flushing_ = true;
-  worker_.flush_soon(*this);
+  flush_ticket_ = worker_.flush_soon(*this);
 }
 
 void Link::tell(Bytes frame) {
@@ -161,7 +161,11 @@ void Link::on_opening(Bytes frame) {
 // A plain client that takes nothing, or whose game server takes nothing, is not read. A client of the resume
 // protocol always is: its window bounds what can come, and unread acknowledgements would be a deadlock.
 void Link::judge_reading() {
-  if (phase_ != LinkPhase::open || session_ == nullptr) return;
+  if (phase_ != LinkPhase::open) return;
+  if (session_ == nullptr) {
+    if (outbox_.size() > limits::kLinkUnsentHighBytes) worker_.too_much(*this, "pings, and nothing is read");
+    return;
+  }
   if (mode_ == LinkMode::framed) {
     if (outbox_.size() <= limits::kLinkUnsentHighBytes + worker_.rules().session.window_bytes) return;
     worker_.too_much(*this, "signs of life are asked for and not read");
@@ -177,7 +181,9 @@ void Link::judge_reading() {
   }
 }
 
-void Link::read_on() { judge_reading(); }
+void Link::read_on() {
+  if (mode_ == LinkMode::plain) judge_reading();  // only plain clients are ever paused
+}
 
 // --- what goes out ---
 
@@ -223,10 +229,6 @@ void Link::fetch_last() {
 
 // All that one turn says leaves here, in one call to the kernel.
 bool Link::flush() {
-  if (flushing_) {
-    flushing_ = false;
-    worker_.no_flush(*this);
-  }
   for (bool more_to_come = true; more_to_come;) {
     receiving_ = true;  // what is said while it fetches is fetched at once
     (void)fetch(limits::kLinkFetchBytes);
@@ -289,7 +291,10 @@ void Link::refuse_opening(const proto::Detach& detach) {
 }
 
 void Link::dismiss(const proto::Detach& detach, LinkEnd why) {
-  if (phase_ != LinkPhase::open) return;
+  if (phase_ != LinkPhase::open) {
+    session_ = nullptr;  // it parts already, and the session may be gone before it has
+    return;
+  }
   const std::uint64_t ack = session_ != nullptr ? session_->state().ack() : 0;
   if (mode_ != LinkMode::plain && mode_ != LinkMode::undecided) {
     std::string frame;
@@ -302,7 +307,10 @@ void Link::dismiss(const proto::Detach& detach, LinkEnd why) {
 }
 
 void Link::close_session(std::uint16_t code, Bytes reason) {
-  if (phase_ != LinkPhase::open) return;
+  if (phase_ != LinkPhase::open) {
+    session_ = nullptr;
+    return;
+  }
   if (mode_ == LinkMode::framed && !said_close_) {
     said_close_ = true;
     std::string frame;

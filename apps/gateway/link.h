@@ -103,6 +103,10 @@ class Link : public ListNode, private io::SocketEvents {
   /// For LinkWatch.
   void set_watch(LinkWatch* watch) { watch_ = watch; }
   LinkWatch* watch() const { return watch_; }
+  /// Another gateway asks us in its client's stead: it is not passed on once more.
+  void mark_relayed() { relayed_ = true; }
+  bool relayed() const { return relayed_; }
+  int openings() const { return openings_; }
   /// Its opening frame came in the handshake.
   void count_opening() { ++openings_; }
   /// What an opening frame is answered with when there is no session for it. After DETACH again without wait
@@ -119,6 +123,11 @@ class Link : public ListNode, private io::SocketEvents {
   io::Socket give_away();
   /// Sends what is waiting, now. False: the link is gone.
   bool flush();
+  /// The same, by the worker's turn: more() may ask for the next one.
+  void flush_queued() {
+    flushing_ = false;
+    (void)flush();
+  }
 
   virtual bool websocket() const = 0;
   const Address& client() const { return client_; }
@@ -181,6 +190,7 @@ class Link : public ListNode, private io::SocketEvents {
   LinkWatch* watch_ = nullptr;         // 8
   TimePoint opened_;                   // 8
   Address client_;                     // 20
+  std::uint32_t flush_ticket_ = 0;     // 4, its place in the worker's queue while flushing_
   std::uint32_t ignored_ = 0;          // 4, bytes thrown away while parting
   LinkPhase phase_ = LinkPhase::open;  // 1
   LinkMode mode_;                      // 1
@@ -192,6 +202,7 @@ class Link : public ListNode, private io::SocketEvents {
   bool said_fin_ : 1 = false;
   bool flushing_ : 1 = false;    // its worker flushes it at the end of this turn
   bool said_close_ : 1 = false;  // CLOSE went out on this link
+  bool relayed_ : 1 = false;     // another gateway asks in its client's stead
 };
 
 /// Is this the beginning of a client of the resume protocol? A HELLO or RESUME, whole, with the zeros that

@@ -19,7 +19,9 @@ std::uint32_t message_max(const Worker& worker) {
 /// Of a frame of the resume protocol: its message, and what stands around that.
 std::uint32_t frame_max(const Worker& worker, LinkMode mode) {
   if (mode == LinkMode::plain) return message_max(worker);
-  return std::max<std::uint32_t>(message_max(worker), limits::kHelloBytesMax) + proto::FrameHead::kBytes;
+  const std::uint64_t most = std::max<std::uint64_t>(
+      {message_max(worker), limits::kHelloBytesMax, worker.rules().session.window_bytes});
+  return static_cast<std::uint32_t>(most) + proto::FrameHead::kBytes;
 }
 
 }  // namespace
@@ -136,7 +138,11 @@ void TcpLink::take(MutableBytes arrived) {
         ++worker().counts().refused_frames;
         worker().tell(*this, std::string(event.reason));
         if (mode() != LinkMode::plain && mode() != LinkMode::undecided) {
-          worker().bad_frame(*this, event.reason);
+          if (reader_.too_long()) {
+            worker().too_much(*this, event.reason);
+          } else {
+            worker().bad_frame(*this, event.reason);
+          }
         } else {
           fetch_last();
           part(LinkEnd::refused);

@@ -5,6 +5,7 @@
 #include "apps/gateway/session_table.h"
 #include "apps/gateway/worker.h"
 #include "base/limits.h"
+#include "proto/ws_frame.h"
 
 namespace rejoin::gateway {
 
@@ -115,7 +116,7 @@ void LiveSession::on_frame(Bytes bytes) {
     return;
   }
   const bool unconfirmed = state_.phase() == Phase::unconfirmed;
-  const FrameVerdict verdict = state_.on_frame(*frame);
+  const FrameVerdict verdict = state_.on_frame(*frame, unsent_to_game());
   if (verdict.freed) room_again();
   switch (verdict.kind) {
     case FrameVerdict::Kind::nothing: break;
@@ -134,8 +135,10 @@ void LiveSession::on_frame(Bytes bytes) {
       if (closing()) {
         end(static_cast<LinkCode>(closing_code_), "");
       } else {
+        // Its own code is what it is answered with, and told if it comes back to hear that.
         ++table_.counts().closed_by_client;
-        end(LinkCode::session_ended, "closed by the client");
+        end(proto::is_wire_close_code(verdict.code) ? static_cast<LinkCode>(verdict.code) : LinkCode::normal,
+            "closed by the client");
       }
       return;
     case FrameVerdict::Kind::bad: worker_.bad_frame(*link_, verdict.why); return;
@@ -289,7 +292,7 @@ void LiveSession::game_took(std::size_t count) {
   state_.accepted(count, bytes, worker_.world().clock.now());
   if (link_ == nullptr) return;
   link_->read_on();
-  if (state_.ack_due_now()) link_->more();
+  if (link_ != nullptr && state_.ack_due_now()) link_->more();
   arm();
 }
 
@@ -312,6 +315,7 @@ void LiveSession::game_ended(upstream::GameEnd how, const Error& why) {
 void LiveSession::close_for(LinkCode code) {
   if (closing() || state_.phase() == Phase::ended) return;
   closing_code_ = number(code);
+  state_.closing(worker_.world().clock.now());
   if (game_ && !game_over_) {
     finished_ = true;
     game_->finish();
@@ -336,6 +340,17 @@ void LiveSession::end(LinkCode code, Bytes reason) {
     game_->finish();
   }
   finish_if_over();
+}
+
+// Its client never heard of the session, or never said so: a DETACH, since there is nothing to close.
+void LiveSession::forget_unconfirmed() {
+  proto::Detach detach;
+  detach.code = number(LinkCode::login_needed);
+  detach.action = DetachAction::login;
+  detach.reason = "WELCOME was not answered";
+  Link* const link = set_link(nullptr);
+  link->dismiss(detach);
+  end(LinkCode::login_needed, detach.reason);
 }
 
 void LiveSession::end_told(LinkCode code, Bytes reason) {
@@ -385,6 +400,8 @@ void LiveSession::on_time() {
   }
   const TimePoint now = worker_.world().clock.now();
   if (link_ != nullptr) {
+    // Whom we do not read cannot be heard: kLinkStallS judges both sides then.
+    if (link_->paused()) state_.heard(now);
     // A tab that sleeps, a radio that is off: what it owes is asked for before it is judged.
     for (Due due = state_.on_time(now); due != Due::nothing; due = state_.on_time(now)) {
       if (due == Due::ack) {
@@ -409,8 +426,14 @@ void LiveSession::on_time() {
         worker_.silent(*link);
         return;
       } else {
-        end(due == Due::overflow ? LinkCode::over_limit : LinkCode::login_needed,
-            due == Due::overflow ? "the window stayed full" : "WELCOME was not answered");
+        if (due == Due::overflow) {
+          ++table_.counts().overflowed;
+          end(LinkCode::over_limit, "the window stayed full");
+        } else if (closing()) {
+          end(static_cast<LinkCode>(closing_code_), "");
+        } else {
+          forget_unconfirmed();
+        }
         return;
       }
     }
@@ -420,7 +443,7 @@ void LiveSession::on_time() {
       const bool expired = due == Due::expired;
       ++(expired ? table_.counts().expired : table_.counts().overflowed);
       end(closing() ? static_cast<LinkCode>(closing_code_)
-          : expired ? LinkCode::session_ended
+          : expired ? LinkCode::login_needed
                     : LinkCode::over_limit,
           closing() ? ""
           : expired ? "nobody came back"

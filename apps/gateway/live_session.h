@@ -96,6 +96,7 @@ class LiveSession final : public ListNode, private upstream::GameEvents {
   void room_again();
   void renew_ticket();
   void close_for(proto::LinkCode code);
+  void forget_unconfirmed();
   void finish_if_over();
   void on_time();
   void arm();

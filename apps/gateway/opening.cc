@@ -1,5 +1,6 @@
 #include "apps/gateway/opening.h"
 
+#include <algorithm>
 #include <memory>
 
 #include "apps/gateway/live_session.h"
@@ -38,9 +39,18 @@ ResumeJudgement log_in(LinkCode code = LinkCode::login_needed) {
   return refused(detach_of(code, DetachAction::login, "log in"));
 }
 
+/// Another gateway that passes its clients on to us: they share its address, and are not to pay for each
+/// other.
+bool is_peer(const Worker& worker, const Address& source) {
+  const auto& peers = worker.rules().peers;
+  return std::any_of(peers.begin(), peers.end(), [&](const config::PeerGateway& peer) {
+    return peer.websocket.ip_text() == source.ip_text() || peer.tcp.ip_text() == source.ip_text();
+  });
+}
+
 ResumeJudgement bad(Worker& worker, const Address& source, std::uint64_t& counted) {
   ++counted;
-  worker.sessions().bad_openings().spend(source, worker.world().clock.now());
+  if (!is_peer(worker, source)) worker.sessions().bad_openings().spend(source, worker.world().clock.now());
   return log_in();
 }
 
@@ -143,7 +153,9 @@ ResumeJudgement judge_known(Worker& worker, Bytes resume_frame, const route::Tic
       return resume_here(worker, sessions.adopt(std::move(*restored), source), *resume);
     }
   }
-  return bad(worker, source, counts.unknown_session);
+  // The ticket was ours: most likely we have lost our memory, and all who come with one have not deserved it.
+  ++counts.unknown_session;
+  return log_in();
 }
 
 std::uint32_t epoch_of(Bytes resume_frame) { return proto::parse_resume(resume_frame)->epoch; }
@@ -175,6 +187,9 @@ Task<void> answer_later(Worker& worker, std::unique_ptr<LinkWatch> watching, std
   if (watch.link == nullptr || watch.link->phase() != LinkPhase::open) co_return;
   if (judgement.is == Is::colleagues) {
     worker.hand_over(*watch.link, judgement.ticket.session.worker(), std::move(frame));
+  } else if (judgement.is == Is::strangers && watch.link->relayed()) {
+    watch.link->refuse_opening(detach_of(LinkCode::owner_unreachable, DetachAction::again,
+                                         "its gateway cannot be reached", limits::kTooFastWaitMs));
   } else if (judgement.is == Is::strangers) {
     co_await relay_link_to_owner(worker, watch, std::move(frame), judgement.ticket.owner);
   } else {
@@ -185,6 +200,11 @@ Task<void> answer_later(Worker& worker, std::unique_ptr<LinkWatch> watching, std
 Task<void> begin_session(Worker& worker, std::unique_ptr<LinkWatch> watching) {
   const LinkWatch& watch = *watching;
   if (watch.link == nullptr) co_return;
+  if (worker.sessions().full()) {  // many HELLOs may have come in one turn
+    watch.link->refuse_opening(detach_of(LinkCode::too_fast, DetachAction::again, "no room for more sessions",
+                                         limits::kTooFastWaitMs));
+    co_return;
+  }
   LiveSession& session =
       worker.sessions().make(route::TicketKind::proof, watch.link->client(), Lasting::outlives_links);
   const route::SessionId id = session.state().id();

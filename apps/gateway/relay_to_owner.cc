@@ -74,6 +74,19 @@ Task<Status> open_owner(Worker& worker, io::Stream& owner, Address to, bool webs
   co_return sent;
 }
 
+/// The request as it came, but for who the client is: what they said of that themselves is not passed on.
+std::string relayed_head(const std::string& head, const Address& client, const std::string& by) {
+  proto::RequestHead request;
+  if (request.feed(head).state != proto::HeadState::complete) return head;  // it was complete before
+  std::string out(request.start_line());
+  for (const proto::Field& field : request.fields()) {
+    if (field.known == proto::KnownField::x_forwarded_for) continue;
+    out += "\r\n" + std::string(request.name(field)) + ": " + std::string(request.value(field));
+  }
+  return out + "\r\nX-Forwarded-For: " + client.ip_text() + "\r\n" + std::string(kRelayedHeader) + ": " + by +
+         "\r\n\r\n";
+}
+
 }  // namespace
 
 Task<void> relay_link_to_owner(Worker& worker, const LinkWatch& watch, std::string frame, std::string owner) {
@@ -100,8 +113,8 @@ Task<void> relay_link_to_owner(Worker& worker, const LinkWatch& watch, std::stri
   worker.park_relay(std::move(socket), stream.release(), client, owner);
 }
 
-Task<bool> relay_request_to_owner(Worker& worker, io::Stream& client, std::string head, std::string behind,
-                                  std::string owner) {
+Task<bool> relay_request_to_owner(Worker& worker, io::Stream& client, Address client_address,
+                                  std::string head, std::string behind, std::string owner) {
   const config::PeerGateway* const peer = find_peer(worker, owner);
   if (peer == nullptr || !peer->websocket) co_return false;
   const Address to = peer->websocket;
@@ -111,10 +124,8 @@ Task<bool> relay_request_to_owner(Worker& worker, io::Stream& client, std::strin
     worker.world().log.warn("gateway " + owner + " cannot be reached: " + to_string(open.error()));
     co_return false;
   }
-  // As it came, and one field more before the empty line.
-  head.insert(head.size() - 2, std::string(kRelayedHeader) + ": " + worker.rules().name + "\r\n");
-  head += behind;
-  const Bytes bytes = head;
+  const std::string request = relayed_head(head, client_address, worker.rules().name) + behind;
+  const Bytes bytes = request;
   Status sent = co_await stream.write_all(bytes, in(worker, limits::kOpeningFrameS));
   if (!sent) co_return false;
   const Address address = client.socket().peer_address();

@@ -21,7 +21,8 @@ Task<void> relay_link_to_owner(Worker& worker, const LinkWatch& watch, std::stri
 
 /// A request for a WebSocket that has not been answered: `head` as it came, with what came behind it. True:
 /// the client's connection is gone from the Stream, relayed.
-Task<bool> relay_request_to_owner(Worker& worker, io::Stream& client, std::string head, std::string behind,
-                                  std::string owner);
+/// X-Forwarded-For says `client_address` then, for an owner that trusts us.
+Task<bool> relay_request_to_owner(Worker& worker, io::Stream& client, Address client_address,
+                                  std::string head, std::string behind, std::string owner);
 
 }  // namespace rejoin::gateway

@@ -45,7 +45,7 @@ TEST(Resume, DoesNotDialTheGameServerBeforeWelcomeIsAnswered) {
   scene.sim.run_for(5s);
   EXPECT_EQ(link.told(), "WELCOME");
   scene.sim.run_for(6s);
-  EXPECT_EQ(link.told(), "WELCOME; CLOSE 4401; close 4401") << "and it lives ten seconds";
+  EXPECT_EQ(link.told(), "WELCOME; DETACH 4401 login; close 4401") << "and it lives ten seconds";
   EXPECT_EQ(scene.worker->sessions().size(), 0u);
 }
 
@@ -185,11 +185,7 @@ TEST(Resume, ASessionWhoseGraceIsOverIsGone) {
   scene.sim.run_for(2s);
   EXPECT_EQ(scene.worker->sessions().size(), 0u);
   ResumeLink late(scene, Road::websocket, player.kept.resume());
-  EXPECT_TRUE(late.hears("DETACH 4410 login")) << "how it ended, for who can prove";
-  Kept thief = player.kept;
-  thief.secret.fill('?');
-  ResumeLink stolen(scene, Road::websocket, thief.resume());
-  EXPECT_TRUE(stolen.hears("DETACH 4401 login"));
+  EXPECT_TRUE(late.hears("DETACH 4401 login")) << "it logs in, and does not stop";
 }
 
 TEST(Resume, TheClientEndsItsSession) {
@@ -199,8 +195,14 @@ TEST(Resume, TheClientEndsItsSession) {
     std::string close;
     proto::append_close(close, {1000, "bye"}, 1);
     player.link.say(close);
-    EXPECT_TRUE(player.link.hears(road == Road::websocket ? "CLOSE 4410; close 4410" : "CLOSE 4410"));
+    EXPECT_TRUE(player.link.hears(road == Road::websocket ? "CLOSE 1000; close 1000" : "CLOSE 1000"));
     EXPECT_EQ(scene.worker->sessions().size(), 0u);
+    Kept thief = player.kept;
+    ResumeLink late(scene, road, player.kept.resume());
+    EXPECT_TRUE(late.hears("DETACH 1000 login")) << "how it ended, for who can prove";
+    thief.secret.fill('?');
+    ResumeLink stolen(scene, road, thief.resume());
+    EXPECT_TRUE(stolen.hears("DETACH 4401 login"));
   }
 }
 
@@ -310,6 +312,22 @@ TEST(Resume, ALinkMayEndBeforeItsOpeningIsAnswered) {
     scene.sim.run_for(20s);
     EXPECT_EQ(scene.worker->sessions().size(), 0u) << way;
   }
+}
+
+// A link that parts does so without its session, which may be gone before it.
+TEST(Resume, ALinkThatPartsForgetsASessionThatEnds) {
+  Scene scene;
+  Player player(scene, Road::websocket);
+  player.link.raw().say(masked(proto::WsOpcode::close, std::string("\x03\xe8", 2)));  // and no FIN
+  scene.sim.run_for(10ms);
+  ResumeLink later(scene, Road::tcp, player.kept.resume());
+  EXPECT_TRUE(later.hears("RESUMED 0/2/1"));
+  std::string close;
+  proto::append_close(close, {1000, ""}, 1);
+  later.say(close);
+  EXPECT_TRUE(later.hears("CLOSE 1000"));
+  scene.sim.run_for(10s);
+  EXPECT_EQ(scene.worker->sessions().size(), 0u);
 }
 
 TEST(Resume, ADrainTellsAllToComeAgain) {

@@ -233,6 +233,7 @@ Task<void> open_resumable(Visit& visit, const RequestHead& request, Bytes key, s
   const std::string response = upgrade_response(worker, key, proto::kResumeProtocol, {});
   if (resume.empty()) {
     WebSocketLink& link = make_link(visit, LinkMode::opening, response);
+    if (request.find(kRelayedHeader) != nullptr) link.mark_relayed();
     begin_link(visit, link, head_bytes);
     co_return;
   }
@@ -254,8 +255,8 @@ Task<void> open_resumable(Visit& visit, const RequestHead& request, Bytes key, s
       std::string head(visit.arrived.view().substr(0, head_bytes));
       std::string behind(visit.arrived.view().substr(head_bytes));
       std::string owner = judgement.ticket.owner;
-      const bool relayed = co_await relay_request_to_owner(worker, visit.client, std::move(head),
-                                                           std::move(behind), std::move(owner));
+      const bool relayed = co_await relay_request_to_owner(
+          worker, visit.client, visit.address, std::move(head), std::move(behind), std::move(owner));
       if (relayed) co_return;
     }
     judgement.detach = proto::Detach();
@@ -312,11 +313,13 @@ Task<void> open_plain(Visit& visit, const RequestHead& request, Bytes key, std::
     }
   }
   if (worker.draining()) co_return;
-  if (session == nullptr && !worker.admits()) {
-    ++worker.sessions().counts().draining;
+  // Who has a session here comes back to it, however full it is.
+  if (session == nullptr && (!worker.admits() || worker.sessions().full())) {
+    const bool draining = !worker.admits();
+    if (draining) ++worker.sessions().counts().draining;
     Refusal refusal;
     refusal.status = 503;
-    refusal.why = "this gateway takes no new sessions";
+    refusal.why = draining ? "this gateway takes no new sessions" : "no room for more sessions";
     refusal.field_lines = "Retry-After: 1\r\n";
     co_await refuse(visit, refusal);
     co_return;
@@ -347,10 +350,6 @@ std::optional<Refusal> not_here(Worker& worker, const RequestHead& request, bool
   } else if (worker.draining()) {
     refusal.status = 503;
     refusal.why = "this gateway is going away";
-    refusal.field_lines = "Retry-After: 1\r\n";
-  } else if (!resumable && worker.sessions().full()) {
-    refusal.status = 503;
-    refusal.why = "no room for more sessions";
     refusal.field_lines = "Retry-After: 1\r\n";
   } else if (!resumable && protocol == config::LinkProtocol::rejoin) {
     refusal.why = "offer the sub-protocol rejoin.v1";

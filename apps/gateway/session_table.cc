@@ -70,7 +70,11 @@ void SessionTable::ended(LiveSession& session, proto::LinkCode code, Bytes reaso
   session::SessionEnd end;
   end.secret = session.state().secret();
   end.code = proto::number(code);
-  if (session.lasting() == Lasting::outlives_links) store_->end(session.state().id(), end, rules_.grace);
+  // Of one that nobody came back for there is nothing to tell: its client logs in (spec/resume.md, "Life and
+  // end").
+  const bool told_later =
+      session.lasting() == Lasting::outlives_links && code != proto::LinkCode::login_needed;
+  if (told_later) store_->end(session.state().id(), end, rules_.grace);
   const TimePoint now = world_.clock.now();
   if (ends_.size() == kEndedShownMax) ends_.pop_front();
   ends_.push_back({session.state().id(), end.code, std::string(reason.empty() ? to_string(code) : reason),

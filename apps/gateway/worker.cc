@@ -50,30 +50,33 @@ struct Worker::Flusher {
 
   static Coroutine run(Flusher& self) {
     for (;;) {
-      self.now.swap(self.links);
       self.queued = false;
-      for (std::size_t i = 0; i < self.now.size(); ++i) {
-        Link* const link = std::exchange(self.now[i], nullptr);
-        if (link != nullptr) (void)link->flush();
+      // Those that are there now: who has more to say afterwards is asked in the next turn.
+      const std::size_t count = self.links.size();
+      for (std::size_t i = 0; i < count; ++i) {
+        Link* const link = std::exchange(self.links[i], nullptr);
+        if (link != nullptr) link->flush_queued();
       }
-      self.now.clear();
+      self.links.erase(self.links.begin(), self.links.begin() + static_cast<std::ptrdiff_t>(count));
+      self.first_ticket += static_cast<std::uint32_t>(count);
       co_await std::suspend_always();
     }
   }
 
-  void add(Link& link) {
+  std::uint32_t add(Link& link) {
+    const auto ticket = static_cast<std::uint32_t>(first_ticket + links.size());
     links.push_back(&link);
-    if (queued) return;
-    queued = true;
-    ready.push(coroutine.handle);
+    if (!queued) {
+      queued = true;
+      ready.push(coroutine.handle);
+    }
+    return ticket;
   }
-  void remove(Link& link) {
-    std::replace(links.begin(), links.end(), &link, static_cast<Link*>(nullptr));
-    std::replace(now.begin(), now.end(), &link, static_cast<Link*>(nullptr));
-  }
+  void remove(std::uint32_t ticket) { links[ticket - first_ticket] = nullptr; }
 
   ReadyQueue& ready;
-  std::vector<Link*> links, now;
+  std::vector<Link*> links;
+  std::uint32_t first_ticket = 0;  // of links.front(); tickets wrap around, differences do not
   bool queued = false;
   Coroutine coroutine;
 };
@@ -232,22 +235,30 @@ void Worker::relay_ended(upstream::Relay& relay, upstream::RelayEnd) {
 }
 
 void Worker::hand_over(Link& link, unsigned worker, std::string frame) {
+  if (link.unsent() != 0) {  // half a frame may have left: what follows it cannot come from elsewhere
+    dismiss(link, proto::LinkCode::owner_unreachable, "come again", LinkEnd::refused);
+    return;
+  }
   ++counts_.handed_over;
+  const int openings = link.openings();
   const bool websocket = link.websocket();
   const Address client = link.client();
   io::Socket socket = link.give_away();
   colleagues_->hand_over(
       worker, std::move(socket),
-      [client, websocket, frame = std::move(frame)](serve::WorkerProgram& program, io::Socket taken) {
+      [client, websocket, openings, frame = std::move(frame)](serve::WorkerProgram& program,
+                                                              io::Socket taken) {
         auto& other = static_cast<Worker&>(program);
         if (websocket) {
           WebSocketLink& there = other.make_websocket(std::move(taken), client, LinkMode::waiting, {});
+          for (int i = 0; i < openings; ++i) there.count_opening();
           rejoin::gateway::open_session(other, there, frame);
           other.begin(there, {});
         } else {
           ++other.counts_.links;
           TcpLink& there = other.tcp_links_.make(other, std::move(taken), client, LinkMode::waiting);
           other.open_links_.push_back(there);
+          for (int i = 0; i < openings; ++i) there.count_opening();
           rejoin::gateway::open_session(other, there, frame);
           other.begin(there, {});
         }
@@ -281,8 +292,8 @@ void Worker::link_ended(TcpLink& link, LinkEnd how) { ended(tcp_links_, link, ho
 
 // --- links have something to say ---
 
-void Worker::flush_soon(Link& link) { flusher_->add(link); }
-void Worker::no_flush(Link& link) { flusher_->remove(link); }
+std::uint32_t Worker::flush_soon(Link& link) { return flusher_->add(link); }
+void Worker::no_flush(std::uint32_t ticket) { flusher_->remove(ticket); }
 
 // --- clients that break a rule ---
 

@@ -119,8 +119,9 @@ class Worker final : public serve::WorkerProgram, private upstream::RelayOwner {
   void link_ended(TcpLink& link, LinkEnd how);
 
   // --- links have something to say ---
-  void flush_soon(Link& link);
-  void no_flush(Link& link);
+  /// At the end of this turn. A ticket, for no_flush().
+  std::uint32_t flush_soon(Link& link);
+  void no_flush(std::uint32_t ticket);
 
   // --- clients that break a rule; the session, if any, waits for their next link ---
   void bad_frame(Link& link, Bytes why);

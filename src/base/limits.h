@@ -78,7 +78,7 @@ inline constexpr std::chrono::milliseconds kBadOpeningEveryMs{50};
 inline constexpr std::size_t kBadOpenersMax = 65'536;
 /// What a client is told to wait after it broke a rule, sent too fast, or could not be admitted.
 inline constexpr std::uint32_t kTooFastWaitMs = 1000;
-/// Ends of sessions that one worker remembers, for clients that come back to hear of it (about 130 bytes each).
+/// Ends of sessions that one worker remembers, for clients that come back to hear of them (130 bytes each).
 inline constexpr std::size_t kEndedSessionsMax = 100'000;
 /// Memory that an empty replay window keeps for its next message; an idle session gives that back, too.
 inline constexpr std::uint32_t kWindowKeptBytes = 1024;
@@ -97,8 +97,8 @@ inline constexpr std::int64_t kTicketSkewSeconds = 5 * 60;
 // --- a client of the resume protocol: when it dials, and when it doubts its link ---
 /// One dial, from the connect to WELCOME or RESUMED.
 inline constexpr std::chrono::seconds kDialS{5};
-/// The bound of the random time before a dial: this long before a gateway has told its own, doubled after each
-/// failure, from at least kRedialMinMs up to kRedialMaxS.
+/// The bound of the random time before a dial: this long before a gateway has told its own, doubled after
+/// each failure, from at least kRedialMinMs up to kRedialMaxS.
 inline constexpr std::chrono::milliseconds kSpreadUntoldMs{1000};
 inline constexpr std::chrono::milliseconds kRedialMinMs{250};
 inline constexpr std::chrono::seconds kRedialMaxS{20};
@@ -197,7 +197,7 @@ inline constexpr std::chrono::seconds kCloseReplyS{3};
 inline constexpr std::chrono::seconds kGatewayIdleS{60};
 /// From finish() to the end of a game server's connection.
 inline constexpr std::chrono::seconds kGameCloseS{3};
-/// A PROXY header that we write (proxy-protocol.txt 2: one that fits in the smallest TCP segment comes whole).
+/// A PROXY header that we write (proxy-protocol.txt 2: it fits in the smallest TCP segment).
 inline constexpr std::size_t kProxyHeaderBytesMax = 536;
 /// Of a client's cookie, in the echo upstream's greeting.
 inline constexpr std::size_t kGreetingCookieBytesMax = 512;

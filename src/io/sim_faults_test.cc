@@ -158,6 +158,15 @@ TEST_F(SimFaults, dials_are_lost_refused_and_time_out) {
   EXPECT_EQ(dial(1s), "open");
 }
 
+TEST_F(SimFaults, who_listens_at_a_spared_machine_is_dialled_safely) {
+  sim.spare(server_host);
+  sim.set_faults({.refuse = 1, .lost_dial = 1, .reset = 1, .black_hole = 1, .within = 100ms});
+  EXPECT_EQ(dial(900ms), "open");
+  sim.run_for(1s);
+  const Counters& counters = sim.counters();
+  EXPECT_EQ(counters.refusals_injected + counters.lost_dials + counters.resets_injected + counters.holes, 0u);
+}
+
 TEST_F(SimFaults, a_change_of_address_is_silent) {
   connect();
   const Address before = talk->socket.local_address();

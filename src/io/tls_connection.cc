@@ -152,7 +152,8 @@ Status TlsConnection::prepare(std::shared_ptr<const TlsContext> context, const A
 }
 
 Status TlsConnection::set_peer(const Address& peer, std::string_view name) {
-  if (name.size() > 1 && name.ends_with('.')) name.remove_suffix(1);  // the root's; neither SNI nor certificates have it
+  if (name.size() > 1 && name.ends_with('.'))
+    name.remove_suffix(1);  // the root's; neither SNI nor certificates have it
   const bool by_address = name.empty() || Address::parse_ip(name);
   const std::string target = name.empty() ? peer.ip_text() : std::string(name);
   SSL_set_connect_state(ssl_);
@@ -236,7 +237,7 @@ void TlsConnection::on_ready(Ready ready) {
 // it knows already only when it asked for it: it may be parked, and each segment of a record would be told.
 void TlsConnection::tell(bool asked) {
   const bool readable = read_blocked_ && may_give();
-  if (readable) read_blocked_ = read_wants_write_ = false;
+  if (readable) read_blocked_ = false;
   const bool writable = write_blocked_ && may_take();
   if (writable) write_blocked_ = false;
   // A dial hears nothing before it is open, and then everything.
@@ -254,7 +255,7 @@ bool TlsConnection::may_take() const {
 
 bool TlsConnection::may_give() const {
   if (phase_ != Phase::open) return phase_ == Phase::broken;
-  return input_at_hand() || inner_.may_read() || (read_wants_write_ && unsent_.empty());
+  return input_at_hand() || inner_.may_read();
 }
 
 /// Something that a read may give without the inner socket, or the knowledge that nothing more will come.
@@ -310,8 +311,9 @@ void TlsConnection::read_plain(MutableBytes into, std::size_t& filled) {
     }
   }
   switch (error) {
-    case SSL_ERROR_NONE: break;
-    case SSL_ERROR_WANT_WRITE: read_wants_write_ = true; break;
+    case SSL_ERROR_NONE:
+    case SSL_ERROR_WANT_WRITE:
+      break;  // no room for its answer to a key update: what came behind that is kept
     case SSL_ERROR_ZERO_RETURN: peer_ended_ = true; break;
     case SSL_ERROR_WANT_READ:
       if (filled == 0) judge_input();
@@ -551,103 +553,6 @@ TlsInfo TlsConnection::info() const {
           .cipher = SSL_get_cipher_name(ssl_),
           .alpn = {reinterpret_cast<const char*>(alpn), alpn_length},
           .server_name = name == nullptr ? "" : name};
-}
-
-// --- what OpenSSL calls ---
-
-/// The bytes that come next, wherever they are; none when there are none now.
-Bytes TlsConnection::input() {
-  if (silent_bytes_ > limits::kTlsSilentBytesMax) {
-    input_ = Input::flooded;
-    return {};
-  }
-  if (!kept_.empty()) return kept_.view();
-  if (!shared_.lent.empty()) return shared_.lent;
-  if (shared_.reads_left == 0 || input_ != Input::flows) return {};
-  if (!std::exchange(shared_.first_read, false) && !inner_.may_read()) return {};
-  --shared_.reads_left;
-  const ReadResult read = inner_.read(shared_.read_bytes);
-  switch (read.state) {
-    case ReadResult::State::got: shared_.lent = read.view(); break;
-    case ReadResult::State::would_block: break;
-    case ReadResult::State::ended: input_ = Input::ended; break;
-    case ReadResult::State::failed:
-      input_ = Input::failed;
-      input_errnum_ = read.errnum;
-      break;
-  }
-  return shared_.lent;
-}
-
-int TlsConnection::bio_read(bio_st* bio, char* out, std::size_t wanted, std::size_t* got) {
-  TlsConnection& self = *static_cast<TlsConnection*>(BIO_get_data(bio));
-  BIO_clear_retry_flags(bio);
-  const Bytes next = self.input().substr(0, wanted);
-  *got = next.size();
-  if (next.empty()) {
-    BIO_set_retry_read(bio);
-    return 0;
-  }
-  std::memcpy(out, next.data(), next.size());
-  self.silent_bytes_ += static_cast<std::uint32_t>(next.size());
-  if (self.kept_.empty()) {
-    self.shared_.lent.remove_prefix(next.size());
-  } else {
-    self.kept_.consume(next.size());
-    if (self.kept_.empty()) self.kept_.release();
-  }
-  return 1;
-}
-
-/// How many were taken: sent, or put behind what is still unsent.
-std::size_t TlsConnection::output(Bytes bytes) {
-  if (output_errnum_ != 0) return bytes.size();  // told at the owner's next write
-  std::size_t taken = 0;
-  if (unsent_.empty()) {
-    const WriteResult done = inner_.write(bytes);
-    output_errnum_ = done.errnum;
-    if (done.errnum != 0) return bytes.size();
-    taken = done.taken;
-  }
-  if (taken == bytes.size()) return taken;
-  if (!unsent_) unsent_ = shared_.world.buffers.borrow();
-  return taken + unsent_.append(bytes.substr(taken));
-}
-
-int TlsConnection::bio_write(bio_st* bio, const char* data, std::size_t length, std::size_t* written) {
-  TlsConnection& self = *static_cast<TlsConnection*>(BIO_get_data(bio));
-  BIO_clear_retry_flags(bio);
-  *written = self.output({data, length});
-  if (*written != 0 || length == 0) return 1;
-  BIO_set_retry_write(bio);
-  return 0;
-}
-
-long TlsConnection::bio_control(bio_st*, int command, long, void*) { return command == BIO_CTRL_FLUSH; }
-
-bio_method_st* TlsConnection::make_method() {
-  BIO_METHOD* method = BIO_meth_new(BIO_TYPE_SOURCE_SINK, "rejoin socket");
-  if (method == nullptr) std::abort();  // out of memory at start
-  BIO_meth_set_read_ex(method, bio_read);
-  BIO_meth_set_write_ex(method, bio_write);
-  BIO_meth_set_ctrl(method, bio_control);
-  return method;
-}
-
-int TlsConnection::on_verify(int good, x509_store_ctx_st* store) {
-  if (good != 1) {
-    const auto* ssl =
-        static_cast<const SSL*>(X509_STORE_CTX_get_ex_data(store, SSL_get_ex_data_X509_STORE_CTX_idx()));
-    static_cast<TlsConnection*>(SSL_get_app_data(ssl))->shared_.refusal = refusal_text(store);
-  }
-  return good;
-}
-
-int keep_tls_session(ssl_st* ssl, ssl_session_st* session) {
-  auto* self = static_cast<TlsConnection*>(SSL_get_app_data(ssl));
-  if (self == nullptr || !self->is_client()) return 0;
-  self->shared_.sessions.put(self->peer_key_, TlsSession(session));
-  return 1;
 }
 
 }  // namespace rejoin::io

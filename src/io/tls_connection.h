@@ -180,7 +180,6 @@ class TlsConnection final : public SocketEvents, public ListNode {
   Input input_ = Input::flows;
   bool read_blocked_ : 1 = false;
   bool write_blocked_ : 1 = false;
-  bool read_wants_write_ : 1 = false;  // SSL has to send before it can read on
   bool write_wants_read_ : 1 =
       false;                     // SSL has half a message (a ticket), and must have the rest before it writes
   bool again_ : 1 = false;       // the owner's read_again() is to be answered

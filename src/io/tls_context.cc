@@ -144,7 +144,8 @@ Status TlsContext::set_identity(const TlsServerOptions& options) {
   const std::unique_ptr<EVP_PKEY, FreeKey> key(
       PEM_read_bio_PrivateKey(from.get(), nullptr, no_pass_phrase, nullptr));
   if (!key) return unusable("key", "no key without a pass phrase in it");
-  if (SSL_CTX_use_PrivateKey(handle_, key.get()) != 1) {
+  // The first finds a wrong key of the same kind, the second one of another kind.
+  if (SSL_CTX_use_PrivateKey(handle_, key.get()) != 1 || SSL_CTX_check_private_key(handle_) != 1) {
     return unusable("key", "it does not belong to the certificate (" + openssl_reason() + ")");
   }
   return {};

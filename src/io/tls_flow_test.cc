@@ -149,6 +149,36 @@ TEST_F(TlsFlow, close_notify_is_an_end_with_or_without_a_fin) {
   EXPECT_EQ(SSL_get_shutdown(raw->ssl), SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
 }
 
+TEST_F(TlsFlow, an_end_behind_what_is_unsent_follows_it) {
+  connect_raw_server();
+  raw->reads = false;
+  std::size_t sent = 0;
+  while (client().socket.may_write()) sent += client().write(stream(10'000)).taken;
+  client().socket.shutdown_write();
+  sim.run_for(1s);
+  EXPECT_FALSE(raw->ended);
+  raw->reads = true;
+  raw->pump();
+  ASSERT_TRUE(run_until([&] { return raw->ended; })) << "no FIN";
+  EXPECT_EQ(raw->received.size(), sent);
+  EXPECT_EQ(SSL_get_shutdown(raw->ssl), SSL_RECEIVED_SHUTDOWN);
+}
+
+TEST_F(TlsFlow, whoever_waits_to_write_hears_that_reading_has_failed) {
+  connect_raw_server();
+  raw->reads = false;
+  while (client().socket.may_write()) client().write(stream(10'000));
+  raw->send_raw(std::string("\x17\x03\x03\x00\x20", 5) + std::string(32, 'z'));
+  client_host.pause();
+  sim.run_for(1s);
+  const int told = client().writable;
+  EXPECT_EQ(client().read().state, ReadResult::State::failed);  // before it is told
+  EXPECT_EQ(client().writable, told);
+  client_host.resume();
+  ASSERT_TRUE(run_until([&] { return client().writable > told; }));
+  EXPECT_EQ(client().write("x").errnum, EPROTO);
+}
+
 // A client that says something and goes, while the server's tickets are on their way to it.
 TEST_F(TlsFlow, the_last_words_of_a_client_in_a_hurry_arrive) {
   for (std::uint64_t seed = 1; seed <= 40; ++seed) {
@@ -232,7 +262,7 @@ TEST_F(TlsFlow, nothing_but_key_updates_ends_the_connection) {
   std::size_t updates = 0;
   raw->reads = false;  // and it hears no answer
   ReadResult::State last = ReadResult::State::would_block;
-  while (last != ReadResult::State::failed && updates < 20'000) {
+  for (int turns = 0; last != ReadResult::State::failed && turns < 500; ++turns) {
     for (int i = 0; i < 100 && raw->unsent() == 0; ++i, ++updates) {
       SSL_key_update(raw->ssl, SSL_KEY_UPDATE_REQUESTED);
       SSL_do_handshake(raw->ssl);
@@ -317,6 +347,23 @@ TEST_F(TlsHalfTicket, what_is_written_in_its_midst_follows_it) {
   EXPECT_EQ(client().write("free").taken, 4u);
   ASSERT_TRUE(run_until([&] { return raw->received == "free"; }));
   EXPECT_EQ(client_tls->resumable_peers(), 1u);
+}
+
+TEST_F(TlsHalfTicket, a_write_that_needs_the_rest_does_not_read_it_over_a_loan) {
+  contract::Acceptor plain;
+  auto plain_listener = client_host.network().listen(client_host.address(80), {}, plain);
+  End sender(std::move(*server_host.network().connect(client_host.address(80), {})));
+  ASSERT_TRUE(run_until([&] { return plain.ends.size() == 1; }));
+  sender.write("lent");
+  raw->let_out = SIZE_MAX;
+  raw->flush();
+  client_host.pause();
+  sim.run_for(100ms);
+  const ReadResult loan = plain.ends[0]->socket.read();
+  EXPECT_EQ(client().write(loan.view()).taken, 0u);
+  EXPECT_EQ(loan.view(), "lent");
+  client_host.resume();
+  ASSERT_TRUE(run_until([&] { return client().socket.may_write(); }));
 }
 
 TEST_F(TlsHalfTicket, a_reader_finds_the_rest_and_the_writer_is_told) {

@@ -56,10 +56,10 @@ CompressionShare::CompressionShare(const CompressionSettings& settings) : settin
 
 CompressionShare::~CompressionShare() { assert(keepers_ == 0); }
 
-DeflateTerms CompressionShare::wanted() const {
+DeflateTerms CompressionShare::wanted(Takeover most) const {
   const std::size_t each = takeover_bytes(settings_.window_bits, settings_.memory_level);
   const bool room = keepers_ < settings_.memory_max / each;
-  const Takeover takeover = room ? settings_.takeover : Takeover::no;
+  const Takeover takeover = room && most == Takeover::yes ? settings_.takeover : Takeover::no;
   DeflateTerms terms;
   DeflateSide& ours = settings_.role == WsRole::server ? terms.server : terms.client;
   DeflateSide& theirs = settings_.role == WsRole::server ? terms.client : terms.server;
@@ -88,17 +88,37 @@ Deflater& CompressionShare::deflater(std::uint8_t window_bits) {
   return *one;
 }
 
-// ---- MessageCompression ----
-
-MessageCompression::MessageCompression(CompressionShare& share, const DeflateTerms& terms)
-    : share_(share),
-      ours_(share.settings().role == WsRole::server ? terms.server : terms.client),
-      theirs_(share.settings().role == WsRole::server ? terms.client : terms.server) {
-  if (keeps()) ++share_.keepers_;
+std::size_t CompressionShare::takeover_memory_bytes() const {
+  return keepers_ * takeover_bytes(settings_.window_bits, settings_.memory_level);
 }
 
-MessageCompression::~MessageCompression() {
-  if (keeps()) --share_.keepers_;
+// ---- MessageCompression ----
+
+MessageCompression::MessageCompression(CompressionShare& share, const DeflateTerms& terms,
+                                       std::uint32_t message_max)
+    : share_(nullptr),
+      message_max_(message_max),
+      ours_(share.settings().role == WsRole::server ? terms.server : terms.client),
+      theirs_(share.settings().role == WsRole::server ? terms.client : terms.server) {
+  join(share);
+}
+
+MessageCompression::~MessageCompression() { leave(); }
+
+void MessageCompression::leave() {
+  if (share_ != nullptr && keeps()) --share_->keepers_;
+  share_ = nullptr;
+}
+
+void MessageCompression::join(CompressionShare& share) {
+  assert(share_ == nullptr);
+  share_ = &share;
+  if (keeps()) ++share.keepers_;
+}
+
+DeflateTerms MessageCompression::terms() const {
+  const bool server = share_->settings().role == WsRole::server;
+  return server ? DeflateTerms{ours_, theirs_} : DeflateTerms{theirs_, ours_};
 }
 
 Taken MessageCompression::take(const WsEvent& data) {
@@ -111,10 +131,9 @@ Taken MessageCompression::take(const WsEvent& data) {
 
 /// With the share's inflater, which other connections use in between: hence whole messages only.
 Taken MessageCompression::inflate_whole(Bytes compressed, bool text) {
-  GrowingBlock& out = share_.inflated_;
+  GrowingBlock& out = share_->inflated_;
   out.clear();
-  const Inflater::Verdict verdict =
-      share_.inflater_.feed(compressed, true, true, out, share_.settings().message_max);
+  const Inflater::Verdict verdict = share_->inflater_.feed(compressed, true, true, out, message_max_);
   if (verdict != Inflater::Verdict::good) return refuse(verdict);
   if (text && !is_utf8(out.view())) return refuse_text();
   return whole(out.view());
@@ -126,14 +145,12 @@ Taken MessageCompression::inflate_piece(const WsEvent& data) {
   if (!inflater_) inflater_ = std::make_unique<Inflater>(theirs_);
   if (data.first) {
     begun_.reset();
-    utf8_.reset();
     if (!data.last) begun_ = std::make_unique<GrowingBlock>();
-    share_.inflated_.clear();
+    share_->inflated_.clear();
   }
-  GrowingBlock& out = begun_ ? *begun_ : share_.inflated_;
+  GrowingBlock& out = begun_ ? *begun_ : share_->inflated_;
   const std::size_t before = out.size();
-  const Inflater::Verdict verdict =
-      inflater_->feed(data.view(), data.first, data.last, out, share_.settings().message_max);
+  const Inflater::Verdict verdict = inflater_->feed(data.view(), data.first, data.last, out, message_max_);
   if (verdict != Inflater::Verdict::good) return refuse(verdict);
   if (data.opcode == WsOpcode::text &&
       (!utf8_.feed(out.view().substr(before)) || (data.last && !utf8_.complete()))) {
@@ -141,31 +158,32 @@ Taken MessageCompression::inflate_piece(const WsEvent& data) {
   }
   if (!data.last) return {};
   if (begun_) {
-    share_.inflated_.swap(*begun_);
+    share_->inflated_.swap(*begun_);
     begun_.reset();
   }
-  return whole(share_.inflated_.view());
+  return whole(share_->inflated_.view());
 }
 
-MessageCompression::Packed MessageCompression::pack(Bytes message) {
-  if (message.size() < share_.settings().message_min) return {message};
-  if (ours_.window_bits < kDeflaterWindowBitsMin)
-    return {message};  // a server asked us for what zlib cannot do
+std::optional<Bytes> MessageCompression::pack(Bytes head, Bytes rest) {
+  const std::size_t bytes = head.size() + rest.size();
+  if (bytes < share_->settings().message_min) return std::nullopt;
+  // A server may ask us for what zlib cannot do. No message has to be compressed.
+  if (ours_.window_bits < kDeflaterWindowBitsMin) return std::nullopt;
   if (ours_.takeover == Takeover::yes && !deflater_) {
-    deflater_ = std::make_unique<Deflater>(ours_, share_.settings().memory_level);
+    deflater_ = std::make_unique<Deflater>(ours_, share_->settings().memory_level);
   }
-  Deflater& deflater = deflater_ ? *deflater_ : share_.deflater(ours_.window_bits);
-  const std::optional<Bytes> deflated = deflater.deflate(message, share_.deflated_);
-  if (!deflated) return {message};
+  Deflater& deflater = deflater_ ? *deflater_ : share_->deflater(ours_.window_bits);
+  const std::optional<Bytes> deflated = deflater.deflate(head, rest, share_->deflated_);
+  if (!deflated) return std::nullopt;
   // With takeover it is in the window that the next message refers to, so it has to be sent. It is longer by
   // a few bytes in a thousand at most.
-  if (ours_.takeover == Takeover::no && deflated->size() >= message.size()) return {message};
-  return {*deflated, true};
+  if (ours_.takeover == Takeover::no && deflated->size() >= bytes) return std::nullopt;
+  return deflated;
 }
 
 void MessageCompression::release() {
   assembler_.release();
-  share_.release();
+  share_->release();
 }
 
 void MessageCompression::clear() {

@@ -15,6 +15,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string_view>
 
 #include "base/bytes.h"
@@ -30,8 +31,7 @@ struct CompressionSettings {
   std::uint8_t window_bits = 12;  // of our deflaters, and with takeover of a peer's: 9 to 15
   std::uint8_t memory_level = 5;  // zlib's memLevel: 1 to 9
   Takeover takeover = Takeover::no;
-  std::size_t message_min = 64;            // bytes; shorter messages are sent as they are
-  std::uint32_t message_max = 0xffffffff;  // bytes; longer messages of the peer are refused
+  std::size_t message_min = 64;       // bytes; shorter messages are sent as they are
   std::size_t memory_max = SIZE_MAX;  // bytes of all connections with takeover; beyond it new ones get none
   WsRole role = WsRole::server;
 };
@@ -51,10 +51,12 @@ class CompressionShare {
   CompressionShare& operator=(const CompressionShare&) = delete;
 
   /// What a server agrees to at most now (accept_deflate), or a client asks for (deflate_offer): no takeover
-  /// when the connections that have it may come to hold memory_max.
-  DeflateTerms wanted() const;
+  /// when the connections that have it may come to hold memory_max, or `most` is no.
+  DeflateTerms wanted(Takeover most = Takeover::yes) const;
   const CompressionSettings& settings() const { return settings_; }
+  /// What it holds itself, and what the connections with takeover may come to hold.
   std::size_t memory_bytes() const;
+  std::size_t takeover_memory_bytes() const;
   /// Gives back what large messages took: when a turn of the loop is over.
   void release();
 
@@ -70,11 +72,12 @@ class CompressionShare {
   std::size_t keepers_ = 0;  // connections with takeover on a side
 };
 
-/// 56 bytes when idle, besides what takeover costs.
+/// 64 bytes when idle, besides what takeover costs.
 class MessageCompression {
  public:
-  /// `terms`: what the handshake agreed on.
-  MessageCompression(CompressionShare& share, const DeflateTerms& terms);
+  /// `terms`: what the handshake agreed on. `message_max`: bytes of an inflated message of the peer; a longer
+  /// one is refused.
+  MessageCompression(CompressionShare& share, const DeflateTerms& terms, std::uint32_t message_max);
   ~MessageCompression();
   MessageCompression(const MessageCompression&) = delete;
   MessageCompression& operator=(const MessageCompression&) = delete;
@@ -99,15 +102,17 @@ class MessageCompression {
   /// has come whole (its compressed bytes are bounded by FrameReader).
   Taken take(const WsEvent& data);
 
-  /// A payload to be sent, in this order and whole: `compressed` is the first frame's RSV1.
-  struct Packed {
-    Bytes payload;
-    bool compressed = false;
-  };
-  /// `message` is sent as it is when it is short, or does not become shorter (with takeover the latter is
-  /// sent compressed all the same). The payload is `message` itself, or valid until the next pack() or
-  /// release() on this share.
-  Packed pack(Bytes message);
+  /// The payload of a message, `head` and `rest`, that is sent with RSV1, whole and in this order; or
+  /// nothing: send it as it is, as it is short, or would not become shorter (with takeover the latter is
+  /// compressed all the same). Valid until the next pack() or release() on this share.
+  std::optional<Bytes> pack(Bytes head, Bytes rest);
+  std::optional<Bytes> pack(Bytes message) { return pack({}, message); }
+
+  DeflateTerms terms() const;
+  /// A connection that changes its worker: leave() on the thread of the old one, join() on that of the new.
+  /// Between them nothing else may be called.
+  void leave();
+  void join(CompressionShare& share);
 
   /// Gives back what a finished message took: when an input is used up.
   void release();
@@ -123,14 +128,15 @@ class MessageCompression {
   Taken inflate_piece(const WsEvent& data);
 
   // Bytes on a 64-bit machine.
-  CompressionShare& share_;              // 8
+  CompressionShare* share_;              // 8, null between leave() and join()
   std::unique_ptr<Deflater> deflater_;   // 8, with takeover of ours, once used
   std::unique_ptr<Inflater> inflater_;   // 8, with takeover of the peer's, once used
   std::unique_ptr<GrowingBlock> begun_;  // 8, inside a message: what its pieces inflated to (takeover)
   MessageAssembler assembler_;           // 16, pieces that are not to be inflated, or not yet
+  std::uint32_t message_max_;            // 4
   DeflateSide ours_, theirs_;            // 4
   Utf8Validator utf8_;                   // 4
 };
-static_assert(sizeof(MessageCompression) == 56);
+static_assert(sizeof(MessageCompression) == 64);
 
 }  // namespace rejoin::proto

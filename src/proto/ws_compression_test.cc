@@ -16,10 +16,11 @@ namespace {
 constexpr DeflateTerms kTakeover{{12, Takeover::yes}, {12, Takeover::yes}};
 constexpr DeflateTerms kShared{{12, Takeover::no}, {15, Takeover::no}};
 
-CompressionSettings settings(WsRole role, Takeover takeover, std::uint32_t message_max = 1 << 20) {
+constexpr std::uint32_t kMessageMax = 1 << 20;
+
+CompressionSettings settings(WsRole role, Takeover takeover) {
   CompressionSettings out;
   out.takeover = takeover;
-  out.message_max = message_max;
   out.message_min = 16;
   out.role = role;
   return out;
@@ -32,9 +33,17 @@ std::string text_of_length(std::size_t size) {
   return out;
 }
 
+struct Packed {
+  Bytes payload;
+  bool compressed = false;
+};
+Packed pack(MessageCompression& compression, Bytes message) {
+  const std::optional<Bytes> payload = compression.pack(message);
+  return {payload.value_or(message), payload.has_value()};
+}
+
 /// Frames of one message, its payload cut at `cuts`. A client masks.
-std::string frames(WsOpcode opcode, const MessageCompression::Packed& packed, WsRole from,
-                   std::vector<std::size_t> cuts = {}) {
+std::string frames(WsOpcode opcode, const Packed& packed, WsRole from, std::vector<std::size_t> cuts = {}) {
   std::string out;
   cuts.push_back(packed.payload.size());
   std::size_t at = 0;
@@ -57,10 +66,10 @@ std::string frames(WsOpcode opcode, const MessageCompression::Packed& packed, Ws
 
 /// One end of a connection: what it hears is told as "text:...", "binary:..." or "refused:CODE".
 struct End {
-  End(CompressionShare& shared, const DeflateTerms& terms)
+  End(CompressionShare& shared, const DeflateTerms& terms, std::uint32_t message_max = kMessageMax)
       : role(shared.settings().role),
-        reader(role, shared.settings().message_max, Rsv1::allowed),
-        compression(shared, terms) {}
+        reader(role, message_max, Rsv1::allowed),
+        compression(shared, terms, message_max) {}
 
   void hear(Bytes stream, std::size_t step = 100'000) {
     while (!stream.empty() && !refused) {
@@ -115,7 +124,7 @@ TEST(MessageCompression, BothWaysCutAtEveryByte) {
       expected.push_back((text ? "text:" : "binary:") + message);
       for (End* const to : {&pair.server, &pair.client}) {
         End& from = to == &pair.server ? pair.client : pair.server;
-        const auto packed = from.compression.pack(message);
+        const auto packed = pack(from.compression, message);
         const bool shorter = packed.payload.size() < message.size();
         EXPECT_EQ(packed.compressed, takeover == Takeover::yes ? message.size() >= 16 : shorter) << i;
         compressed += packed.compressed;
@@ -179,7 +188,7 @@ TEST(MessageCompression, FramesOfRfc7692Section723) {
 TEST(MessageCompression, TextIsUtf8WhenInflated) {
   // No takeover on the server's side lets one payload stand for any connection.
   CompressionShare sender(settings(WsRole::server, Takeover::no));
-  MessageCompression packer(sender, kShared);
+  MessageCompression packer(sender, kShared, kMessageMax);
   const std::string euros = text_of_length(100) + "\xe2\x82\xac\xf0\x9f\x98\x80";
   struct Case {
     const char* what;
@@ -194,7 +203,7 @@ TEST(MessageCompression, TextIsUtf8WhenInflated) {
       {"goes on behind a cut character", text_of_length(50) + "\xe2\x82" + text_of_length(50), false},
   };
   for (const Case& it : cases) {
-    const auto packed = packer.pack(it.text);
+    const auto packed = pack(packer, it.text);
     ASSERT_TRUE(packed.compressed) << it.what;
     for (const WsOpcode opcode : {WsOpcode::text, WsOpcode::binary}) {
       const std::string stream =
@@ -229,7 +238,7 @@ TEST(MessageCompression, OneShareManyConnections) {
       std::vector<std::string> streams;
       for (std::size_t i = 0; i < servers.size(); ++i) {
         const std::string message = text_of_length(100 + 13 * i) + std::to_string(round);
-        const auto packed = clients[i]->compression.pack(message);
+        const auto packed = pack(clients[i]->compression, message);
         streams.push_back(frames(WsOpcode::text, packed, WsRole::client, {packed.payload.size() / 2}));
       }
       for (std::size_t i = 0; i < servers.size(); ++i)
@@ -252,14 +261,14 @@ TEST(MessageCompression, OneShareManyConnections) {
 TEST(MessageCompression, BombsAreRefusedAndTakeNoMemory) {
   constexpr std::uint32_t kMax = 20'000;
   CompressionShare sender(settings(WsRole::client, Takeover::no));
-  MessageCompression packer(sender, kShared);
+  MessageCompression packer(sender, kShared, kMessageMax);
   const std::string bomb(1'000'000, '\0');
-  const auto packed = packer.pack(bomb);
+  const auto packed = pack(packer, bomb);
   ASSERT_LT(packed.payload.size(), 5000u);
   for (const Takeover takeover : {Takeover::no, Takeover::yes}) {
     for (const std::size_t step : {1, 100, 10'000}) {
-      CompressionShare share(settings(WsRole::server, takeover, kMax));
-      End end(share, terms_of(takeover));
+      CompressionShare share(settings(WsRole::server, takeover));
+      End end(share, terms_of(takeover), kMax);
       const std::string stream = frames(WsOpcode::binary, packed, WsRole::client, {10, 100});
       std::size_t used = 0;
       while (!end.refused && used < stream.size()) {
@@ -284,10 +293,10 @@ TEST(MessageCompression, AMessageOfTheLimitMayNotShrink) {
   random.fill(noise);
   for (const Takeover takeover : {Takeover::no, Takeover::yes}) {
     CompressionShare sender(settings(WsRole::client, Takeover::yes));
-    MessageCompression packer(sender, kTakeover);
-    CompressionShare share(settings(WsRole::server, takeover, kMax));
-    End end(share, terms_of(takeover));
-    const auto packed = packer.pack(noise);
+    MessageCompression packer(sender, kTakeover, kMessageMax);
+    CompressionShare share(settings(WsRole::server, takeover));
+    End end(share, terms_of(takeover), kMax);
+    const auto packed = pack(packer, noise);
     ASSERT_TRUE(packed.compressed);
     ASSERT_GT(packed.payload.size(), noise.size());
     end.hear(frames(WsOpcode::binary, packed, WsRole::client, {1000}), 777);
@@ -295,10 +304,10 @@ TEST(MessageCompression, AMessageOfTheLimitMayNotShrink) {
     end.hear(frames(WsOpcode::binary, {noise, false}, WsRole::client));
     EXPECT_EQ(end.heard.size(), 2u) << "not compressed";
     const std::string more = noise + "x";
-    end.hear(frames(WsOpcode::binary, packer.pack(more), WsRole::client));
+    end.hear(frames(WsOpcode::binary, pack(packer, more), WsRole::client));
     EXPECT_EQ(end.heard.back(), "refused:1009");
     // What cannot be the compressed form of a permitted message is refused at its header.
-    End other(share, terms_of(takeover));
+    End other(share, terms_of(takeover), kMax);
     const std::string wire(kMax + kMax / 8 + 65, '\0');
     other.hear(Bytes(frames(WsOpcode::binary, {wire, true}, WsRole::client)).substr(0, 14));
     EXPECT_EQ(other.heard, std::vector<std::string>{"refused:1009"});
@@ -310,23 +319,23 @@ TEST(MessageCompression, WhatIsNotWorthItIsSentAsItIs) {
   std::string noise(500, '\0');
   random.fill(noise);
   CompressionShare shared(settings(WsRole::server, Takeover::no));
-  MessageCompression packer(shared, kShared);
+  MessageCompression packer(shared, kShared, kMessageMax);
   const std::string same(15, 'x'), enough(16, 'x');
-  EXPECT_FALSE(packer.pack(same).compressed) << "below message_min";
-  EXPECT_EQ(packer.pack(same).payload.data(), same.data()) << "not copied";
-  EXPECT_TRUE(packer.pack(enough).compressed);
-  EXPECT_FALSE(packer.pack(noise).compressed) << "would not shrink";
-  EXPECT_EQ(packer.pack(noise).payload.data(), noise.data());
+  EXPECT_FALSE(pack(packer, same).compressed) << "below message_min";
+  EXPECT_EQ(pack(packer, same).payload.data(), same.data()) << "not copied";
+  EXPECT_TRUE(pack(packer, enough).compressed);
+  EXPECT_FALSE(pack(packer, noise).compressed) << "would not shrink";
+  EXPECT_EQ(pack(packer, noise).payload.data(), noise.data());
 
   CompressionShare keeping(settings(WsRole::server, Takeover::yes));
-  MessageCompression keeper(keeping, kTakeover);
-  EXPECT_TRUE(keeper.pack(noise).compressed) << "its window has it now";
-  EXPECT_LT(keeper.pack(noise).payload.size(), 100u);
+  MessageCompression keeper(keeping, kTakeover, kMessageMax);
+  EXPECT_TRUE(pack(keeper, noise).compressed) << "its window has it now";
+  EXPECT_LT(pack(keeper, noise).payload.size(), 100u);
 
   CompressionSettings client = settings(WsRole::client, Takeover::yes);
   CompressionShare client_share(client);
-  MessageCompression tiny(client_share, {{12, Takeover::yes}, {8, Takeover::yes}});
-  EXPECT_FALSE(tiny.pack(enough).compressed) << "zlib cannot do 8 bits, and no message must be compressed";
+  MessageCompression tiny(client_share, {{12, Takeover::yes}, {8, Takeover::yes}}, kMessageMax);
+  EXPECT_FALSE(pack(tiny, enough).compressed) << "zlib cannot do 8 bits, and no message must be compressed";
 }
 
 TEST(MessageCompression, WhereTheMemoryIs) {
@@ -334,21 +343,21 @@ TEST(MessageCompression, WhereTheMemoryIs) {
   {
     Pair pair(Takeover::no, kShared);
     EXPECT_EQ(pair.server_share.memory_bytes(), 0u);
-    pair.server.hear(frames(WsOpcode::text, pair.client.compression.pack(message), WsRole::client));
-    pair.client.hear(frames(WsOpcode::text, pair.server.compression.pack(message), WsRole::server));
+    pair.server.hear(frames(WsOpcode::text, pack(pair.client.compression, message), WsRole::client));
+    pair.client.hear(frames(WsOpcode::text, pack(pair.server.compression, message), WsRole::server));
     EXPECT_EQ(pair.server.compression.memory_bytes(), sizeof(MessageCompression)) << "nothing per connection";
     EXPECT_GT(pair.server_share.memory_bytes(), 38'000u + 40'000u);
   }
   {
     Pair pair(Takeover::yes, kTakeover);
     EXPECT_EQ(pair.server.compression.memory_bytes(), sizeof(MessageCompression));
-    pair.server.hear(frames(WsOpcode::text, pair.client.compression.pack(message), WsRole::client));
+    pair.server.hear(frames(WsOpcode::text, pack(pair.client.compression, message), WsRole::client));
     EXPECT_LT(pair.server.compression.memory_bytes(), 12'000u) << "an inflater";
-    pair.client.hear(frames(WsOpcode::text, pair.server.compression.pack(message), WsRole::server));
+    pair.client.hear(frames(WsOpcode::text, pack(pair.server.compression, message), WsRole::server));
     const std::size_t idle = pair.server.compression.memory_bytes();
     EXPECT_GT(idle, 49'000u);
     EXPECT_LT(idle, 51'500u);
-    const auto packed = pair.client.compression.pack(message);
+    const auto packed = pack(pair.client.compression, message);
     const std::string stream = frames(WsOpcode::text, packed, WsRole::client, {packed.payload.size() / 2});
     pair.server.hear(Bytes(stream).substr(0, stream.size() / 2 + 10));
     EXPECT_GT(pair.server.compression.memory_bytes(), idle + 1000) << "inside a message";
@@ -357,9 +366,9 @@ TEST(MessageCompression, WhereTheMemoryIs) {
     EXPECT_EQ(pair.server.compression.memory_bytes(), idle);
     // A large message leaves nothing behind.
     const std::string large = text_of_length(500'000);
-    pair.server.hear(frames(WsOpcode::text, pair.client.compression.pack(large), WsRole::client, {100}),
+    pair.server.hear(frames(WsOpcode::text, pack(pair.client.compression, large), WsRole::client, {100}),
                      1000);
-    pair.server.compression.pack(large);
+    pack(pair.server.compression, large);
     EXPECT_GT(pair.server_share.memory_bytes(), 500'000u);
     pair.server.compression.release();
     EXPECT_LE(pair.server_share.memory_bytes(), 2 * limits::kCompressionKeptBytes);
@@ -376,8 +385,8 @@ TEST(MessageCompression, AgreedWindowsAreKept) {
   const std::string message = text_of_length(3000) + text_of_length(3000);
   for (std::uint8_t bits = kDeflaterWindowBitsMin; bits <= 12; ++bits) {
     for (const Takeover takeover : {Takeover::no, Takeover::yes}) {
-      MessageCompression packer(share, {{bits, takeover}, {15, Takeover::no}});
-      const auto packed = packer.pack(message);
+      MessageCompression packer(share, {{bits, takeover}, {15, Takeover::no}}, kMessageMax);
+      const auto packed = pack(packer, message);
       Inflater inflater({bits, takeover});
       GrowingBlock out;
       for (std::size_t i = 0; i < packed.payload.size(); ++i) {
@@ -390,9 +399,38 @@ TEST(MessageCompression, AgreedWindowsAreKept) {
   }
 }
 
+/// A message in two parts is one message, and a connection may change its worker at any time between
+/// messages.
+TEST(MessageCompression, MovesToAnotherWorkersShare) {
+  for (const Takeover takeover : {Takeover::no, Takeover::yes}) {
+    auto first = std::make_unique<CompressionShare>(settings(WsRole::server, takeover));
+    CompressionShare second(settings(WsRole::server, takeover));
+    CompressionShare client_share(settings(WsRole::client, takeover));
+    End client(client_share, terms_of(takeover)), server(*first, terms_of(takeover));
+    const std::string message = text_of_length(300);
+    for (int i = 0; i < 3; ++i) {
+      server.hear(frames(WsOpcode::text, pack(client.compression, message), WsRole::client));
+      const auto payload = server.compression.pack(Bytes(message).substr(0, 16), Bytes(message).substr(16));
+      ASSERT_TRUE(payload);
+      client.hear(frames(WsOpcode::text, {*payload, true}, WsRole::server));
+      if (i != 0) continue;
+      EXPECT_EQ(first->takeover_memory_bytes(), takeover == Takeover::yes ? takeover_bytes(12, 5) : 0);
+      server.compression.leave();
+      EXPECT_EQ(first->takeover_memory_bytes(), 0u);
+      first.reset();
+      server.compression.join(second);
+      EXPECT_EQ(second.takeover_memory_bytes(), takeover == Takeover::yes ? takeover_bytes(12, 5) : 0);
+      EXPECT_EQ(server.compression.terms(), terms_of(takeover));
+    }
+    EXPECT_EQ(server.heard, std::vector<std::string>(3, "text:" + message));
+    EXPECT_EQ(client.heard, server.heard);
+  }
+}
+
 TEST(CompressionShare, WhatItWantsOfAHandshake) {
   EXPECT_EQ(CompressionShare(settings(WsRole::server, Takeover::yes)).wanted(), kTakeover);
   EXPECT_EQ(CompressionShare(settings(WsRole::server, Takeover::no)).wanted(), kShared);
+  EXPECT_EQ(CompressionShare(settings(WsRole::server, Takeover::yes)).wanted(Takeover::no), kShared);
   EXPECT_EQ(CompressionShare(settings(WsRole::client, Takeover::no)).wanted(),
             (DeflateTerms{{15, Takeover::no}, {12, Takeover::no}}));
 }
@@ -401,11 +439,11 @@ TEST(CompressionShare, TakeoverHasABudget) {
   CompressionSettings modest = settings(WsRole::server, Takeover::yes);
   modest.memory_max = 2 * takeover_bytes(12, 5) + 1000;
   CompressionShare share(modest);
-  MessageCompression first(share, share.wanted());
+  MessageCompression first(share, share.wanted(), kMessageMax);
   {
-    MessageCompression without(share, kShared);
+    MessageCompression without(share, kShared, kMessageMax);
     EXPECT_EQ(share.wanted(), kTakeover) << "without takeover it costs nothing";
-    MessageCompression second(share, share.wanted());
+    MessageCompression second(share, share.wanted(), kMessageMax);
     EXPECT_EQ(share.wanted(), kShared);
   }
   EXPECT_EQ(share.wanted(), kTakeover) << "one has gone";
@@ -420,8 +458,8 @@ TEST(CompressionShare, WhatTakeoverCosts) {
       both.window_bits = bits;
       both.memory_level = level;
       CompressionShare share(both);
-      MessageCompression link(share, share.wanted());
-      std::string payload(link.pack(message).payload);
+      MessageCompression link(share, share.wanted(), kMessageMax);
+      std::string payload(pack(link, message).payload);
       WsEvent event;
       event.kind = WsEvent::Kind::data;
       event.first = event.last = event.compressed = true;

@@ -109,36 +109,41 @@ bool Deflater::open() {
                       Z_DEFAULT_STRATEGY) == Z_OK;
 }
 
-std::optional<Bytes> Deflater::deflate(Bytes message, GrowingBlock& out) {
+/// Compresses the input; Z_SYNC_FLUSH brings all of it out.
+bool Deflater::run(Bytes input, int flush, GrowingBlock& out) {
+  z_stream& z = stream_->z;
+  z.next_in = input_of(input);
+  z.avail_in = count_of(input.size());
+  for (;;) {
+    const MutableBytes room = out.tail();
+    z.next_out = output_of(room);
+    z.avail_out = count_of(room.size());
+    const int said = ::deflate(&z, flush);
+    out.commit(room.size() - z.avail_out);
+    if (said != Z_OK) return false;
+    if (z.avail_in == 0 && (z.avail_out != 0 || flush == Z_NO_FLUSH)) return true;
+    // deflateBound is for a stream from its beginning to its end; where it falls short here, there is more to
+    // come.
+    if (!out.reserve(out.size() * 2)) return false;
+  }
+}
+
+std::optional<Bytes> Deflater::deflate(Bytes head, Bytes rest, GrowingBlock& out) {
   out.clear();
-  if (message.empty()) {
+  const std::size_t bytes = head.size() + rest.size();
+  if (bytes == 0) {
     // A second flush with nothing new is an error to zlib. This is what the first one gives.
     if (!out.reserve(1)) return std::nullopt;
     out.tail().front() = 0;
     out.commit(1);
     return out.view();
   }
-  if (message.size() >= kMessageBytesEnd || !open() ||
-      !out.reserve(deflateBound(&stream_->z, static_cast<uLong>(message.size())) + kFlushRoomBytes)) {
+  if (bytes >= kMessageBytesEnd || !open() ||
+      !out.reserve(deflateBound(&stream_->z, static_cast<uLong>(bytes)) + kFlushRoomBytes) ||
+      (!head.empty() && !rest.empty() && !run(head, Z_NO_FLUSH, out)) ||
+      !run(rest.empty() ? head : rest, Z_SYNC_FLUSH, out)) {
     forget();
     return std::nullopt;
-  }
-  z_stream& z = stream_->z;
-  z.next_in = input_of(message);
-  z.avail_in = count_of(message.size());
-  for (;;) {
-    const MutableBytes room = out.tail();
-    z.next_out = output_of(room);
-    z.avail_out = count_of(room.size());
-    const int said = ::deflate(&z, Z_SYNC_FLUSH);
-    out.commit(room.size() - z.avail_out);
-    // deflateBound is for a stream from its beginning to its end; where it falls short here, there is more to
-    // come.
-    if (said == Z_OK && z.avail_out != 0) break;
-    if (said != Z_OK || !out.reserve(out.size() * 2)) {
-      forget();
-      return std::nullopt;
-    }
   }
   assert(out.view().ends_with(kFlushMark));
   out.drop_last(kFlushMark.size());

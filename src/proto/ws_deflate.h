@@ -53,12 +53,13 @@ class Deflater {
   Deflater(const Deflater&) = delete;
   Deflater& operator=(const Deflater&) = delete;
 
-  /// `message` compressed, as the payload of one frame with RSV1 or of several in turn: the view lies in
-  /// `out`, whose former bytes are forgotten. Never empty: an empty message is one byte (RFC 7692 7.2.3.6).
-  /// What is sent must be sent in this order, and none may be left out: with takeover the next refers to it;
-  /// call forget() when it was. Nothing, and as after forget(), when there is no memory, or the message has 1
-  /// GiB: send it as it is.
-  std::optional<Bytes> deflate(Bytes message, GrowingBlock& out);
+  /// `head` and `rest`, one message, compressed, as the payload of one frame with RSV1 or of several in turn:
+  /// the view lies in `out`, whose former bytes are forgotten. Never empty: an empty message is one byte (RFC
+  /// 7692 7.2.3.6). What is sent must be sent in this order, and none may be left out: with takeover the next
+  /// refers to it; call forget() when it was. Nothing, and as after forget(), when there is no memory, or the
+  /// message has 1 GiB: send it as it is.
+  std::optional<Bytes> deflate(Bytes head, Bytes rest, GrowingBlock& out);
+  std::optional<Bytes> deflate(Bytes message, GrowingBlock& out) { return deflate({}, message, out); }
 
   /// Gives the memory back; the next message refers to none before. Right at any time.
   void forget();
@@ -68,6 +69,7 @@ class Deflater {
  private:
   struct Stream;
   bool open();
+  bool run(Bytes input, int flush, GrowingBlock& out);
 
   std::unique_ptr<Stream> stream_;
   DeflateSide side_;

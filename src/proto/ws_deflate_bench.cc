@@ -54,7 +54,7 @@ void echo(benchmark::State& state, Takeover takeover) {
   settings.takeover = takeover;
   CompressionShare share(settings);
   const DeflateTerms terms = share.wanted();
-  MessageCompression link(share, terms);
+  MessageCompression link(share, terms, 1 << 20);
   Deflater client(terms.client, 8);
   GrowingBlock from_client;
   std::size_t i = 0;

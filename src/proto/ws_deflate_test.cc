@@ -126,6 +126,9 @@ TEST(Inflater, WhatIsCorrupt) {
       {"ones", std::string(64, '\xff')},
       {"a zlib header", hex("789cf348cdc9c90700058c01f5")},
       {"more behind the message", hello + hex("ff")},
+      // Codes of 1 to 15 bits: the mark that we add is taken for 16 symbols and the end, and one bit is left
+      // over.
+      {"a block that ends inside our mark", hex("04e00182244992244902128b9a4756cfdeff9f7b00")},
   };
   for (const Case& it : cases) {
     for (std::size_t step = 1; step <= it.payload.size(); ++step) {

@@ -11,6 +11,15 @@ namespace rejoin::session {
 using proto::FrameType;
 using route::TicketKind;
 
+namespace {
+
+/// What stands around a message on its way to a game server, at most: a WebSocket's head. And what may stand
+/// before the first: a PROXY header.
+constexpr std::size_t kFramingBytesMax = 16;
+constexpr std::size_t kPreambleBytesMax = 1024;
+
+}  // namespace
+
 std::string_view to_string(Phase phase) {
   switch (phase) {
     case Phase::unconfirmed: return "unconfirmed";
@@ -88,7 +97,7 @@ void Session::detach(TimePoint now) {
 
 // --- what the client says ---
 
-FrameVerdict Session::on_frame(const proto::FrameView& frame) {
+FrameVerdict Session::on_frame(const proto::FrameView& frame, std::size_t waiting) {
   FrameVerdict verdict;
   const SendWindow::Ack ack = talk_.out.acknowledge(frame.head.ack);
   if (ack == SendWindow::Ack::beyond) {
@@ -98,7 +107,7 @@ FrameVerdict Session::on_frame(const proto::FrameView& frame) {
   }
   verdict.freed = ack == SendWindow::Ack::freed;
   if (phase_ == Phase::unconfirmed) phase_ = Phase::attached;
-  if (frame.head.is(FrameType::data)) return on_data(frame, verdict);
+  if (frame.head.is(FrameType::data)) return on_data(frame, verdict, waiting);
   if (frame.head.is(FrameType::ack) || frame.unknown_kind()) return verdict;
 
   if (frame.head.is(FrameType::ping) || frame.head.is(FrameType::pong)) {
@@ -121,13 +130,18 @@ FrameVerdict Session::on_frame(const proto::FrameView& frame) {
   return verdict;
 }
 
-FrameVerdict Session::on_data(const proto::FrameView& frame, FrameVerdict verdict) {
+FrameVerdict Session::on_data(const proto::FrameView& frame, FrameVerdict verdict, std::size_t waiting) {
   // Judged before it counts as read: what is refused must come again. Bytes that wait for the game server are
   // bounded by messages here, and by bytes at its connection.
   const bool too_long = kind_ == TicketKind::proof && frame.body.size() > rules_.window.bytes;
   const bool one_too_many = talk_.in.pending() >= rules_.window.messages &&
                             unwrap(frame.head.seq, talk_.in.read() + 1) == talk_.in.read() + 1;
-  if (too_long || one_too_many) {
+  // With what each message's framing may take on the way to the game server: an honest client is never
+  // refused.
+  const bool too_much = kind_ == TicketKind::proof && talk_.in.pending() != 0 &&
+                        waiting + frame.body.size() >
+                            rules_.window.bytes + talk_.in.pending() * kFramingBytesMax + kPreambleBytesMax;
+  if (too_long || one_too_many || too_much) {
     verdict.kind = FrameVerdict::Kind::over_limit;
     verdict.why = "more than the window";
     return verdict;
@@ -198,6 +212,7 @@ TimePoint Session::deadline() const {
       if (owed_ != kNever) first = std::min(first, owed_ + Duration(limits::kAckDelayMs));
       break;
   }
+  if (closing_ != kNever) first = std::min(first, closing_ + rules_.grace);
   if (stalled_ != kNever) {
     first = std::min(first, rules_.overflow == Overflow::pause ? stalled_ + rules_.pause_max : stalled_);
   }
@@ -209,7 +224,8 @@ Due Session::on_time(TimePoint now) {
   if (stalled_ != kNever && (rules_.overflow == Overflow::expire || now >= stalled_ + rules_.pause_max)) {
     return Due::overflow;
   }
-  if (phase_ != Phase::attached) return Due::expired;
+  if (phase_ != Phase::attached || (closing_ != kNever && now >= closing_ + rules_.grace))
+    return Due::expired;
   if (now >= heard_ + rules_.dead) return Due::silent;
   if (owed_ != kNever && now >= owed_ + Duration(limits::kAckDelayMs)) return Due::ack;
   pinged_ = true;  // one at a time: the next when something was heard, or the link is lost

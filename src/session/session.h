@@ -122,6 +122,8 @@ class Session {
   /// The link is gone. An unconfirmed session ends by its own deadline.
   void detach(TimePoint now);
   void end() { phase_ = Phase::ended; }
+  /// The game server has ended: whether or not the client answers CLOSE, the session ends `grace` later.
+  void closing(TimePoint now) { closing_ = now; }
 
   // --- what the client says ---
   /// Bytes came on its link.
@@ -130,7 +132,8 @@ class Session {
     pinged_ = false;
   }
   TimePoint heard_at() const { return heard_; }
-  FrameVerdict on_frame(const proto::FrameView& frame);
+  /// `waiting`: bytes that the game server has not taken of what was read, their framing included.
+  FrameVerdict on_frame(const proto::FrameView& frame, std::size_t waiting = 0);
   /// `count` messages, of `bytes` together, were taken by the game server: they are acknowledged with the
   /// next frame.
   void accepted(std::size_t count, std::size_t bytes, TimePoint now);
@@ -171,7 +174,7 @@ class Session {
   static std::optional<Session> restore(Bytes saved, const SessionRules& rules, TimePoint now);
 
  private:
-  FrameVerdict on_data(const proto::FrameView& frame, FrameVerdict verdict);
+  FrameVerdict on_data(const proto::FrameView& frame, FrameVerdict verdict, std::size_t waiting);
   bool spend_resume(TimePoint now);
 
   route::SessionId id_;               // 16
@@ -183,6 +186,7 @@ class Session {
   TimePoint heard_;                   // 8
   TimePoint said_;                    // 8
   TimePoint owed_ = kNever;           // 8, since when an acknowledgement has been owed
+  TimePoint closing_ = kNever;        // 8, since when the game server has been gone
   TimePoint stalled_ = kNever;        // 8, since when the window has been full
   TimePoint resumes_paid_;            // 8, see spend_resume()
   std::uint32_t epoch_ = 1;           // 4

@@ -173,6 +173,32 @@ TEST(Session, BoundsWhatTheGameServerHasNotTaken) {
   EXPECT_EQ(large.frame(FrameType::data, 1, 0, std::string(101, 'x')).kind, Kind::over_limit);
 }
 
+TEST(Session, BoundsTheBytesThatWaitForTheGameServer) {
+  Scene scene(route::TicketKind::proof, small_window());
+  scene.frame(FrameType::ack, 0, 0);
+  const std::string body(80, 'x');
+  const FrameVerdict first =
+      scene.session.on_frame({{static_cast<std::uint8_t>(FrameType::data), 0, 1, 0}, body}, 0);
+  EXPECT_EQ(first.kind, Kind::message);
+  EXPECT_EQ(scene.session.on_frame({{static_cast<std::uint8_t>(FrameType::data), 0, 2, 0}, body}, 2000).kind,
+            Kind::over_limit)
+      << "the window has a hundred bytes";
+  EXPECT_EQ(scene.session.received(), 1u);
+}
+
+TEST(Session, AClosingOneEndsWhetherItsClientAnswersOrNot) {
+  Scene scene;
+  scene.frame(FrameType::ack, 0, 0);
+  scene.session.closing(scene.now);
+  EXPECT_EQ(scene.session.deadline(), kStart + 15s);
+  for (int i = 0; i < 11; ++i) {  // it asks for signs of life for ever
+    scene.now += 5s;
+    scene.frame(FrameType::ping, 0, 0, Bytes("\0\0\0\0\0\0\0\0", 8));
+    scene.session.said(scene.now);
+  }
+  EXPECT_EQ(scene.due_within(6s), "expired@60000 ");
+}
+
 TEST(Session, ResumeGoesOnBehindWhatTheClientHas) {
   Scene scene;
   scene.frame(FrameType::ack, 0, 0);
@@ -348,7 +374,7 @@ TEST(Session, SavedAndRestoredItGoesOn) {
   EXPECT_FALSE(Session::restore(saved, scene.rules, kStart)) << "a later form";
 }
 
-TEST(Session, IsSmall) { EXPECT_LE(sizeof(Session), 264u); }
+TEST(Session, IsSmall) { EXPECT_LE(sizeof(Session), 232u); }
 
 }  // namespace
 }  // namespace rejoin::session

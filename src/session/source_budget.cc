@@ -11,14 +11,23 @@ std::size_t SourceBudget::Hash::operator()(const Address& address) const noexcep
   return (halves[0] ^ (halves[1] * 0x9e3779b97f4a7c15u)) * 0xff51afd7ed558ccdu >> 7;
 }
 
+namespace {
+
+/// Whoever has one address of IPv6 has all of its /64.
+Address key_of(const Address& source) {
+  return source.prefix(source.family == Address::Family::ipv6 ? 64 : 32);
+}
+
+}  // namespace
+
 bool SourceBudget::has_left(const Address& source, TimePoint now) const {
-  const auto at = paid_until_.find(source.prefix(128));
+  const auto at = paid_until_.find(key_of(source));
   return at == paid_until_.end() || at->second + every_ <= now + every_ * burst_;
 }
 
 void SourceBudget::spend(const Address& source, TimePoint now) {
   if (paid_until_.size() >= addresses_max_) forget_good(now);
-  const Address key = source.prefix(128);
+  const Address key = key_of(source);
   const auto at = paid_until_.find(key);
   if (at == paid_until_.end()) {
     if (paid_until_.size() < addresses_max_) paid_until_.emplace(key, now + every_);

@@ -19,7 +19,7 @@ class SourceBudget {
   SourceBudget(int burst, Duration every, std::size_t addresses_max)
       : burst_(burst), every_(every), addresses_max_(addresses_max) {}
 
-  /// May this address be listened to?
+  /// May this address (of IPv6: its /64) be listened to?
   bool has_left(const Address& source, TimePoint now) const;
   /// It was bad. When as many addresses as are remembered are bad at this very moment, the newest is let off.
   void spend(const Address& source, TimePoint now);

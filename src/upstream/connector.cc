@@ -47,7 +47,8 @@ void Connector::stop() { stop_.request(); }
 
 route::Choice Connector::choose(const Player& player) {
   if (!servers_) return {};
-  return servers_->router.choose({.client = player.client, .now = world_.clock.now(), .unix_now = world_.clock.unix_now()});
+  return servers_->router.choose(
+      {.client = player.client, .now = world_.clock.now(), .unix_now = world_.clock.unix_now()});
 }
 
 bool Connector::next_server(route::Choice& choice, const Error& why) {

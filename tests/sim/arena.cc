@@ -47,7 +47,8 @@ server = [ { name = "g1", address = "10.0.1.1:8001" }, { name = "g2", address = 
 std::string gateway_config(int number) {
   const std::string n = std::to_string(number);
   return "[gateway]\nname = \"g" + n + "\"\nlistener = [ { listen = \"10.0.1." + n +
-         ":8000\", kind = \"websocket\" }, { listen = \"10.0.1." + n + ":8001\", kind = \"tcp\", protocol = \"plain\" } ]\n";
+         ":8000\", kind = \"websocket\" }, { listen = \"10.0.1." + n +
+         ":8001\", kind = \"tcp\", protocol = \"plain\" } ]\n";
 }
 
 template <typename T>

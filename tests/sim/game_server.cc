@@ -69,9 +69,9 @@ struct GameServer::Connection final : io::SocketEvents {
     }
     if (said.name != account->name)
       return server.ledger_.complain(account->name + ": the game server hears " + said.name);
-    if (account->up_may_leap && said.number > account->game_heard) {
+    if (account->leaps_up > 0 && said.number > account->game_heard + 1) {
       account->game_heard = said.number - 1;
-      account->up_may_leap = false;
+      --account->leaps_up;
     }
     server.ledger_.take("game server of " + account->name, said.number, account->game_heard);
   }
@@ -107,9 +107,8 @@ struct GameServer::Connection final : io::SocketEvents {
     if (slow_at <= at) {
       slow_at = kNever;
       reading = false;
-      read_on_at =
-          at + Duration(1 + static_cast<std::int64_t>(world().random.below(
-                                static_cast<std::uint64_t>(manner().slow_max.count()))));
+      read_on_at = at + Duration(1 + static_cast<std::int64_t>(world().random.below(
+                                         static_cast<std::uint64_t>(manner().slow_max.count()))));
     }
     if (read_on_at <= at) read_on();
     if (say_at <= at) {

@@ -15,13 +15,14 @@ namespace rejoin::sim_test {
 /// One session as a player knows it: from "open" to "lost" or "ended".
 struct Account {
   std::string name;  // "3.1": the first session of player 3
-  TimePoint opened{};
+  TimePoint opened{}, ended{};
   std::uint64_t player_said = 0, game_heard = 0;
   std::uint64_t game_said = 0, player_heard = 0;
   std::uint64_t connection = 0;       // the game server's, as it knows it; 0: it has not heard of this player
   std::uint64_t seen_connection = 0;  // the same, as the player was told
-  // Why numbers may leap, once: the player's program was started again and does not remember.
-  bool up_may_leap = false, down_may_leap = false;
+  // Why numbers may leap: the player's program was started again and does not remember.
+  int leaps_up = 0;  // so often
+  bool down_may_leap = false;
   // Why it may end.
   bool closed = false;      // the player's wish
   bool game_gone = false;   // the game server broke the connection

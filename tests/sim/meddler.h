@@ -1,5 +1,6 @@
-// A machine in the middle, for frames behind a 4-byte length: passes every frame on, and lets the test look at
-// it, or change it, first. By it a bug is planted that the gateway does not have, and a RESUME is recorded.
+// A machine in the middle, for frames behind a 4-byte length: passes every frame on, and lets the test look
+// at it, or change it, first. By it a bug is planted that the gateway does not have, and a RESUME is
+// recorded.
 #pragma once
 
 #include <functional>

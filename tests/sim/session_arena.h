@@ -118,7 +118,8 @@ class SessionArena {
   Ledger ledger_;
   std::unique_ptr<GameServer> game_;
   std::vector<std::unique_ptr<SessionPlayer>> players_;
-  Seen seen_;  // by gateways that are gone
+  TimePoint killed_at_ = kNever;  // the last gateway that was
+  Seen seen_;                     // by gateways that are gone
   std::uint64_t bad_frames_ = 0, over_limit_ = 0;
 };
 

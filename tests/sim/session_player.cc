@@ -62,9 +62,11 @@ void SessionPlayer::start_again(session::Snapshot kind) {
     ledger_.complain(account_->name + ": a session, and nothing to store");
   }
   if (kind == session::Snapshot::light && account_ != nullptr) {
-    account_->up_may_leap = account_->down_may_leap = forgetful_ = true;
+    ++account_->leaps_up;
+    account_->down_may_leap = forgetful_ = true;
   }
   story_ += kind == session::Snapshot::light ? ", (again, light)" : ", (again, whole)";
+  leaving_ = owes_a_word_ = false;
   make_driver(std::move(saved));
   driver_->start();
 }
@@ -86,6 +88,10 @@ bool SessionPlayer::settled() const {
          driver_->session().window().held_messages() == 0;
 }
 
+void SessionPlayer::on_room() {
+  if (owes_a_word_) owes_a_word_ = !say();
+}
+
 void SessionPlayer::opened() {
   if (account_ != nullptr) {
     ledger_.complain(account_->name + ": a new session, and nobody said what became of the old one");
@@ -101,8 +107,9 @@ void SessionPlayer::session_over(std::uint16_t code) {
   if (account_ == nullptr) return;
   account_->over = true;
   account_->end_code = code;
+  account_->ended = host_.world().clock.now();
   account_ = nullptr;
-  forgetful_ = false;
+  forgetful_ = owes_a_word_ = false;
 }
 
 void SessionPlayer::on_message(Bytes message, bool) {
@@ -138,7 +145,8 @@ void SessionPlayer::on_state(const State& state) {
         ledger_.complain(account_->name + (state.whole ? ": a client without memory hears that all is whole"
                                                        : ": a client with memory hears of a gap"));
       }
-      if (!state.whole) say();
+      // Something must follow what was lost, or nobody could tell that it was.
+      owes_a_word_ = !state.whole && !say();
       break;
     case State::Kind::lost:
       story_ += "lost " + std::to_string(state.code) + " (" + state.reason + ")";

@@ -66,7 +66,7 @@ class SessionPlayer final : private client::DriverEvents {
   void session_over(std::uint16_t code);
   void on_message(Bytes message, bool text) override;
   void on_state(const client::State& state) override;
-  void on_room() override {}
+  void on_room() override;
   void on_save(const std::string& snapshot) override { saved_ = snapshot; }
 
   io::SimHost& host_;
@@ -76,7 +76,7 @@ class SessionPlayer final : private client::DriverEvents {
   std::unique_ptr<client::Driver> driver_;
   Account* account_ = nullptr;
   std::string saved_, story_;
-  bool leaving_ = false, forgetful_ = false;
+  bool leaving_ = false, forgetful_ = false, owes_a_word_ = false;
   std::uint64_t logins_ = 0, resumes_ = 0, sent_again_ = 0, duplicates_ = 0, bad_frames_ = 0;
 };
 

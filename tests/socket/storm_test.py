@@ -22,7 +22,7 @@ KEY = {"REJOIN_TEST_KEY": "5e" * 32}
 
 
 class Tool:
-    """One of bench/storm: says where it listens, and at the end one line of JSON."""
+    """One of tests/storm: says where it listens, and at the end one line of JSON."""
 
     def __init__(self, test, name, *arguments, listeners=0):
         self.process = subprocess.Popen(

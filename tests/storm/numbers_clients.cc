@@ -9,9 +9,9 @@
 #include <memory>
 #include <vector>
 
-#include "bench/storm/loop_program.h"
 #include "clients/cpp/src/driver.h"
 #include "proto/url.h"
+#include "tests/storm/loop_program.h"
 
 namespace storm {
 namespace {

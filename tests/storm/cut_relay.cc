@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "base/record_pool.h"
-#include "bench/storm/loop_program.h"
+#include "tests/storm/loop_program.h"
 #include "upstream/relay.h"
 
 namespace storm {

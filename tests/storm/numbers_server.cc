@@ -9,9 +9,9 @@
 #include <vector>
 
 #include "base/intrusive_list.h"
-#include "bench/storm/loop_program.h"
 #include "proto/length_framing.h"
 #include "proto/ws_message.h"
+#include "tests/storm/loop_program.h"
 
 namespace storm {
 namespace {
