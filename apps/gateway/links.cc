@@ -28,9 +28,22 @@ std::uint32_t frame_max(const Worker& worker, LinkMode mode) {
 
 // --- WebSocket ---
 
-WebSocketLink::WebSocketLink(Worker& owner, io::Socket socket, const Address& from, LinkMode mode, Bytes head)
-    : Link(owner, std::move(socket), from, mode), reader_(proto::WsRole::server, frame_max(owner, mode)) {
+WebSocketLink::WebSocketLink(Worker& owner, io::Socket socket, const Address& from, LinkMode mode, Bytes head,
+                             Compression agreed)
+    : Link(owner, std::move(socket), from, mode),
+      reader_(proto::WsRole::server, frame_max(owner, mode),
+              agreed ? proto::Rsv1::allowed : proto::Rsv1::refused),
+      compression_(std::move(agreed)) {
   put(head);
+}
+
+std::uint32_t WebSocketLink::message_max(const Worker& worker, LinkMode mode) {
+  return frame_max(worker, mode);
+}
+
+WebSocketLink::Compression WebSocketLink::give_away_compression() {
+  if (compression_) compression_->leave();
+  return std::move(compression_);
 }
 
 bool WebSocketLink::ping() {
@@ -44,6 +57,18 @@ void WebSocketLink::put_message(upstream::MessageKind kind, Bytes head, Bytes pa
   if (phase() != LinkPhase::open) return;  // RFC 6455 5.5.1: nothing after our close frame
   proto::FrameSpec spec;
   spec.opcode = kind == upstream::MessageKind::text ? proto::WsOpcode::text : proto::WsOpcode::binary;
+  if (compression_) {
+    if (const auto deflated = compression_->pack(head, payload)) {
+      spec.compressed = true;
+      put_frame(spec, {}, *deflated);
+      return;
+    }
+  }
+  put_frame(spec, head, payload);
+}
+
+void WebSocketLink::put_frame(const proto::FrameSpec& of, Bytes head, Bytes payload) {
+  proto::FrameSpec spec = of;
   spec.payload_bytes = head.size() + payload.size();
   const proto::FrameHeader frame = proto::write_frame_header(spec);
   // Both heads together are short: one piece less for the kernel.
@@ -62,37 +87,58 @@ void WebSocketLink::take(MutableBytes arrived) {
   while (phase() != LinkPhase::parting) {
     const proto::WsEvent event = reader_.feed(arrived);
     switch (event.kind) {
-      case proto::WsEvent::Kind::more: assembler_.release(); return;
-      case proto::WsEvent::Kind::data:
-        if (const auto message = assembler_.add(event)) {
-          const bool text = event.opcode == proto::WsOpcode::text;
-          on_message({*message, text ? upstream::MessageKind::text : upstream::MessageKind::binary});
-        }
-        break;
+      case proto::WsEvent::Kind::more:
+        assembler_.release();
+        if (compression_) compression_->release();
+        return;
+      case proto::WsEvent::Kind::data: take_data(event); break;
       case proto::WsEvent::Kind::ping:
         if (phase() == LinkPhase::open)
           put(proto::write_control(proto::WsOpcode::pong, event.view(), {}).view());
         break;
       case proto::WsEvent::Kind::pong: break;
-      case proto::WsEvent::Kind::close:
-      case proto::WsEvent::Kind::refused: take_close(event); break;
+      case proto::WsEvent::Kind::close: take_close(event.code); break;
+      case proto::WsEvent::Kind::refused: refuse(event.code, event.reason); break;
     }
   }
   assembler_.clear();
+  if (compression_) compression_->clear();
 }
 
-void WebSocketLink::take_close(const proto::WsEvent& event) {
-  const bool refused = event.kind == proto::WsEvent::Kind::refused;
-  if (refused) ++worker().counts().refused_frames;
-  // To a close frame the answer is its own code (RFC 6455 5.5.1), to a broken rule the code that names it
-  // (7.1.7).
-  const bool first_word = phase() == LinkPhase::open;
-  if (first_word) fetch_last();
-  if (first_word) put(proto::write_close(event.code, refused ? Bytes(event.reason) : Bytes(), {}).view());
-  if (refused) {
-    worker().tell(*this, "close " + std::to_string(number(event.code)) + ": " + std::string(event.reason));
+void WebSocketLink::take_data(const proto::WsEvent& event) {
+  std::optional<Bytes> message;
+  if (compression_) {
+    const proto::MessageCompression::Taken taken = compression_->take(event);
+    if (taken.kind == proto::MessageCompression::Taken::Kind::refused)
+      return refuse(taken.code, taken.reason);
+    if (taken.kind == proto::MessageCompression::Taken::Kind::message) message = taken.message;
+  } else {
+    message = assembler_.add(event);
   }
-  part(refused ? LinkEnd::refused : first_word ? LinkEnd::finished : LinkEnd::dismissed);
+  if (!message) return;
+  const bool text = event.opcode == proto::WsOpcode::text;
+  on_message({*message, text ? upstream::MessageKind::text : upstream::MessageKind::binary});
+}
+
+// To a close frame the answer is its own code (RFC 6455 5.5.1).
+void WebSocketLink::take_close(proto::CloseCode code) {
+  const bool first_word = phase() == LinkPhase::open;
+  if (first_word) {
+    fetch_last();
+    put(proto::write_close(code, {}, {}).view());
+  }
+  part(first_word ? LinkEnd::finished : LinkEnd::dismissed);
+}
+
+// To a broken rule the answer is the code that names it (RFC 6455 7.1.7).
+void WebSocketLink::refuse(proto::CloseCode code, std::string_view reason) {
+  ++worker().counts().refused_frames;
+  if (phase() == LinkPhase::open) {
+    fetch_last();
+    put(proto::write_close(code, reason, {}).view());
+  }
+  worker().tell(*this, "close " + std::to_string(number(code)) + ": " + std::string(reason));
+  part(LinkEnd::refused);
 }
 
 bool WebSocketLink::take_end() {

@@ -36,6 +36,7 @@ constexpr Row<Counts> kCounts[] = {
     {&Counts::accepted, "accepted_total", "Connections accepted."},
     {&Counts::requests, "requests_total", "HTTP requests heard whole, /healthz included."},
     {&Counts::links, "links_total", "Links opened."},
+    {&Counts::compressed_links, "links_compressed_total", "Of these: permessage-deflate was agreed on."},
     {&Counts::messages, "messages_in_total",
      "Messages from clients, frames of the resume protocol included."},
     {&Counts::refused_heads, "requests_refused_total", "HTTP requests answered with an error."},
@@ -119,6 +120,9 @@ Totals totals_of(Worker& worker) {
   out.now.attached = worker.sessions().with_link();
   out.now.detached = worker.sessions().size() - worker.sessions().with_link();
   out.now.window_bytes = worker.sessions().window_bytes();
+  if (proto::CompressionShare* const compression = worker.compression()) {
+    out.now.compression_bytes = compression->memory_bytes() + compression->takeover_memory_bytes();
+  }
   out.now.game_connections = worker.games().connections();
   out.now.draining = worker.admits() ? 0 : 1;
   out.counts = worker.counts();
@@ -134,6 +138,8 @@ std::string metrics_text(const Totals& totals) {
   out.sample({{"phase", "detached"}}, totals.now.detached);
   write_gauge(out, "links", "Links that are open.", totals.now.links);
   write_gauge(out, "window_bytes", "Memory of all replay windows.", totals.now.window_bytes);
+  write_gauge(out, "compression_bytes", "Memory that compression has, or comes to have when it is used.",
+              totals.now.compression_bytes);
   write_gauge(out, "game_connections", "Connections to game servers.", totals.now.game_connections);
   write_gauge(out, "draining", "Workers that take no new sessions.", totals.now.draining);
   write(out, kCounts, totals.counts);

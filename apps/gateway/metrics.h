@@ -20,6 +20,7 @@ struct Totals {
     std::uint64_t attached = 0;  // sessions with a link
     std::uint64_t detached = 0;  // and without
     std::uint64_t window_bytes = 0;
+    std::uint64_t compression_bytes = 0;
     std::uint64_t game_connections = 0;
     std::uint64_t draining = 0;  // workers that take no new sessions
   };

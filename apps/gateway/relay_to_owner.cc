@@ -2,11 +2,14 @@
 
 #include <algorithm>
 #include <array>
+#include <optional>
+#include <span>
 
 #include "apps/gateway/live_session.h"
 #include "apps/gateway/worker.h"
 #include "base/limits.h"
 #include "proto/http_head.h"
+#include "proto/ws_extensions.h"
 #include "proto/ws_handshake.h"
 
 namespace rejoin::gateway {
@@ -23,16 +26,33 @@ TimePoint in(Worker& worker, Duration time) { return worker.world().clock.now() 
 
 Status ours(std::string why) { return Error{ErrorKind::bad_input, Side::server, Retry::no, std::move(why)}; }
 
-/// Opens a WebSocket of rejoin.v1 to the owner, in the client's stead.
-Task<Status> shake_hands(Worker& worker, io::Stream& owner, Address to) {
+using Terms = std::optional<proto::DeflateTerms>;
+
+/// May bytes that a client of ours sends be passed on to somebody who agreed to `theirs`, and back? Without
+/// takeover no message depends on one before it.
+bool fits(const Terms& ours, const Terms& theirs) {
+  if (!ours) return !theirs;
+  const auto no_takeover = [](const proto::DeflateTerms& it) {
+    return it.server.takeover == proto::Takeover::no && it.client.takeover == proto::Takeover::no;
+  };
+  return theirs && no_takeover(*ours) && no_takeover(*theirs) &&
+         theirs->server.window_bits <= ours->server.window_bits &&
+         theirs->client.window_bits >= ours->client.window_bits;
+}
+
+/// Opens a WebSocket of rejoin.v1 to the owner, in the client's stead, with the compression that the client
+/// has.
+Task<Status> shake_hands(Worker& worker, io::Stream& owner, Address to, Terms deflate) {
   const proto::HandshakeKey key = proto::make_handshake_key(worker.world().random);
   const std::string host = to.text();
   const std::array<Bytes, 1> protocols{proto::kResumeProtocol};
-  const std::array<proto::HeaderLine, 1> headers{proto::HeaderLine{kRelayedHeader, worker.rules().name}};
+  const std::string offer = deflate ? proto::deflate_offer(*deflate) : std::string();
+  const std::array<proto::HeaderLine, 2> headers{proto::HeaderLine{kRelayedHeader, worker.rules().name},
+                                                 proto::HeaderLine{"Sec-WebSocket-Extensions", offer}};
   proto::UpgradeRequest request;
   request.host = host;
   request.protocols = protocols;
-  request.headers = headers;
+  request.headers = std::span(headers).first(deflate ? 2 : 1);
   Buffer out = worker.world().buffers.borrow();
   Status written = proto::write_upgrade_request(out, request, key);
   const TimePoint deadline = in(worker, limits::kOpeningFrameS);
@@ -48,20 +68,25 @@ Task<Status> shake_hands(Worker& worker, io::Stream& owner, Address to) {
     verdict = response.feed(out.view());
   }
   if (verdict.state != proto::HeadState::complete) co_return ours("its answer is no HTTP");
-  const Result<Bytes> chosen = proto::check_upgrade_response(response, key, protocols, worker.hasher());
+  const Result<Bytes> chosen =
+      proto::check_upgrade_response(response, key, protocols, worker.hasher(), proto::Extensions::offered);
   if (!chosen) co_return chosen.error();
+  const auto agreed = proto::check_deflate_answer(response, deflate.value_or(proto::DeflateTerms()));
+  if (!agreed) co_return agreed.error();
+  if (!fits(deflate, *agreed)) co_return ours("it does not agree to the client's compression");
   if (*chosen != proto::kResumeProtocol || out.size() != verdict.consumed)
     co_return ours("it does not speak rejoin.v1");
   co_return Status{};
 }
 
 /// Dials the owner and says the client's opening frame, in the way of the link.
-Task<Status> open_owner(Worker& worker, io::Stream& owner, Address to, bool websocket, std::string frame) {
+Task<Status> open_owner(Worker& worker, io::Stream& owner, Address to, bool websocket, Terms deflate,
+                        std::string frame) {
   Status open = co_await owner.connect(to, io::ConnectOptions(), in(worker, limits::kOpeningFrameS));
   if (!open) co_return open;
   std::string out;
   if (websocket) {
-    open = co_await shake_hands(worker, owner, to);
+    open = co_await shake_hands(worker, owner, to, deflate);
     if (!open) co_return open;
     proto::append_frame(out, proto::WsOpcode::binary, frame, proto::make_mask_key(worker.world().random));
   } else {
@@ -91,12 +116,17 @@ std::string relayed_head(const std::string& head, const Address& client, const s
 
 Task<void> relay_link_to_owner(Worker& worker, const LinkWatch& watch, std::string frame, std::string owner) {
   const bool websocket = watch.link->websocket();
+  Terms deflate;
+  if (websocket) {
+    const auto* const compression = static_cast<WebSocketLink*>(watch.link)->compression();
+    if (compression != nullptr) deflate = compression->terms();
+  }
   const config::PeerGateway* const peer = find_peer(worker, owner);
   Address to;
   if (peer != nullptr) to = websocket ? peer->websocket : peer->tcp;
   io::Stream stream(worker.world(), Side::server, worker.stop_switch());
   Status open = ours("it is not in the list of peers");
-  if (to) open = co_await open_owner(worker, stream, to, websocket, std::move(frame));
+  if (to) open = co_await open_owner(worker, stream, to, websocket, deflate, std::move(frame));
   if (watch.link == nullptr || watch.link->phase() != LinkPhase::open) co_return;
   Link& link = *watch.link;
   if (!open || link.unsent() != 0) {

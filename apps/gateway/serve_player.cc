@@ -19,6 +19,7 @@
 #include "proto/base64.h"
 #include "proto/cookie.h"
 #include "proto/http_response.h"
+#include "proto/ws_extensions.h"
 #include "proto/ws_handshake.h"
 #include "upstream/prober.h"
 
@@ -207,18 +208,42 @@ Offered offered(const RequestHead& request) {
   return out;
 }
 
+/// The terms of permessage-deflate; nothing where the configuration, or the client, does not want it. Error:
+/// the client's offer is malformed, whatever we think of it (RFC 6455 9.1).
+Result<std::optional<proto::DeflateTerms>> agree_on_compression(Worker& worker, const RequestHead& request,
+                                                                bool resumable, bool resume_in_request) {
+  const proto::CompressionShare* const share = worker.compression();
+  const bool wanted = share != nullptr && (!resumable || worker.rules().compression.on_resumable_links);
+  // What may have to be passed on to another gateway must not depend on what we heard before.
+  const bool may_be_relayed = resumable && !resume_in_request && !worker.rules().peers.empty();
+  const proto::Takeover most = may_be_relayed ? proto::Takeover::no : proto::Takeover::yes;
+  auto terms = proto::accept_deflate(request, wanted ? share->wanted(most) : proto::DeflateTerms());
+  if (terms && !wanted) terms->reset();
+  return terms;
+}
+
+/// What a request comes to, besides its head: what its handshake has to say.
+struct Upgrade {
+  Bytes key;
+  std::optional<proto::DeflateTerms> deflate;
+};
+
 /// The 101, in a text of its own: it leaves in one write with what the session has to say.
-std::string upgrade_response(Worker& worker, Bytes key, Bytes protocol, Bytes field_lines) {
+std::string upgrade_response(Worker& worker, const Upgrade& upgrade, Bytes protocol,
+                             std::string field_lines) {
+  if (upgrade.deflate) {
+    field_lines += "Sec-WebSocket-Extensions: " + proto::deflate_answer(*upgrade.deflate) + "\r\n";
+  }
   Buffer out = worker.world().buffers.borrow();
   // It is short, and a block is long: this cannot fail.
   const Status written =
-      proto::write_upgrade_response(out, worker.hasher().accept(key), protocol, field_lines);
+      proto::write_upgrade_response(out, worker.hasher().accept(upgrade.key), protocol, field_lines);
   return written ? std::string(out.view()) : std::string();
 }
 
 /// The connection becomes a link. Behind `head_bytes` of what arrived stands what the client sent already.
-WebSocketLink& make_link(Visit& visit, LinkMode mode, Bytes response) {
-  return visit.worker.make_websocket(visit.client.release(), visit.address, mode, response);
+WebSocketLink& make_link(Visit& visit, LinkMode mode, Bytes response, const Upgrade& upgrade) {
+  return visit.worker.make_websocket(visit.client.release(), visit.address, mode, response, upgrade.deflate);
 }
 
 void begin_link(Visit& visit, WebSocketLink& link, std::size_t head_bytes) {
@@ -227,12 +252,12 @@ void begin_link(Visit& visit, WebSocketLink& link, std::size_t head_bytes) {
 }
 
 /// A client of the resume protocol. Without a RESUME in the request its first message is the opening frame.
-Task<void> open_resumable(Visit& visit, const RequestHead& request, Bytes key, std::string resume,
+Task<void> open_resumable(Visit& visit, const RequestHead& request, Upgrade upgrade, std::string resume,
                           std::size_t head_bytes) {
   Worker& worker = visit.worker;
-  const std::string response = upgrade_response(worker, key, proto::kResumeProtocol, {});
+  const std::string response = upgrade_response(worker, upgrade, proto::kResumeProtocol, {});
   if (resume.empty()) {
-    WebSocketLink& link = make_link(visit, LinkMode::opening, response);
+    WebSocketLink& link = make_link(visit, LinkMode::opening, response, upgrade);
     if (request.find(kRelayedHeader) != nullptr) link.mark_relayed();
     begin_link(visit, link, head_bytes);
     co_return;
@@ -264,7 +289,7 @@ Task<void> open_resumable(Visit& visit, const RequestHead& request, Bytes key, s
     judgement.detach.wait_ms = limits::kTooFastWaitMs;
     judgement.detach.reason = "its gateway cannot be reached";
   }
-  WebSocketLink& link = make_link(visit, LinkMode::waiting, response);
+  WebSocketLink& link = make_link(visit, LinkMode::waiting, response, upgrade);
   link.count_opening();
   if (judgement.is == ResumeJudgement::Is::taken) {
     judgement.session->resumed(link, judgement.verdict);
@@ -293,7 +318,7 @@ Task<bool> link_lives(Worker& worker, route::SessionId id) {
 }
 
 /// A client that knows nothing of the resume protocol: its messages are the game's.
-Task<void> open_plain(Visit& visit, const RequestHead& request, Bytes key, std::size_t head_bytes) {
+Task<void> open_plain(Visit& visit, const RequestHead& request, Upgrade upgrade, std::size_t head_bytes) {
   Worker& worker = visit.worker;
   const ApplicationCookie application = application_cookie(worker, request);
   std::string field_lines = application.field_line;
@@ -333,7 +358,8 @@ Task<void> open_plain(Visit& visit, const RequestHead& request, Bytes key, std::
     from = session->state().window().end();
   }
   if (lasting == Lasting::outlives_links) field_lines += session_cookie_line(worker, *session);
-  WebSocketLink& link = make_link(visit, LinkMode::plain, upgrade_response(worker, key, {}, field_lines));
+  const std::string response = upgrade_response(worker, upgrade, {}, std::move(field_lines));
+  WebSocketLink& link = make_link(visit, LinkMode::plain, response, upgrade);
   session->attach_plain(link, from, application.seen);
   begin_link(visit, link, head_bytes);
 }
@@ -399,13 +425,21 @@ Task<void> serve_websocket(Worker& worker, io::Socket accepted, Address client,
     visit.address = client_behind(request, visit.address, worker.plan().trusted_proxies);
     Offered offer = offered(request);
     const bool resumable = offer.resume_protocol && listener.protocol != config::LinkProtocol::plain;
-    const std::optional<Refusal> against = not_here(worker, request, resumable, listener.protocol);
+    std::optional<Refusal> against = not_here(worker, request, resumable, listener.protocol);
+    const auto deflate = agree_on_compression(worker, request, resumable, !offer.resume.empty());
+    if (!deflate && !against) {
+      against.emplace();
+      against->why = deflate.error().detail;
+    }
+    Upgrade upgrade;
+    upgrade.key = verdict.key;
+    if (deflate) upgrade.deflate = *deflate;
     if (against) {
       co_await refuse(visit, *against);
     } else if (resumable) {
-      co_await open_resumable(visit, request, verdict.key, std::move(offer.resume), head_bytes);
+      co_await open_resumable(visit, request, upgrade, std::move(offer.resume), head_bytes);
     } else {
-      co_await open_plain(visit, request, verdict.key, head_bytes);
+      co_await open_plain(visit, request, upgrade, head_bytes);
     }
     co_return;
   }

@@ -202,8 +202,10 @@ class Scene {
     EXPECT_EQ(sim.leftovers_text(), "");
   }
 
-  RawClient& client(std::uint16_t port = kWebSocketPort) {
-    clients_.push_back(std::make_unique<RawClient>(phone, gateway.address(port)));
+  RawClient& client(std::uint16_t port = kWebSocketPort) { return client_at(gateway.address(port)); }
+  /// Of another gateway, or another worker.
+  RawClient& client_at(const Address& at) {
+    clients_.push_back(std::make_unique<RawClient>(phone, at));
     return *clients_.back();
   }
   /// A client that has its 101 and its greeting; both are counted off by `heard_from`.

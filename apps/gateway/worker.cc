@@ -81,6 +81,24 @@ struct Worker::Flusher {
   Coroutine coroutine;
 };
 
+namespace {
+
+/// What the configuration says, for one of `workers`; nothing: no compression.
+std::unique_ptr<proto::CompressionShare> make_compression(const config::Gateway& rules) {
+  const config::Compression& said = rules.compression;
+  if (said.kind == config::CompressionKind::off) return nullptr;
+  proto::CompressionSettings settings;
+  settings.window_bits = static_cast<std::uint8_t>(said.window_bits);
+  settings.memory_level = static_cast<std::uint8_t>(said.memory_level);
+  const bool dedicated = said.kind == config::CompressionKind::dedicated;
+  settings.takeover = dedicated ? proto::Takeover::yes : proto::Takeover::no;
+  settings.message_min = said.min_bytes;
+  settings.memory_max = said.memory_max / static_cast<std::uint64_t>(rules.workers);
+  return std::make_unique<proto::CompressionShare>(settings);
+}
+
+}  // namespace
+
 Worker::Worker(io::World& world, const Plan& plan, unsigned number, serve::Colleagues* colleagues)
     : world_(world),
       plan_(plan),
@@ -89,6 +107,7 @@ Worker::Worker(io::World& world, const Plan& plan, unsigned number, serve::Colle
       games_(world, plan.game.rules, plan.rules.name, plan.game.pool.get(), number),
       sessions_(*this, world, plan.rules, plan.keys, number),
       flusher_(std::make_unique<Flusher>(world.ready)),
+      compression_(make_compression(plan.rules)),
       handshakes_(world.ready),
       operator_drain_(*this) {
   for (const config::GatewayListener& listener : plan.rules.listeners) {
@@ -175,9 +194,22 @@ bool Worker::idle() const {
 
 // --- connections become links ---
 
-WebSocketLink& Worker::make_websocket(io::Socket socket, const Address& client, LinkMode mode, Bytes head) {
+WebSocketLink& Worker::make_websocket(io::Socket socket, const Address& client, LinkMode mode, Bytes head,
+                                      const std::optional<proto::DeflateTerms>& terms) {
+  WebSocketLink::Compression compression;
+  if (terms) {
+    compression = std::make_unique<proto::MessageCompression>(*compression_, *terms,
+                                                              WebSocketLink::message_max(*this, mode));
+  }
+  return add_websocket(std::move(socket), client, mode, head, std::move(compression));
+}
+
+WebSocketLink& Worker::add_websocket(io::Socket socket, const Address& client, LinkMode mode, Bytes head,
+                                     WebSocketLink::Compression compression) {
   ++counts_.links;
-  WebSocketLink& link = websocket_links_.make(*this, std::move(socket), client, mode, head);
+  if (compression) ++counts_.compressed_links;
+  WebSocketLink& link =
+      websocket_links_.make(*this, std::move(socket), client, mode, head, std::move(compression));
   open_links_.push_back(link);
   return link;
 }
@@ -243,26 +275,29 @@ void Worker::hand_over(Link& link, unsigned worker, std::string frame) {
   const int openings = link.openings();
   const bool websocket = link.websocket();
   const Address client = link.client();
+  // A std::function has to be copyable, and what goes over is not: its windows hold what was said so far.
+  auto compression = std::make_shared<WebSocketLink::Compression>();
+  if (websocket) *compression = static_cast<WebSocketLink&>(link).give_away_compression();
   io::Socket socket = link.give_away();
-  colleagues_->hand_over(
-      worker, std::move(socket),
-      [client, websocket, openings, frame = std::move(frame)](serve::WorkerProgram& program,
-                                                              io::Socket taken) {
-        auto& other = static_cast<Worker&>(program);
-        if (websocket) {
-          WebSocketLink& there = other.make_websocket(std::move(taken), client, LinkMode::waiting, {});
-          for (int i = 0; i < openings; ++i) there.count_opening();
-          rejoin::gateway::open_session(other, there, frame);
-          other.begin(there, {});
-        } else {
-          ++other.counts_.links;
-          TcpLink& there = other.tcp_links_.make(other, std::move(taken), client, LinkMode::waiting);
-          other.open_links_.push_back(there);
-          for (int i = 0; i < openings; ++i) there.count_opening();
-          rejoin::gateway::open_session(other, there, frame);
-          other.begin(there, {});
-        }
-      });
+  colleagues_->hand_over(worker, std::move(socket),
+                         [client, websocket, openings, compression, frame = std::move(frame)](
+                             serve::WorkerProgram& program, io::Socket taken) {
+                           auto& other = static_cast<Worker&>(program);
+                           if (websocket) {
+                             if (*compression) (*compression)->join(*other.compression_);
+                             WebSocketLink& there = other.add_websocket(
+                                 std::move(taken), client, LinkMode::waiting, {}, std::move(*compression));
+                             rejoin::gateway::open_session(other, there, frame);
+                             other.begin(there, {});
+                           } else {
+                             ++other.counts_.links;
+                             TcpLink& there =
+                                 other.tcp_links_.make(other, std::move(taken), client, LinkMode::waiting);
+                             other.open_links_.push_back(there);
+                             rejoin::gateway::open_session(other, there, frame);
+                             other.begin(there, {});
+                           }
+                         });
 }
 
 void Worker::hand_over(io::Socket socket, const Address& client, unsigned worker,

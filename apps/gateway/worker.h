@@ -8,6 +8,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string_view>
 #include <vector>
 
@@ -21,6 +22,7 @@
 #include "base/scope.h"
 #include "io/network.h"
 #include "io/world.h"
+#include "proto/ws_compression.h"
 #include "proto/ws_handshake.h"
 #include "upstream/connector.h"
 #include "upstream/relay.h"
@@ -32,17 +34,18 @@ class Admin;
 /// Plain integers that only grow.
 struct Counts {
   std::uint64_t accepted = 0;
-  std::uint64_t requests = 0;         // heads heard whole, /healthz included
-  std::uint64_t links = 0;            // opened
-  std::uint64_t messages = 0;         // from clients, frames of the resume protocol included
-  std::uint64_t refused_heads = 0;    // answered with an error
-  std::uint64_t refused_origins = 0;  // of these: a page that may not
-  std::uint64_t timed_out = 0;        // clients that did not send their head, or opening frame, in time
-  std::uint64_t refused_frames = 0;   // links ended because their client broke a rule of its transport
-  std::uint64_t bad_frames = 0;       // links ended because their client broke a rule of rejoin.v1 (4400)
-  std::uint64_t over_limit = 0;       // links ended because their client sent more than it may (4413)
-  std::uint64_t pauses = 0;           // a link was not read because its client did not read
-  std::uint64_t handed_over = 0;      // links whose session is another worker's
+  std::uint64_t requests = 0;          // heads heard whole, /healthz included
+  std::uint64_t links = 0;             // opened
+  std::uint64_t compressed_links = 0;  // of these: permessage-deflate was agreed on
+  std::uint64_t messages = 0;          // from clients, frames of the resume protocol included
+  std::uint64_t refused_heads = 0;     // answered with an error
+  std::uint64_t refused_origins = 0;   // of these: a page that may not
+  std::uint64_t timed_out = 0;         // clients that did not send their head, or opening frame, in time
+  std::uint64_t refused_frames = 0;    // links ended because their client broke a rule of its transport
+  std::uint64_t bad_frames = 0;        // links ended because their client broke a rule of rejoin.v1 (4400)
+  std::uint64_t over_limit = 0;        // links ended because their client sent more than it may (4413)
+  std::uint64_t pauses = 0;            // a link was not read because its client did not read
+  std::uint64_t handed_over = 0;       // links whose session is another worker's
 };
 
 /// Two connections joined: a client's, and one to the gateway that has its session.
@@ -94,14 +97,18 @@ class Worker final : public serve::WorkerProgram, private upstream::RelayOwner {
   /// The admin port; nullptr in all workers but the first, and where none is configured.
   Admin* admin() { return admin_.get(); }
   proto::AcceptHasher& hasher() { return hasher_; }
+  /// What compresses messages; nullptr where that is off.
+  proto::CompressionShare* compression() { return compression_.get(); }
   /// Thrown by drain() already: ends every wait of a handshake.
   Stop& stop_switch() { return stop_handshakes_; }
   /// Work that belongs to an opening.
   void spawn(Task<void> task) { handshakes_.spawn(std::move(task)); }
 
   // --- connections become links ---
-  /// A request for a WebSocket was accepted; `head` is the 101, and nothing else was sent. Not started yet.
-  WebSocketLink& make_websocket(io::Socket socket, const Address& client, LinkMode mode, Bytes head);
+  /// A request for a WebSocket was accepted; `head` is the 101, and nothing else was sent. `terms`: of
+  /// permessage-deflate, where they were agreed on (only with compression()). Not started yet.
+  WebSocketLink& make_websocket(io::Socket socket, const Address& client, LinkMode mode, Bytes head,
+                                const std::optional<proto::DeflateTerms>& terms);
   /// With the protocol that its listener has.
   void park_tcp(io::Socket socket, const Address& client, config::LinkProtocol protocol);
   /// Starts a link: `arrived` came behind its handshake.
@@ -139,6 +146,8 @@ class Worker final : public serve::WorkerProgram, private upstream::RelayOwner {
   void dismiss(Link& link, proto::LinkCode code, Bytes why, LinkEnd end);
   upstream::RelayOwner& relay_owner() { return *this; }
   void relay_ended(upstream::Relay& relay, upstream::RelayEnd end) override;
+  WebSocketLink& add_websocket(io::Socket socket, const Address& client, LinkMode mode, Bytes head,
+                               WebSocketLink::Compression compression);
   template <typename Pool, typename LinkKind>
   void ended(Pool& pool, LinkKind& link, LinkEnd how, std::string_view kind);
   void end_sessions();
@@ -152,6 +161,7 @@ class Worker final : public serve::WorkerProgram, private upstream::RelayOwner {
   SessionTable sessions_;
   std::vector<std::unique_ptr<Entrance>> entrances_;
   std::unique_ptr<Flusher> flusher_;
+  std::unique_ptr<proto::CompressionShare> compression_;  // outlives the links
   RecordPool<WebSocketLink> websocket_links_;
   RecordPool<TcpLink> tcp_links_;
   RecordPool<OwnerRelay> relays_;

@@ -71,11 +71,13 @@ class Program {
 }
 
 export class World {
-  static async start() {
+  /** `keys` by gateway: lines more for its configuration. */
+  static async start(keys = {}) {
     assert.ok(REJOIN, "the environment names the program: REJOIN=build/dev/apps/rejoin");
     const world = new World();
     world.folder = await mkdtemp(join(tmpdir(), "rejoin-browser-"));
     world.gateways = new Map();
+    world.keys = keys;
     try {
       for (const [name, address] of [["g1", "127.0.0.1"], ["g2", "127.0.0.2"]]) await world.startGateway(name, `${address}:0`);
       world.balancer = await Program.start(["balancer", "-c", await world.write("balancer.toml", world.balancerText())]);
@@ -111,7 +113,7 @@ export class World {
   }
 
   async startGateway(name, listen) {
-    const text = `[gateway]\nname = "${name}"\nlistener = [ { listen = "${listen}", kind = "websocket" } ]\n`;
+    const text = `[gateway]\nname = "${name}"\nlistener = [ { listen = "${listen}", kind = "websocket" } ]\n${this.keys[name] ?? ""}`;
     this.gateways.set(name, await Program.start(["gateway", "-c", await this.write(`${name}.toml`, text)]));
   }
 
@@ -144,6 +146,11 @@ server = [ { name = "g1", address = "127.0.0.1:${port("g1")}" }, { name = "g2", 
   }
   balancerUrl(scheme, path = "/play", host = "127.0.0.1") {
     return `${scheme}://${host}:${this.balancer.ports[0]}${path}`;
+  }
+
+  /** A gateway itself, past the balancer. */
+  gatewayUrl(name, path = "/play") {
+    return `ws://127.0.0.${name.slice(1)}:${this.gateways.get(name).ports[0]}${path}`;
   }
 
   /** A person who was never here: a context without cookies, with the page open. */
