@@ -407,11 +407,23 @@ class CrossCheck {
     }
   }
 
-  /// The codec is there (src/proto/ws_deflate.h), and no link offers it so far: that must not go unsaid.
+  /// Compression that no client could ever be given.
   void compression(const Gateway& gateway) {
     const std::string path = "gateway.compression.kind";
-    if (gateway.compression.kind == CompressionKind::off || !places_.good(path) || has_errors(out_)) return;
-    warn(path, "has no effect yet: links do not offer permessage-deflate so far");
+    if (gateway.compression.kind == CompressionKind::off || !places_.good(path)) return;
+    bool any = gateway.listeners.empty(), plain = any;  // refused, and said
+    for (const GatewayListener& it : gateway.listeners) {
+      const bool websocket = it.kind == GatewayListenerKind::websocket;
+      any |= websocket;
+      plain |= websocket && it.protocol != LinkProtocol::rejoin;
+    }
+    if (!any) {
+      warn(path, "nothing will be compressed: no listener is of kind \"websocket\"");
+    } else if (!plain && !gateway.compression.on_resumable_links) {
+      warn(path,
+           "nothing will be compressed: every websocket listener speaks the resume protocol only; write "
+           "on_resumable_links = true");
+    }
   }
 
   Config& config_;

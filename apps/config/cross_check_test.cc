@@ -315,12 +315,17 @@ TEST(BadFile, compression) {
       {listening("", R"({ kind = "shared", threshold = "64B" })"),
        R"(f:4:34: gateway.compression.threshold: unknown key; did you mean "min_bytes"?)"},
       {listening(R"(, kind = "tcp")", R"({ kind = "shared" })"),
-       R"(f:4:24: warning: gateway.compression.kind: has no effect yet: links do not offer permessage-deflate so far)"},
+       R"(f:4:24: warning: gateway.compression.kind: nothing will be compressed: no listener is of kind "websocket")"},
       {listening(R"(, protocol = "rejoin")", R"({ kind = "shared" })"),
-       R"(f:4:24: warning: gateway.compression.kind: has no effect yet: links do not offer permessage-deflate so far)"},
+       R"(f:4:24: warning: gateway.compression.kind: nothing will be compressed: every websocket listener speaks the resume protocol only; write on_resumable_links = true)"},
   });
-  const std::string off = listening(R"(, kind = "tcp")", R"({ kind = "off" })");
-  EXPECT_EQ(to_text(read_config(off, "f").diagnostics), "");
+  for (const std::string& good : {
+           listening(R"(, protocol = "rejoin")", R"({ kind = "shared", on_resumable_links = true })"),
+           listening(R"(, kind = "tcp")", R"({ kind = "off" })"),
+           listening(R"(, protocol = "plain")", R"({ kind = "dedicated" })"),
+       }) {
+    EXPECT_EQ(to_text(read_config(good, "f").diagnostics), "") << good;
+  }
 }
 
 TEST(BadFile, keys) {

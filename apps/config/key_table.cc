@@ -244,8 +244,7 @@ void visit(KeyVisitor& v, Gateway& it) {
           it.heartbeat);
   v.table({"rate", "What one client may send.", R"({ messages = 100, bytes = "64KiB" })"}, it.rate);
   v.table({"compression",
-           "permessage-deflate (RFC 7692). Read and checked, and without effect so far: links do not offer "
-           "it yet.",
+           "WebSocket messages may be compressed: permessage-deflate (RFC 7692), where the client offers it.",
            R"({ kind = "shared" })"},
           it.compression);
   v.table({"session_cookie",
