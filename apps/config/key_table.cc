@@ -325,7 +325,10 @@ void visit(KeyVisitor& v, Compression& it) {
             it.window_bits, {9, 15});
   v.integer({"memory_level", "zlib's memLevel: memory for speed."}, it.memory_level, {1, 9});
   v.size({"min_bytes", "Shorter messages are sent as they are."}, it.min_bytes, {0, 64 * 1024 * 1024});
-  v.flag({"on_resumable_links", "Also for clients of the resume protocol."}, it.on_resumable_links);
+  v.flag(
+      {"on_resumable_links",
+       "Also for clients of the resume protocol. Gateways that are peers need the same `compression` then."},
+      it.on_resumable_links);
   v.only_for({"dedicated"}, kind);
   v.size({"memory_max",
           "Of all links together, spread over the workers; beyond it new links are served as with `shared`."},

@@ -287,6 +287,7 @@ void Worker::hand_over(Link& link, unsigned worker, std::string frame) {
                              if (*compression) (*compression)->join(*other.compression_);
                              WebSocketLink& there = other.add_websocket(
                                  std::move(taken), client, LinkMode::waiting, {}, std::move(*compression));
+                             for (int i = 0; i < openings; ++i) there.count_opening();
                              rejoin::gateway::open_session(other, there, frame);
                              other.begin(there, {});
                            } else {
@@ -294,6 +295,7 @@ void Worker::hand_over(Link& link, unsigned worker, std::string frame) {
                              TcpLink& there =
                                  other.tcp_links_.make(other, std::move(taken), client, LinkMode::waiting);
                              other.open_links_.push_back(there);
+                             for (int i = 0; i < openings; ++i) there.count_opening();
                              rejoin::gateway::open_session(other, there, frame);
                              other.begin(there, {});
                            }
