@@ -1,11 +1,8 @@
-// What OpenSSL calls: the BIO that reads from lent bytes and writes to the inner socket, and its questions
-// about certificates and sessions.
+// What OpenSSL calls: the BIO between it and the inner socket, the verdict on a certificate, a new session.
+#include <openssl/bio.h>
 #include <openssl/ssl.h>
-#include <openssl/x509v3.h>
+#include <openssl/x509_vfy.h>
 
-#include <algorithm>
-#include <cassert>
-#include <cerrno>
 #include <cstdlib>
 #include <cstring>
 
@@ -14,8 +11,6 @@
 #include "io/tls_errors.h"
 
 namespace rejoin::io {
-
-// --- what OpenSSL calls ---
 
 /// The bytes that come next, wherever they are; none when there are none now.
 Bytes TlsConnection::input() {

@@ -7,7 +7,6 @@
 #include <algorithm>
 #include <cassert>
 #include <cerrno>
-#include <cstdlib>
 #include <cstring>
 
 #include "base/limits.h"
@@ -152,8 +151,8 @@ Status TlsConnection::prepare(std::shared_ptr<const TlsContext> context, const A
 }
 
 Status TlsConnection::set_peer(const Address& peer, std::string_view name) {
-  if (name.size() > 1 && name.ends_with('.'))
-    name.remove_suffix(1);  // the root's; neither SNI nor certificates have it
+  // Neither SNI nor certificates have the root's dot.
+  if (name.size() > 1 && name.ends_with('.')) name.remove_suffix(1);
   const bool by_address = name.empty() || Address::parse_ip(name);
   const std::string target = name.empty() ? peer.ip_text() : std::string(name);
   SSL_set_connect_state(ssl_);
@@ -242,9 +241,9 @@ void TlsConnection::tell(bool asked) {
   if (writable) write_blocked_ = false;
   // A dial hears nothing before it is open, and then everything.
   const bool opens = writable && !told_open_;
-  if (!told_open_ && !opens) return;
-  told_open_ = true;
-  const Ready ready{.readable = asked || readable || (opens && !read_blocked_), .writable = writable};
+  told_open_ |= opens;
+  const Ready ready{.readable = asked || (told_open_ && (readable || (opens && !read_blocked_))),
+                    .writable = writable};
   if (events_ != nullptr && (ready.readable || ready.writable)) events_->on_ready(ready);
 }
 
@@ -311,9 +310,8 @@ void TlsConnection::read_plain(MutableBytes into, std::size_t& filled) {
     }
   }
   switch (error) {
-    case SSL_ERROR_NONE:
-    case SSL_ERROR_WANT_WRITE:
-      break;  // no room for its answer to a key update: what came behind that is kept
+    case SSL_ERROR_NONE: break;
+    case SSL_ERROR_WANT_WRITE: break;  // no room for the answer to a key update: what came behind it is kept
     case SSL_ERROR_ZERO_RETURN: peer_ended_ = true; break;
     case SSL_ERROR_WANT_READ:
       if (filled == 0) judge_input();

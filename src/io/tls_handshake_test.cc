@@ -1,6 +1,8 @@
 // Who is let in: certificates, names, versions, protocols, resumption; and a handshake that breaks anywhere.
 #include <gtest/gtest.h>
 
+#include "base/scope.h"
+#include "io/stream.h"
 #include "io/tls_scenario.h"
 
 namespace rejoin::io {
@@ -448,6 +450,10 @@ TEST_F(TlsHandshake, an_end_that_is_asked_for_early_is_said_when_it_is_open) {
 TEST_F(TlsHandshake, read_again_is_answered_in_a_handshake) {
   listen();
   End& end = dial();
+  end.read_again_asked = true;
+  end.socket.read_again();
+  ASSERT_TRUE(run_until([&] { return end.readable > 0; }));
+  EXPECT_EQ(end.writable, 0);
   acceptor.accepted = [](End& accepted) {
     accepted.read_again_asked = true;
     EXPECT_EQ(accepted.drain(), ReadResult::State::would_block);
@@ -456,6 +462,50 @@ TEST_F(TlsHandshake, read_again_is_answered_in_a_handshake) {
   ASSERT_TRUE(run_until([&] { return !acceptor.ends.empty() && server().readable > 0; }));
   EXPECT_FALSE(server_tls->info(server().socket).open);
   ASSERT_EQ(outcome(end), "open");
+}
+
+// --- as coroutines dial ---
+
+Task<void> dial_stream(World& world, Address to, ConnectOptions options, Stop& stop, std::string& out) {
+  Stream stream(world, Side::server, stop);
+  const TimePoint deadline = world.clock.now() + 5s;
+  const Status open = co_await stream.connect(to, options, deadline);
+  out = open ? "open" : to_string(open.error());
+  if (!open) co_return;
+  const std::string hello = "hello";
+  const Status said = co_await stream.write_all(hello, deadline);
+  Buffer heard = world.buffers.borrow();
+  const Status answered = co_await stream.read_into(heard, deadline);
+  if (said && answered) out.append(" ").append(heard.view());
+}
+
+TEST_F(TlsHandshake, a_stream_dials_with_a_deadline) {
+  listen();
+  acceptor.accepted = [](End& end) {
+    end.told = [&end] {
+      if (end.drain(); !end.received.empty()) end.write(std::exchange(end.received, {}));
+    };
+    end.told();
+  };
+  const auto outcome_of = [&](const std::string& name) {
+    Stop stop;
+    Scope scope(client_host.world().ready);
+    std::string out;
+    ConnectOptions options;
+    options.server_name = name;
+    scope.spawn(dial_stream(client_tls->world(), server_host.address(kPort), options, stop, out));
+    EXPECT_TRUE(run_until([&] { return scope.running() == 0; }));
+    return out;
+  };
+  EXPECT_EQ(outcome_of("play.example"), "open hello");
+  EXPECT_EQ(
+      outcome_of("shop.example"),
+      "bad input (server): connect 10.0.0.1:443: TLS with shop.example:443: its certificate is refused: "
+      "hostname mismatch (it is for play.example, 10.0.0.1)");
+  acceptor.ends.clear();
+  listener.reset();
+  listen_raw();  // takes the connection and says nothing
+  EXPECT_EQ(outcome_of("play.example"), "timed out (server): connect 10.0.0.1:443: waited in vain");
 }
 
 }  // namespace

@@ -39,7 +39,7 @@
 // Sessions are resumed: TLS tickets of servers are kept per name and port (limits::kTlsSessionPeersMax), also
 // those of connections that broke.
 //
-// Memory: an idle connection holds OpenSSL's 14.0 kB and a record of ours of 0.3 kB, and no buffer; one in
+// Memory: an idle connection holds OpenSSL's 14.0 kB and a record of ours of 0.2 kB, and no buffer; one in
 // flight borrows from the loop's BufferPool. Owner: the worker, beside its loop, which it must not outlive;
 // it must outlive its Sockets and Listeners. One thread.
 #pragma once

@@ -65,6 +65,22 @@ TEST(EchoConnection, stays_in_order_when_reading_stops_and_words_are_said_inside
   EXPECT_EQ(scene.session.texts(), (Strings{kGreeting, "one", "two", "three"}));
 }
 
+TEST(EchoConnection, reading_may_stop_and_begin_again_inside_an_event) {
+  GameScene scene(GameRules{});
+  scene.start();
+  scene.session.set_reading(false);
+  for (const char* text : {"one", "two", "three"}) scene.session.say(text);
+  scene.session.on_said = [&] {
+    scene.session.set_reading(false);
+    scene.session.set_reading(true);
+  };
+  scene.session.set_reading(true);
+  EXPECT_EQ(scene.session.texts(), (Strings{kGreeting, "one", "two", "three"}));
+  scene.session.say("four");
+  EXPECT_EQ(scene.session.texts().back(), "four");
+  EXPECT_EQ(scene.session.took, 4u);
+}
+
 TEST(EchoConnection, a_pause_in_took_holds_what_comes_back) {
   GameScene scene(GameRules{});
   scene.start();

@@ -155,6 +155,23 @@ TEST(GameFlow, a_session_that_does_not_read_stops_the_game_server_and_loses_noth
   EXPECT_EQ(scene.gateway.world().buffers.lent(), 0u);
 }
 
+TEST(GameFlow, more_than_one_turn_reads_comes_without_being_told_of_again) {
+  SceneOptions options;
+  options.buffer_bytes = 1024 * 1024;
+  GameScene scene(tcp(), options);
+  ASSERT_TRUE(scene.open());
+  scene.session.set_reading(false);
+  std::vector<std::string> messages;
+  for (std::size_t i = 0; i < 100; ++i) {
+    messages.push_back(text_of_size(6000, i));
+    scene.server().say(framed(messages.back()));
+  }
+  scene.sim.run_for(1s);
+  scene.session.set_reading(true);
+  scene.sim.run_for(1s);
+  EXPECT_EQ(scene.session.texts(), messages);
+}
+
 TEST(GameFlow, the_end_of_a_game_server_that_is_not_read_waits_behind_its_messages) {
   for (const bool reset : {false, true}) {
     GameScene scene(tcp());

@@ -242,7 +242,7 @@ TEST(TcpConnection, finish_sends_all_then_fin_and_waits_for_the_game_servers) {
   scene.session.say("bye");
   scene.session.finish();
   scene.session.say("too late");
-  scene.server().say("\0\0\0\4late"s);
+  scene.server().say("\0\0\0\4late\xff\xff\xff\xff"s);  // also if it cannot be followed any more
   scene.settle();
   EXPECT_FALSE(scene.session.ended());
   io::contract::End& player = scene.server().player();

@@ -142,7 +142,10 @@ bool WsConnection::take(MutableBytes& arrived) {
         // 6455 7.1.1).
         if (phase() == GamePhase::finishing) break;
         return take_close(event);
-      case proto::WsEvent::Kind::refused: return take_close(event);
+      case proto::WsEvent::Kind::refused:
+        if (phase() != GamePhase::finishing) return take_close(event);
+        arrived = {};  // whatever it says, what the player said still goes out
+        return true;
     }
   }
   assembler_.release();

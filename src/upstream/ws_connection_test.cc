@@ -429,6 +429,44 @@ TEST(WsConnection, finish_sends_all_then_a_close_and_lets_the_game_server_hang_u
   EXPECT_EQ(scene.games[0]->heard()[1], (WsServer::Heard{proto::WsOpcode::close, "", 1000}));
 }
 
+TEST(WsConnection, finish_waits_for_the_game_server_to_hang_up_behind_its_close) {
+  WsScene scene;
+  ASSERT_TRUE(scene.open());
+  scene.games[0]->hangs_up_after_close = false;
+  scene.session.finish();
+  scene.settle();
+  scene.server().say(close(proto::CloseCode::normal));
+  scene.sim.run_for(1s);
+  EXPECT_FALSE(scene.session.ended()) << "who closes first keeps the port for a minute: not we";
+  scene.server().player().close();
+  ASSERT_TRUE(scene.until_ended(1s));
+  EXPECT_EQ(*scene.session.how, GameEnd::stopped);
+}
+
+TEST(WsConnection, finish_sends_all_whatever_the_game_server_says_meanwhile) {
+  for (const std::string& says : {"\x81\x80 wrong"s, close(proto::CloseCode::normal)}) {
+    SceneOptions options;
+    options.buffer_bytes = 4096;
+    WsScene scene(ws(), options);
+    ASSERT_TRUE(scene.open());
+    scene.server().player().told = nullptr;  // it does not read for a while
+    scene.session.say(text_of_size(30'000));
+    scene.session.finish();
+    scene.server().say(says);
+    scene.settle();
+    EXPECT_FALSE(scene.session.ended());
+    scene.games[0]->hangs_up_after_close = false;
+    io::contract::End& player = scene.server().player();
+    ASSERT_TRUE(scene.until([&] { return player.drain(), scene.session.took == 1; }, 2s));
+    scene.settle();
+    player.drain();
+    EXPECT_EQ(scene.games[0]->bytes_behind(player), 8u + 30'000 + 8);
+    player.close();
+    ASSERT_TRUE(scene.until_ended(1s));
+    EXPECT_EQ(*scene.session.how, GameEnd::stopped);
+  }
+}
+
 TEST(WsConnection, finish_ends_in_time_without_an_answer) {
   WsScene scene;
   ASSERT_TRUE(scene.open());
