@@ -58,6 +58,7 @@ class Client::Machine final : private client::DriverEvents {
   Machine() = default;
   Status build(const Options& options);
   void turn(Duration wait_max);
+  bool take_queued();
   void drain();
   void publish();
   bool on_loop() const { return turning_.load(std::memory_order_relaxed) == std::this_thread::get_id(); }
@@ -181,23 +182,30 @@ int Client::Machine::timeout_ms() const {
   return static_cast<int>(std::min<std::int64_t>((wait.count() + 999) / 1000, 3'600'000));
 }
 
-/// What other threads sent goes into the window.
-void Client::Machine::drain() {
+/// What other threads sent goes into the window. True when there was something.
+bool Client::Machine::take_queued() {
   std::deque<Queued> taken;
-  std::optional<std::size_t> wanted;
   {
     const std::lock_guard lock(mutex_);
     taken.swap(queue_);
     free_bytes_ -= std::min(free_bytes_, queue_bytes_);
     free_messages_ -= std::min(free_messages_, taken.size());
     queue_bytes_ = 0;
-    wanted.swap(wanted_);
   }
   for (const Queued& message : taken) (void)driver_->send(message.bytes, message.text);
-  if (!taken.empty() || wanted) {
-    if (wanted) driver_->want_room(*wanted);
-    driver_->flush();
+  return !taken.empty();
+}
+
+/// At the end of a turn: what was sent leaves, and who waits for room is told of it.
+void Client::Machine::drain() {
+  const bool queued = take_queued();
+  std::optional<std::size_t> wanted;
+  {
+    const std::lock_guard lock(mutex_);
+    wanted.swap(wanted_);
   }
+  if (wanted) driver_->want_room(*wanted);
+  if (queued || wanted) driver_->flush();
   // There may be room by now, of which nobody would tell.
   if (wanted && driver_->has_room(*wanted)) on_room();
 }
@@ -222,7 +230,7 @@ Client::Sent Client::Machine::send(std::string_view message, Kind kind) {
   const bool text = kind == Kind::text;
   if (text && !proto::is_utf8(message)) return Sent::not_text;
   if (on_loop()) {
-    drain();  // what others sent before comes before
+    (void)take_queued();  // what others sent before comes before; room is told when nobody is in a send()
     return send_here(message, text);
   }
   bool wake = false;

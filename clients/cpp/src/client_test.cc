@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 #include <poll.h>
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <condition_variable>
@@ -225,6 +226,43 @@ TEST(Client, many_threads_send_and_wait_for_room) {
     const std::string who = message.substr(0, message.find(':'));
     EXPECT_EQ(message, who + ":" + std::to_string(next[who]++));
   }
+}
+
+// An application that sends in both handlers would otherwise find its own queue changed under it, and say a
+// message twice.
+TEST(Client, room_is_never_told_inside_a_send) {
+  Gateway gateway;
+  Client::Options options;
+  options.url = gateway.url(true);
+  options.own_thread = false;
+  bool sending = false, told_inside = false;
+  int told = 0;
+  std::unique_ptr<Client> client;
+  Client::Handlers on;
+  on.state = [&](const Client::State& state) {
+    if (state.kind != Kind::open) return;
+    sending = true;
+    EXPECT_TRUE(Client::taken(client->send("first", Client::Kind::text)));
+    sending = false;
+  };
+  on.writable = [&] {
+    ++told;
+    told_inside |= sending;
+  };
+  Client::Made made = Client::make(options, on);
+  ASSERT_TRUE(made) << made.error;
+  client = std::move(made.client);
+  client->start();
+  bool open = false;
+  ASSERT_TRUE(gateway.until([&] {
+    // Somebody waits for room when the session opens, in whichever turn that is.
+    open = open || client->send("too early", Client::Kind::text) != Client::Sent::window_full;
+    client->process();
+    return told > 0 && !gateway.gateway->toy.players.empty() && !gateway.player().got.empty();
+  })) << "it is told all the same";
+  EXPECT_FALSE(told_inside);
+  EXPECT_EQ(gateway.player().got.front(), "first");
+  EXPECT_EQ(std::count(gateway.player().got.begin(), gateway.player().got.end(), "first"), 1);
 }
 
 TEST(Client, a_restarted_program_goes_on_from_another_address) {

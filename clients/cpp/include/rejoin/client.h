@@ -106,7 +106,7 @@ class Client {
     /// A message of the game. It counts as delivered when this returns. The bytes are gone then.
     std::function<void(std::string_view message, Kind kind)> message;
     std::function<void(const State& state)> state;
-    /// A send() that said window_full would be taken now.
+    /// A send() that said window_full would be taken now. Never told inside a send().
     std::function<void()> writable;
     /// Store this before you return, in the place of what was stored: it is the right to the session, as
     /// secret as a password. Empty: remove what was stored. Called before each attempt to resume, at a login,
