@@ -1,5 +1,6 @@
 #include "route/pool.h"
 
+#include <cassert>
 #include <unordered_set>
 #include <utility>
 
@@ -47,7 +48,15 @@ Pool::Pool(std::string name, std::vector<Server> servers, HealthRules health)
       servers_(std::move(servers)),
       health_rules_(std::move(health)),
       states_(std::make_unique<ServerState[]>(servers_.size())) {
-  for (std::size_t i = 0; i < servers_.size(); ++i) by_name_[servers_[i].name] = static_cast<ServerIndex>(i);
+  for (std::size_t i = 0; i < servers_.size(); ++i) {
+    by_name_[servers_[i].name] = static_cast<ServerIndex>(i);
+    states_[i].weight.store(servers_[i].weight, std::memory_order_relaxed);
+  }
+}
+
+void Pool::set_weight(ServerIndex index, std::uint32_t weight) {
+  assert(weight <= limits::kWeightMax);
+  state(index).weight.store(weight, std::memory_order_relaxed);
 }
 
 std::optional<ServerIndex> Pool::index_of(std::string_view server_name) const {

@@ -33,7 +33,9 @@ using ServerIndex = std::uint16_t;
 struct Server {
   std::string name;  // unique in its pool; this is what a cookie carries
   Address address;
-  std::uint32_t weight = 1;  // share of new clients; 0 takes pinned clients only. At most limits::kWeightMax
+  /// As configured: share of new clients; 0 takes pinned clients only. At most limits::kWeightMax. What
+  /// counts at this moment is Pool::weight().
+  std::uint32_t weight = 1;
 };
 
 /// The live state of one server, shared by all workers. On a cache line of its own: it is written at each
@@ -41,6 +43,7 @@ struct Server {
 struct alignas(64) ServerState {
   std::atomic<HealthState> health{HealthState{}};
   std::atomic<std::uint32_t> active{0};  // what ServerUse counts
+  std::atomic<std::uint32_t> weight{1};  // begins as Server::weight; set_weight() changes it
   std::atomic<bool> draining{false};
 };
 
@@ -68,10 +71,16 @@ class Pool {
     return state(index).active.load(std::memory_order_relaxed);
   }
 
-  /// May a client without a pin be sent there: up, not draining, weight above 0.
-  bool takes_new(ServerIndex index) const {
-    return servers_[index].weight > 0 && up(index) && !draining(index);
+  /// The weight at this moment: the configured one, until somebody changes it.
+  std::uint32_t weight(ServerIndex index) const {
+    return state(index).weight.load(std::memory_order_relaxed);
   }
+  /// Safe from every thread. At most limits::kWeightMax (asserted); 0: no new clients, pinned ones still
+  /// come.
+  void set_weight(ServerIndex index, std::uint32_t weight);
+
+  /// May a client without a pin be sent there: up, not draining, weight above 0.
+  bool takes_new(ServerIndex index) const { return weight(index) > 0 && up(index) && !draining(index); }
   /// May a client that belongs there come back: up. Draining and weight 0 do not keep it away.
   bool takes_pinned(ServerIndex index) const { return up(index); }
 
