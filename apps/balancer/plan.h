@@ -21,6 +21,7 @@ namespace rejoin::balancer {
 struct PoolPlan {
   std::unique_ptr<route::SharedRoute> route;
   Duration connect_timeout{};
+  bool close_on_down = false;  // a server that goes down takes its open connections with it
 };
 
 struct ListenerPlan {

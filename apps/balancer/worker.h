@@ -5,11 +5,15 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
+#include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "apps/balancer/plan.h"
+#include "apps/balancer/pool_room.h"
 #include "apps/serve/workers.h"
 #include "base/record_pool.h"
 #include "base/scope.h"
@@ -28,24 +32,28 @@ class Worker;
 
 /// What a worker keeps of one pool.
 struct PoolUse {
-  PoolUse(io::World& world, const PoolPlan& plan, route::Seal& seal, unsigned worker);
+  /// `look_soon`: see PoolRoom.
+  PoolUse(io::World& world, const PoolPlan& plan, route::Seal& seal, unsigned worker,
+          std::function<void()> look_soon);
   const PoolPlan& plan;
   route::Router router;
   upstream::IdleConnections idle;
+  PoolRoom room;
 };
 
 /// A client's connection joined to a server's, for the rest of their lives: layer 4, and layer 7 after a 101.
 struct Tunnel final : upstream::Relay {
   Tunnel(Worker& owner, const ListenerPlan& listener, io::Socket client_socket, io::Socket server_socket,
          const Address& client, route::ServerIndex server, route::ServerUse use, route::Lease lease,
-         upstream::ClientFin client_fin);
+         upstream::ClientFin client_fin, route::Lease held);
   const ListenerPlan& listener;
   route::ServerUse use;
   route::Lease lease;
+  route::Lease held;  // Router::hold()
   Address client;
   route::ServerIndex server;
 };
-static_assert(sizeof(Tunnel) <= 352,
+static_assert(sizeof(Tunnel) <= 368,
               "the record of an idle relayed connection; the aim for all of one is 600 bytes");
 
 /// Plain integers that only grow.
@@ -64,7 +72,8 @@ class Worker final : public serve::WorkerProgram, private upstream::RelayOwner {
  public:
   /// `number` from 0: worker 0 probes the servers. `plan` and `world` outlive the worker, which must be
   /// idle() when it dies.
-  Worker(io::World& world, const Plan& plan, unsigned number);
+  /// `colleagues`: the other workers of the process; none in a simulation, which has one worker.
+  Worker(io::World& world, const Plan& plan, unsigned number, serve::Colleagues* colleagues = nullptr);
   ~Worker() override;
 
   /// Opens a listener for each of the plan, at `at[i]` where given (the real port that worker 0 was given for
@@ -97,15 +106,38 @@ class Worker final : public serve::WorkerProgram, private upstream::RelayOwner {
     friend class List<Waiting>;
     io::Stream& client;
   };
+  /// One exchange with a server that may have to end when the server goes down.
+  class Busy : private ListNode {
+   public:
+    Busy(Worker& worker, PoolUse& pool, io::Stream& stream) : pool_(pool), stream_(stream) {
+      worker.busy_.push_back(*this);
+    }
+    /// It is with this server from now on.
+    void at(route::ServerIndex server) { server_ = server; }
+
+   private:
+    friend class Worker;
+    friend class List<Busy>;
+    PoolUse& pool_;
+    io::Stream& stream_;
+    std::optional<route::ServerIndex> server_;
+  };
   /// A server did not take a client: marks it, makes `choice` name the next one, and logs.
   void server_refused(PoolUse& pool, route::Choice& choice, const Error& why);
+  /// A server took a client and then answered badly, or not at all: counts against it (PassiveRules).
+  void server_answered_badly(PoolUse& pool, route::ServerIndex server, std::string_view why);
+  /// Somebody on any worker has found that a server is down, or up again: what waits for it looks again, and of
+  /// one that is down kept connections end, and with on_down = "close" all others too.
+  void server_changed(const route::Pool& pool, route::ServerIndex server, route::HealthChange change);
+  /// On a pool of this worker: who waits for room looks again.
+  void look_for_room(const route::Pool& pool);
   upstream::RelayOwner& tunnel_owner() { return *this; }
   Counts& counts() { return counts_; }
   proto::AcceptHasher& accept_hasher() { return accept_hasher_; }
   /// Joins the two and forgets them until they end.
   void park(const ListenerPlan& listener, io::Socket client_socket, io::Socket server_socket,
             const Address& client, route::ServerIndex server, route::ServerUse use, route::Lease lease,
-            upstream::ClientFin client_fin);
+            upstream::ClientFin client_fin, route::Lease held = {});
   std::size_t tunnels() const { return tunnels_.live(); }
   /// For a line about one client's connection in the log, if anybody reads such.
   void tell(const ListenerPlan& listener, const Address& client, std::string_view what);
@@ -114,10 +146,14 @@ class Worker final : public serve::WorkerProgram, private upstream::RelayOwner {
   struct Entrance;
   void relay_ended(upstream::Relay& relay, upstream::RelayEnd end) override;
   void tick();
+  void tell_all(PoolUse& pool, route::ServerIndex server, route::HealthChange change);
+  PoolUse* find_pool(const route::Pool& pool);
+  void close_connections(PoolUse& pool, route::ServerIndex server);
 
   io::World& world_;
   const Plan& plan_;
   unsigned number_;
+  serve::Colleagues* colleagues_;
   route::Seal seal_;
   proto::AcceptHasher accept_hasher_;
   std::vector<std::unique_ptr<PoolUse>> pools_;
@@ -125,6 +161,7 @@ class Worker final : public serve::WorkerProgram, private upstream::RelayOwner {
   RecordPool<Tunnel> tunnels_;
   List<upstream::Relay> open_tunnels_;
   List<Waiting> waiting_;
+  List<Busy> busy_;
   Stop stop_, stop_probing_;
   Scope connections_;
   Timer second_;  // leases expire by it

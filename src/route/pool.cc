@@ -1,11 +1,16 @@
 #include "route/pool.h"
 
+#include <algorithm>
 #include <cassert>
 #include <unordered_set>
 #include <utility>
 
+#include "route/room_watch.h"
+
 namespace rejoin::route {
 namespace {
+
+constexpr std::uint32_t kMaxConnectionsMax = 10'000'000;
 
 Error config_error(std::string detail) {
   return {ErrorKind::config, Side::ours, Retry::no, std::move(detail)};
@@ -29,6 +34,10 @@ Status check_servers(const std::vector<Server>& servers) {
     if (!server.address || server.address.port == 0) {
       return config_error("server \"" + server.name + "\" needs an address with a port");
     }
+    if (server.max_connections > kMaxConnectionsMax) {
+      return config_error("server \"" + server.name + "\": max_connections must be 0 to " +
+                          std::to_string(kMaxConnectionsMax));
+    }
     if (server.weight > limits::kWeightMax) {
       return config_error("server \"" + server.name + "\": weight must be 0 to " +
                           std::to_string(limits::kWeightMax));
@@ -37,26 +46,87 @@ Status check_servers(const std::vector<Server>& servers) {
   return {};
 }
 
-Result<std::unique_ptr<Pool>> Pool::make(std::string name, std::vector<Server> servers, HealthRules health) {
-  if (Status checked = check_servers(servers); !checked) return checked.error();
-  if (Status checked = check_health(health); !checked) return checked.error();
-  return std::unique_ptr<Pool>(new Pool(std::move(name), std::move(servers), std::move(health)));
+std::string_view to_string(Standing standing) {
+  switch (standing) {
+    case Standing::open: return "open";
+    case Standing::weight_0: return "weight_0";
+    case Standing::draining: return "draining";
+    case Standing::full: return "full";
+    case Standing::drained: return "drained";
+    case Standing::out: return "out";
+    case Standing::down: return "down";
+  }
+  return "?";
 }
 
-Pool::Pool(std::string name, std::vector<Server> servers, HealthRules health)
+Result<std::unique_ptr<Pool>> Pool::make(std::string name, std::vector<Server> servers, HealthRules health,
+                                         Duration slow_start) {
+  if (Status checked = check_servers(servers); !checked) return checked.error();
+  if (Status checked = check_health(health); !checked) return checked.error();
+  if (slow_start < 0s) return config_error("slow_start cannot be negative");
+  return std::unique_ptr<Pool>(new Pool(std::move(name), std::move(servers), std::move(health), slow_start));
+}
+
+Pool::Pool(std::string name, std::vector<Server> servers, HealthRules health, Duration slow_start)
     : name_(std::move(name)),
       servers_(std::move(servers)),
       health_rules_(std::move(health)),
-      states_(std::make_unique<ServerState[]>(servers_.size())) {
+      states_(std::make_unique<ServerState[]>(servers_.size())),
+      room_watch_(std::make_unique<RoomWatch>()),
+      slow_start_(slow_start) {
   for (std::size_t i = 0; i < servers_.size(); ++i) {
     by_name_[servers_[i].name] = static_cast<ServerIndex>(i);
     states_[i].weight.store(servers_[i].weight, std::memory_order_relaxed);
+    states_[i].index = static_cast<ServerIndex>(i);
+    if (servers_[i].max_connections != 0) states_[i].watch = room_watch_.get();
+    if (health_rules_.passive.failures != 0)
+      failures_.push_back(std::make_unique<FailureWindow>(health_rules_.passive));
+    has_backups_ |= servers_[i].backup;
   }
+}
+
+Pool::~Pool() = default;
+
+Standing Pool::standing(ServerIndex index, TimePoint now) const {
+  const ServerState& of = state(index);
+  if (!health(index).up) return Standing::down;
+  if (out(index, now)) return Standing::out;
+  const std::uint64_t drains_until = of.drains_until.load(std::memory_order_relaxed);
+  if (drains_until != 0 && drains_until <= monotonic_ms(now)) return Standing::drained;
+  if (full(index)) return Standing::full;
+  if (drains_until != 0) return Standing::draining;
+  return steady_weight(index) == 0 ? Standing::weight_0 : Standing::open;
+}
+
+bool Pool::would_take_new(ServerIndex index, TimePoint now) const {
+  const Standing is = standing(index, now);
+  return is == Standing::open || (is == Standing::full && !draining(index) && steady_weight(index) != 0);
+}
+
+std::uint64_t Pool::present_weight(ServerIndex index, TimePoint now) const {
+  const std::uint64_t steady = steady_weight(index);
+  if (slow_start_ == Duration(0)) return steady;
+  const ServerState& of = state(index);
+  // Who was out comes back as slowly as who was down.
+  const std::uint64_t since = std::max(of.came_up.load(std::memory_order_relaxed),
+                                       of.out_until.load(std::memory_order_relaxed));
+  const std::uint64_t ms = monotonic_ms(now);
+  const auto whole = static_cast<std::uint64_t>(slow_start_ / 1ms);
+  if (since == 0 || ms >= since + whole) return steady;
+  const std::uint64_t percent = ms > since ? std::max<std::uint64_t>(1, (ms - since) * 100 / whole) : 1;
+  return steady * percent / 100;
 }
 
 void Pool::set_weight(ServerIndex index, std::uint32_t weight) {
   assert(weight <= limits::kWeightMax);
-  state(index).weight.store(weight, std::memory_order_relaxed);
+  if (state(index).weight.exchange(weight, std::memory_order_relaxed) != weight)
+    weights_version_.fetch_add(1, std::memory_order_release);
+}
+
+void Pool::set_share_percent(ServerIndex index, std::uint8_t percent) {
+  assert(percent <= 100);
+  if (state(index).share_percent.exchange(percent, std::memory_order_relaxed) != percent)
+    weights_version_.fetch_add(1, std::memory_order_release);
 }
 
 std::optional<ServerIndex> Pool::index_of(std::string_view server_name) const {
@@ -71,9 +141,41 @@ HealthChange Pool::observe(ServerIndex index, ProbeResult result, TimePoint now)
   while (true) {
     const HealthStep step = route::observe(health_rules_, seen, result, now);
     if (step.state == seen) return step.change;
+    // Before clients can see it: its slow start begins with its first one.
+    if (step.change == HealthChange::went_up)
+      state(index).came_up.store(monotonic_ms(now), std::memory_order_relaxed);
     // Another worker may have been quicker: then its result came first, and ours is judged again behind it.
     if (shared.compare_exchange_weak(seen, step.state, std::memory_order_relaxed)) return step.change;
   }
 }
+
+bool Pool::mark_failure(ServerIndex index, TimePoint now) {
+  if (failures_.empty() || out(index, now) || !failures_[index]->add(now)) return false;
+  std::size_t left = 0;
+  for (std::size_t i = 0; i < servers_.size(); ++i) {
+    const auto other = static_cast<ServerIndex>(i);
+    left += other != index && up(other) && !out(other, now);
+  }
+  // When all of them fail it is not the server: then half of them shall at least try.
+  if (2 * left < servers_.size()) return false;
+  state(index).out_until.store(monotonic_ms(now + health_rules_.passive.out), std::memory_order_relaxed);
+  return true;
+}
+
+ServerUse ServerUse::take(Pool& pool, ServerIndex index) {
+  const std::uint32_t max = pool.server(index).max_connections;
+  if (max == 0) return ServerUse(pool, index);
+  ServerUse use;
+  ServerState& state = pool.state(index);
+  std::uint32_t active = state.active.load(std::memory_order_relaxed);
+  while (active < max) {
+    if (!state.active.compare_exchange_weak(active, active + 1, std::memory_order_relaxed)) continue;
+    use.state_ = &state;
+    break;
+  }
+  return use;
+}
+
+void ServerUse::tell(ServerState& state) { state.watch->connection_ended(state.index); }
 
 }  // namespace rejoin::route

@@ -1,6 +1,6 @@
 // A named set of servers, and what all workers know of them at this moment.
 //
-// The list is constant once made. What changes (up or down, draining, connections) is a few relaxed atomics
+// The list is constant once made. What changes (health, draining, weights, connections) is a few relaxed atomics
 // per server, so that one Pool is shared by all workers without a lock: a reader may see a count that is a
 // few nanoseconds old, and nothing in routing needs more than that. Schedulers and affinities are per worker
 // and read the Pool.
@@ -36,16 +36,39 @@ struct Server {
   /// As configured: share of new clients; 0 takes pinned clients only. At most limits::kWeightMax. What
   /// counts at this moment is Pool::weight().
   std::uint32_t weight = 1;
+  bool backup = false;                // takes new clients only while no other server could
+  std::uint32_t max_connections = 0;  // in use at once, over all workers; 0: no bound
 };
 
+class RoomWatch;
+
 /// The live state of one server, shared by all workers. On a cache line of its own: it is written at each
-/// connection.
+/// connection. Moments are milliseconds of the monotonic clock, 0: none.
 struct alignas(64) ServerState {
   std::atomic<HealthState> health{HealthState{}};
-  std::atomic<std::uint32_t> active{0};  // what ServerUse counts
-  std::atomic<std::uint32_t> weight{1};  // begins as Server::weight; set_weight() changes it
-  std::atomic<bool> draining{false};
+  std::atomic<std::uint32_t> active{0};          // what ServerUse counts
+  std::atomic<std::uint32_t> weight{1};          // begins as Server::weight; set_weight() changes it
+  std::atomic<std::uint64_t> drains_until{0};    // while it drains: its own clients may come until then
+  std::atomic<std::uint64_t> came_up{0};         // 0: was up from the start, and takes its full share
+  std::atomic<std::uint64_t> out_until{0};       // passive marks: as if it were down until then
+  std::atomic<std::uint8_t> share_percent{100};  // of its weight, as the server itself asks for
+  ServerIndex index = 0;
+  RoomWatch* watch = nullptr;  // told when a connection ends; only of servers with max_connections
 };
+static_assert(sizeof(ServerState) == 64);
+
+/// What a server takes at this moment, the weakest bar first.
+enum class Standing : std::uint8_t {
+  open,      // everybody
+  weight_0,  // pinned clients only
+  draining,  // pinned clients only, and only until the drain's deadline
+  full,      // nobody until a connection ends
+  drained,   // nobody: the drain's deadline is over
+  out,       // nobody: it failed too often, see PassiveRules
+  down,      // nobody
+};
+inline constexpr std::size_t kStandings = 7;
+std::string_view to_string(Standing standing);
 
 static_assert(std::atomic<HealthState>::is_always_lock_free);
 
@@ -53,7 +76,8 @@ class Pool {
  public:
   /// Error: config, when check_servers() finds something wrong.
   static Result<std::unique_ptr<Pool>> make(std::string name, std::vector<Server> servers,
-                                            HealthRules health = {});
+                                            HealthRules health = {}, Duration slow_start = Duration(0));
+  ~Pool();
   Pool(const Pool&) = delete;
   Pool& operator=(const Pool&) = delete;
 
@@ -63,26 +87,59 @@ class Pool {
   const HealthRules& health_rules() const { return health_rules_; }
   std::optional<ServerIndex> index_of(std::string_view server_name) const;
 
+  /// What probes and connects say. Whether clients may go there, says standing().
   bool up(ServerIndex index) const { return health(index).up; }
   /// How long nobody could reach it; zero when somebody could. See HealthState::away_since_ms.
   Duration away_for(ServerIndex index, TimePoint now) const { return route::away_for(health(index), now); }
-  bool draining(ServerIndex index) const { return state(index).draining.load(std::memory_order_relaxed); }
+  bool draining(ServerIndex index) const {
+    return state(index).drains_until.load(std::memory_order_relaxed) != 0;
+  }
   std::uint32_t active(ServerIndex index) const {
     return state(index).active.load(std::memory_order_relaxed);
   }
+  /// Has as many connections as it may have.
+  bool full(ServerIndex index) const {
+    const std::uint32_t max = servers_[index].max_connections;
+    return max != 0 && active(index) >= max;
+  }
+  /// Marked by failures of its own, see PassiveRules.
+  bool out(ServerIndex index, TimePoint now) const {
+    return state(index).out_until.load(std::memory_order_relaxed) > monotonic_ms(now);
+  }
+  Standing standing(ServerIndex index, TimePoint now) const;
 
   /// The weight at this moment: the configured one, until somebody changes it.
   std::uint32_t weight(ServerIndex index) const {
     return state(index).weight.load(std::memory_order_relaxed);
   }
-  /// Safe from every thread. At most limits::kWeightMax (asserted); 0: no new clients, pinned ones still
-  /// come.
+  /// Safe from every thread. At most limits::kWeightMax (asserted); 0: no new clients, pinned ones still come.
   void set_weight(ServerIndex index, std::uint32_t weight);
+  /// What the server itself asks for in its answers to probes: 0 to 100 percent of its weight.
+  std::uint8_t share_percent(ServerIndex index) const {
+    return state(index).share_percent.load(std::memory_order_relaxed);
+  }
+  void set_share_percent(ServerIndex index, std::uint8_t percent);
+  /// Weight and share in one number: kWeightUnits for a weight of 1 and a share of 100 percent. Does not
+  /// change by itself.
+  std::uint64_t steady_weight(ServerIndex index) const {
+    return std::uint64_t{weight(index)} * share_percent(index) * (kWeightUnits / 100);
+  }
+  /// The same, less while a server that came up makes its slow start: from a hundredth of it to all of it,
+  /// evenly. Less than 2^30.
+  std::uint64_t present_weight(ServerIndex index, TimePoint now) const;
+  static constexpr std::uint64_t kWeightUnits = 10'000;
+  /// Changes whenever a steady_weight() has.
+  std::uint32_t weights_version() const { return weights_version_.load(std::memory_order_acquire); }
 
-  /// May a client without a pin be sent there: up, not draining, weight above 0.
-  bool takes_new(ServerIndex index) const { return weight(index) > 0 && up(index) && !draining(index); }
-  /// May a client that belongs there come back: up. Draining and weight 0 do not keep it away.
-  bool takes_pinned(ServerIndex index) const { return up(index); }
+  /// May a client without a pin be sent there?
+  bool takes_new(ServerIndex index, TimePoint now) const { return standing(index, now) == Standing::open; }
+  /// May a client that belongs there come back? Draining and weight 0 do not keep it away.
+  bool takes_pinned(ServerIndex index, TimePoint now) const {
+    return standing(index, now) < Standing::full;
+  }
+  /// It would take new clients if it had room, and perhaps has.
+  bool would_take_new(ServerIndex index, TimePoint now) const;
+  bool has_backups() const { return has_backups_; }
 
   /// A probe of ours ended, or (ProbeResult::refused) a client's connect to the server failed. Safe from
   /// every thread; exactly one caller is told of each change, and logs it. With health checks off nothing
@@ -92,14 +149,21 @@ class Pool {
   void reached(ServerIndex index, TimePoint now) {
     if (health(index).away_since_ms != 0) observe(index, ProbeResult::reached, now);
   }
-  /// No new clients from now on; pinned ones still come back.
-  void set_draining(ServerIndex index, bool draining) {
-    state(index).draining.store(draining, std::memory_order_relaxed);
+  /// No new clients from now on; pinned ones still come back until `deadline`. Or all of that is over.
+  void set_draining(ServerIndex index, bool draining, TimePoint deadline = kNever) {
+    state(index).drains_until.store(draining ? monotonic_ms(deadline) : 0, std::memory_order_relaxed);
   }
+  /// Without health checks: a failure in the server's answers (or a connect that failed) at `now`. True when
+  /// that was one too many and the server is out from now on, for PassiveRules::out; never when that would leave
+  /// less than half of the pool's servers. Any thread; exactly one caller is told.
+  bool mark_failure(ServerIndex index, TimePoint now);
+
+  /// Whose ring() is called when a connection to a server with max_connections ends while somebody waits.
+  RoomWatch& room_watch() { return *room_watch_; }
 
  private:
   friend class ServerUse;
-  Pool(std::string name, std::vector<Server> servers, HealthRules health);
+  Pool(std::string name, std::vector<Server> servers, HealthRules health, Duration slow_start);
   const ServerState& state(ServerIndex index) const { return states_[index]; }
   HealthState health(ServerIndex index) const { return state(index).health.load(std::memory_order_relaxed); }
   ServerState& state(ServerIndex index) { return states_[index]; }
@@ -109,6 +173,11 @@ class Pool {
   HealthRules health_rules_;
   std::unordered_map<std::string_view, ServerIndex> by_name_;  // views into servers_
   std::unique_ptr<ServerState[]> states_;
+  std::vector<std::unique_ptr<FailureWindow>> failures_;  // empty without passive marks
+  std::unique_ptr<RoomWatch> room_watch_;
+  Duration slow_start_;
+  std::atomic<std::uint32_t> weights_version_{0};
+  bool has_backups_ = false;
 };
 
 /// What is wrong with a list of servers (Error: config), or nothing: at least one, at most
@@ -121,9 +190,13 @@ Status check_servers(const std::vector<Server>& servers);
 class ServerUse {
  public:
   ServerUse() = default;
+  /// Whether there is room or not.
   ServerUse(Pool& pool, ServerIndex index) : state_(&pool.state(index)) {
     state_->active.fetch_add(1, std::memory_order_relaxed);
   }
+  /// Only if the server has room: never more than max_connections, whoever else takes at this moment. Else
+  /// empty.
+  static ServerUse take(Pool& pool, ServerIndex index);
   ServerUse(ServerUse&& other) noexcept : state_(std::exchange(other.state_, nullptr)) {}
   ServerUse& operator=(ServerUse&& other) noexcept {
     std::swap(state_, other.state_);
@@ -133,12 +206,16 @@ class ServerUse {
 
   /// Counts no longer. Harmless when it did not count.
   void end() {
-    if (ServerState* state = std::exchange(state_, nullptr))
-      state->active.fetch_sub(1, std::memory_order_relaxed);
+    ServerState* const state = std::exchange(state_, nullptr);
+    if (state == nullptr) return;
+    state->active.fetch_sub(1, std::memory_order_relaxed);
+    if (state->watch != nullptr) tell(*state);
   }
+  bool is_of(const Pool& pool, ServerIndex index) const { return state_ == &pool.state(index); }
   explicit operator bool() const { return state_ != nullptr; }
 
  private:
+  static void tell(ServerState& state);
   ServerState* state_ = nullptr;
 };
 

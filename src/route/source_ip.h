@@ -8,13 +8,14 @@ namespace rejoin::route {
 class SourceIp final : public Affinity {
  public:
   /// `leases` is the pool's, shared by all workers; it outlives this.
-  explicit SourceIp(LeaseTable& leases) : leases_(leases) {}
+  SourceIp(LeaseTable& leases, bool strict) : leases_(leases), strict_(strict) {}
 
   Pin find(const Arrival& arrival) override;
-  LeaseTable* leases() override { return &leases_; }
+  bool strict() const override { return strict_; }
 
  private:
   LeaseTable& leases_;
+  bool strict_;
 };
 
 }  // namespace rejoin::route
