@@ -6,8 +6,8 @@
 namespace rejoin::balancer {
 
 Task<Status> dial_server(Visit& visit, route::Choice& choice, route::ServerUse& use, io::Stream& server) {
-  route::Router& router = visit.pool.router;
-  const TimePoint patience = visit.in(visit.pool.plan.connect_timeout);
+  route::Router& router = visit.pool->router;
+  const TimePoint patience = visit.in(visit.pool->plan.connect_timeout);
   Error last{ErrorKind::unreachable, Side::server, Retry::yes, "no server is up"};
   for (;;) {
     const bool has_room = take_room(visit, choice, use);
@@ -20,7 +20,7 @@ Task<Status> dial_server(Visit& visit, route::Choice& choice, route::ServerUse& 
     if (!choice.server) break;
     const Address to = router.pool().server(*choice.server).address;
     const io::ConnectOptions options;
-    const TimePoint deadline = visit.in(visit.pool.plan.connect_timeout);
+    const TimePoint deadline = visit.in(visit.pool->plan.connect_timeout);
     Status open = co_await server.connect(to, options, deadline);
     if (open) router.reached(choice, visit.in(Duration(0)));
     if (open) co_return open;
@@ -33,7 +33,7 @@ Task<Status> dial_server(Visit& visit, route::Choice& choice, route::ServerUse& 
       continue;
     }
     if (open.error().side != Side::server) co_return open;  // ours: no descriptors, or stopping
-    visit.worker.server_refused(visit.pool, choice, open.error());
+    visit.worker.server_refused(*visit.pool, choice, open.error());
     last = std::move(open.error());
   }
   use.end();

@@ -4,27 +4,31 @@
 
 namespace rejoin::balancer {
 
-PoolRoom::PoolRoom(route::SharedRoute& route, std::function<void()> look_soon)
-    : pool_(*route.pool),
-      queue_(*route.pool, route.rules.queue.size),
-      look_soon_(std::move(look_soon)),
-      home_(std::this_thread::get_id()) {
-  if (route.rules.queue.size != 0) pool_.room_watch().add(*this);
+PoolRoom::PoolRoom(const route::SharedRoute& route, Rooms& rooms)
+    : pool_(*route.pool), rooms_(rooms), queue_(*route.pool, route.rules.queue.size) {
+  if (route.rules.queue.size == 0) return;
+  rooms.rooms_.push_back(*this);
+  pool_.room_watch().add(*this);
 }
 
-PoolRoom::~PoolRoom() { pool_.room_watch().remove(*this); }
+PoolRoom::~PoolRoom() {
+  if (in_list()) pool_.room_watch().remove(*this);
+}
 
-void PoolRoom::room_at(route::ServerIndex server) {
-  if (std::this_thread::get_id() == home_) {
+void PoolRoom::room_at(const route::ServerState& server) {
+  if (std::this_thread::get_id() == rooms_.home_) {
     queue_.room_at(server);
-  } else if (!asked_.exchange(true)) {
-    look_soon_();
+  } else if (!rooms_.asked_.exchange(true)) {
+    rooms_.look_soon_();
   }
 }
 
-void PoolRoom::look(TimePoint now) {
+Rooms::Rooms(std::function<void()> look_soon)
+    : look_soon_(std::move(look_soon)), home_(std::this_thread::get_id()) {}
+
+void Rooms::look(TimePoint now) {
   asked_.store(false);  // first: what ends while we look asks again
-  queue_.look(now);
+  rooms_.for_each([now](PoolRoom& room) { room.look(now); });
 }
 
 }  // namespace rejoin::balancer

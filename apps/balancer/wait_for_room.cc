@@ -48,7 +48,7 @@ Task<Status> wait_in_queue(Visit& visit, Waiting& place, TimePoint deadline) {
 
 /// It was woken: takes the room, if there is some. False: it waits on.
 bool look_again(Visit& visit, route::Choice& choice, route::ServerUse& use) {
-  route::Router& router = visit.pool.router;
+  route::Router& router = visit.pool->router;
   router.look_again(choice, visit.in(Duration(0)));
   if (!choice.server) return choice.how != route::Chosen::waits;
   use = route::ServerUse::take(router.pool(), *choice.server);
@@ -59,8 +59,8 @@ bool look_again(Visit& visit, route::Choice& choice, route::ServerUse& use) {
 
 /// See wait_for_room(), which it is, but for what it leaves behind.
 Task<Status> wait_in_line(Visit& visit, route::Choice& choice, route::ServerUse& use) {
-  route::Router& router = visit.pool.router;
-  route::RoomQueue& queue = visit.pool.room.queue();
+  route::Router& router = visit.pool->router;
+  route::RoomQueue& queue = visit.pool->room.queue();
   const TimePoint deadline = visit.in(router.rules().queue.timeout);
   use.end();
   Waiting place(visit);
@@ -70,7 +70,7 @@ Task<Status> wait_in_line(Visit& visit, route::Choice& choice, route::ServerUse&
     co_return Status{};
   }
   router.waits();
-  visit.pool.room.look(visit.in(Duration(0)));  // room that came before we had a place was told to nobody
+  visit.pool->room.look(visit.in(Duration(0)));  // room that came before we had a place was told to nobody
   for (;;) {
     Status come;
     if (!place.woken()) come = co_await wait_in_queue(visit, place, deadline);
@@ -93,7 +93,7 @@ Task<Status> wait_in_line(Visit& visit, route::Choice& choice, route::ServerUse&
       router.waited_in_vain(choice, now, true);
       co_return Status{};
     }
-    visit.pool.room.look(now);
+    visit.pool->room.look(now);
   }
 }
 
@@ -101,12 +101,12 @@ Task<Status> wait_in_line(Visit& visit, route::Choice& choice, route::ServerUse&
 }  // namespace
 
 bool take_room(Visit& visit, route::Choice& choice, route::ServerUse& use) {
-  route::Router& router = visit.pool.router;
+  route::Router& router = visit.pool->router;
   while (choice.server) {
     if (use.is_of(router.pool(), *choice.server)) return true;
     const bool is_pinned = choice.how == route::Chosen::pinned;
     const bool has_waited = choice.gave_up;  // for its own server, and may now take what others have
-    if (!has_waited && visit.pool.room.queue().must_queue(*choice.server, is_pinned)) {
+    if (!has_waited && visit.pool->room.queue().must_queue(*choice.server, is_pinned)) {
       router.wait_behind(choice);
       return false;
     }
@@ -120,7 +120,7 @@ bool take_room(Visit& visit, route::Choice& choice, route::ServerUse& use) {
 Task<Status> wait_for_room(Visit& visit, route::Choice& choice, route::ServerUse& use) {
   Status waited = co_await wait_in_line(visit, choice, use);
   // It may have been woken and leave without the room: then that is the next one's.
-  if (!use) visit.pool.room.look(visit.in(Duration(0)));
+  if (!use) visit.pool->room.look(visit.in(Duration(0)));
   co_return waited;
 }
 

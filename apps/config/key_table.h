@@ -51,6 +51,7 @@ enum class TextForm : std::uint8_t {
   no_or_cookie_name,  // empty, or a token
   field_name,         // empty, or the name of a header field: a token (RFC 9110 5.1)
   parameter_name,     // empty, or visible ASCII
+  file_path,      // of this machine; relative ones start at the configuration's folder
 };
 bool fits(TextForm form, std::string_view text);
 /// What would be right: "write 1 to 64 letters, digits, '.', '_' or '-'".

@@ -181,7 +181,7 @@ std::unique_ptr<Affinity> make_affinity(const AffinityRule& rule, const Pool& po
                           return std::make_unique<CookiePrefix>(r, pool, seal);
                         },
                         [&](const SourceIpRule& r) -> std::unique_ptr<Affinity> {
-                          return std::make_unique<SourceIp>(*tables.leases, r.strict);
+                          return std::make_unique<SourceIp>(pool, *tables.leases, r.strict);
                         },
                         [&](const TicketRule& r) -> std::unique_ptr<Affinity> {
                           return std::make_unique<AffinityTicket>(r, pool, seal);

@@ -4,7 +4,7 @@ namespace rejoin::route {
 
 BurstTable::BurstTable(Duration within) : within_(within), bursts_(kBurstsMax) {}
 
-std::optional<ServerIndex> BurstTable::find(std::uint64_t key, TimePoint now) {
+std::optional<ServerNumber> BurstTable::find(std::uint64_t key, TimePoint now) {
   const std::size_t at = key % kBurstsMax;
   const std::lock_guard hold(locks_[at % kLocks]);
   const Burst& burst = bursts_[at];
@@ -12,7 +12,7 @@ std::optional<ServerIndex> BurstTable::find(std::uint64_t key, TimePoint now) {
   return burst.server;
 }
 
-void BurstTable::put(std::uint64_t key, ServerIndex server, TimePoint now) {
+void BurstTable::put(std::uint64_t key, ServerNumber server, TimePoint now) {
   const std::size_t at = key % kBurstsMax;
   const std::lock_guard hold(locks_[at % kLocks]);
   Burst& burst = bursts_[at];

@@ -29,16 +29,16 @@ class BurstTable {
   explicit BurstTable(Duration within);
 
   /// Where the burst of `key` goes; none when there is none, or it is over.
-  std::optional<ServerIndex> find(std::uint64_t key, TimePoint now);
+  std::optional<ServerNumber> find(std::uint64_t key, TimePoint now);
   /// The burst of `key` goes to `server`. One that is not over keeps its end.
-  void put(std::uint64_t key, ServerIndex server, TimePoint now);
+  void put(std::uint64_t key, ServerNumber server, TimePoint now);
 
  private:
   static constexpr std::size_t kLocks = 64;
   struct Burst {
     std::uint64_t key = 0;
     TimePoint ends = TimePoint::min();
-    ServerIndex server = 0;
+    ServerNumber server = 0;
   };
 
   Duration within_;

@@ -37,6 +37,7 @@ Reason reason_of_date(std::uint32_t date, std::int64_t age_max_s, UnixSeconds un
 
 CookieInsert::CookieInsert(const CookieInsertRule& rule, const Pool& pool, Seal& seal, LeaseTable* idle)
     : rule_(rule),
+      pool_(pool),
       max_idle_s_(whole_seconds(rule.max_idle)),
       max_life_s_(whole_seconds(rule.max_life)),
       // With a max_idle below two minutes a step of a minute could leave a busy client's cookie to expire.
@@ -87,7 +88,7 @@ Pin CookieInsert::judged(SealedCookie& cookie, std::string_view value, const Arr
 /// A cookie whose date says that it was idle for too long: was its WebSocket open all the time?
 Reason CookieInsert::reason_of_idle(const Pin& pin, const Arrival& arrival) {
   const auto open_at = idle_->find(lease_key(pin.key), arrival.now);
-  return open_at && *open_at == pin.server ? Reason::found : Reason::expired;
+  return open_at && pool_.index_of_number(*open_at) == pin.server ? Reason::found : Reason::expired;
 }
 
 void CookieInsert::drop_the_servers(const proto::ResponseHead& head, proto::HeadEdits& edits) const {

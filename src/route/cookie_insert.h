@@ -45,6 +45,7 @@ class CookieInsert final : public Affinity {
   void keep_private(const proto::ResponseHead& head, proto::HeadEdits& edits) const;
 
   CookieInsertRule rule_;
+  const Pool& pool_;
   std::int64_t max_idle_s_;  // 0: no bound
   std::int64_t max_life_s_;
   std::int64_t refresh_s_;

@@ -43,6 +43,8 @@ struct PassiveRules {
   std::uint16_t failures = 0;  // 0: nothing of it
   Duration within = 10s;
   Duration out = 30s;
+
+  bool operator==(const PassiveRules&) const = default;
 };
 
 /// What the configuration says of a pool's health checks. This folder uses kind, rise, fall, every and passive;
@@ -60,6 +62,8 @@ struct HealthRules {
   std::uint16_t fall = 3;
   Duration drain_time{0};  // of a server that says it drains: its own clients may come so long. 0: no bound
   PassiveRules passive;
+
+  bool operator==(const HealthRules&) const = default;
 };
 
 /// Error: config, when a number is out of range (rise and fall 1 to 1000, every and timeout above 0, expect

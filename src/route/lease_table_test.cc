@@ -227,13 +227,13 @@ TEST(LeaseTable, a_pin_that_the_server_ended_is_gone_for_all_connections_until_t
   Lease third = table.open(client, 1, TimePoint(1h));
   third.unpin();
   third.move_to(2);  // the next request on the same connection
-  EXPECT_EQ(table.find(client, TimePoint(1h)), ServerIndex{2});
+  EXPECT_EQ(table.find(client, TimePoint(1h)), ServerNumber{2});
   third.unpin();
   Lease fourth = table.open(client, 3, TimePoint(1h));
-  EXPECT_EQ(table.find(client, TimePoint(1h)), ServerIndex{3});
+  EXPECT_EQ(table.find(client, TimePoint(1h)), ServerNumber{3});
   third.close(TimePoint(1h));
   fourth.close(TimePoint(1h));
-  EXPECT_EQ(table.find(client, TimePoint(1h + 9s)), ServerIndex{3});
+  EXPECT_EQ(table.find(client, TimePoint(1h + 9s)), ServerNumber{3});
 }
 
 }  // namespace

@@ -5,8 +5,6 @@
 #include <unordered_set>
 #include <utility>
 
-#include "route/room_watch.h"
-
 namespace rejoin::route {
 namespace {
 
@@ -46,6 +44,15 @@ Status check_servers(const std::vector<Server>& servers) {
   return {};
 }
 
+std::string_view to_string(ServerOrder order) {
+  switch (order) {
+    case ServerOrder::ready: return "ready";
+    case ServerOrder::drain: return "drain";
+    case ServerOrder::maintenance: return "maintenance";
+  }
+  return "?";
+}
+
 std::string_view to_string(Standing standing) {
   switch (standing) {
     case Standing::open: return "open";
@@ -53,6 +60,7 @@ std::string_view to_string(Standing standing) {
     case Standing::draining: return "draining";
     case Standing::full: return "full";
     case Standing::drained: return "drained";
+    case Standing::maintenance: return "maintenance";
     case Standing::out: return "out";
     case Standing::down: return "down";
   }
@@ -60,47 +68,95 @@ std::string_view to_string(Standing standing) {
 }
 
 Result<std::unique_ptr<Pool>> Pool::make(std::string name, std::vector<Server> servers, HealthRules health,
-                                         Duration slow_start) {
+                                         const Pool* before, Duration slow_start) {
   if (Status checked = check_servers(servers); !checked) return checked.error();
   if (Status checked = check_health(health); !checked) return checked.error();
   if (slow_start < 0s) return config_error("slow_start cannot be negative");
-  return std::unique_ptr<Pool>(new Pool(std::move(name), std::move(servers), std::move(health), slow_start));
+  auto life = before != nullptr ? before->life_ : std::make_shared<PoolLife>();
+  std::unique_ptr<Pool> pool(
+      new Pool(std::move(name), std::move(servers), std::move(health), slow_start, std::move(life)));
+  if (before != nullptr) {
+    pool->follow(*before);
+  } else {
+    pool->begin_anew();
+  }
+  for (std::size_t i = 0; i < pool->size(); ++i)
+    pool->by_number_[pool->numbers_[i]] = static_cast<ServerIndex>(i);
+  return pool;
 }
 
-Pool::Pool(std::string name, std::vector<Server> servers, HealthRules health, Duration slow_start)
+Pool::Pool(std::string name, std::vector<Server> servers, HealthRules health, Duration slow_start,
+           std::shared_ptr<PoolLife> life)
     : name_(std::move(name)),
       servers_(std::move(servers)),
       health_rules_(std::move(health)),
-      states_(std::make_unique<ServerState[]>(servers_.size())),
-      room_watch_(std::make_unique<RoomWatch>()),
+      life_(std::move(life)),
       slow_start_(slow_start) {
   for (std::size_t i = 0; i < servers_.size(); ++i) {
     by_name_[servers_[i].name] = static_cast<ServerIndex>(i);
-    states_[i].weight.store(servers_[i].weight, std::memory_order_relaxed);
-    states_[i].index = static_cast<ServerIndex>(i);
-    if (servers_[i].max_connections != 0) states_[i].watch = room_watch_.get();
+    states_.emplace_back(*new ServerState(name_ + '/' + servers_[i].name, life_));
+    states_[i]->weight.store(servers_[i].weight, std::memory_order_relaxed);
     if (health_rules_.passive.failures != 0)
       failures_.push_back(std::make_unique<FailureWindow>(health_rules_.passive));
     has_backups_ |= servers_[i].backup;
   }
 }
 
-Pool::~Pool() = default;
+void Pool::begin_anew() {
+  for (std::size_t i = 0; i < servers_.size(); ++i) numbers_.push_back(next_number_++);
+}
+
+void Pool::follow(const Pool& before) {
+  next_number_ = before.next_number_;
+  new_health_ = health_rules_.kind != before.health_rules_.kind;
+  for (std::size_t i = 0; i < servers_.size(); ++i) {
+    const auto there = before.index_of(servers_[i].name);
+    numbers_.push_back(there ? before.number(*there) : next_number_++);
+    if (!there || before.server(*there).address != servers_[i].address) continue;
+    states_[i] = before.states_[*there];
+    if (before.server(*there) != servers_[i]) new_words_.push_back(static_cast<ServerIndex>(i));
+  }
+}
+
+std::unique_ptr<Pool> Pool::alone(ServerIndex index) const {
+  std::unique_ptr<Pool> pool(new Pool(name_, {servers_[index]}, health_rules_, slow_start_, life_));
+  pool->states_[0] = states_[index];
+  pool->begin_anew();
+  pool->by_number_[0] = 0;
+  return pool;
+}
+
+void Pool::take_effect() {
+  for (const ServerIndex index : new_words_) {
+    set_weight(index, servers_[index].weight);
+    set_order(index, ServerOrder::ready);
+  }
+  if (!new_health_) return;
+  for (const ServerRef& server : states_) {
+    server->health.store(HealthState{}, std::memory_order_relaxed);
+    server->drains_until.store(0, std::memory_order_relaxed);
+    server->out_until.store(0, std::memory_order_relaxed);
+    if (server->share_percent.exchange(100, std::memory_order_relaxed) != 100) ++life_->weights_version;
+  }
+}
 
 Standing Pool::standing(ServerIndex index, TimePoint now) const {
   const ServerState& of = state(index);
   if (!health(index).up) return Standing::down;
   if (out(index, now)) return Standing::out;
+  const ServerOrder says = order(index);
+  if (says == ServerOrder::maintenance) return Standing::maintenance;
   const std::uint64_t drains_until = of.drains_until.load(std::memory_order_relaxed);
   if (drains_until != 0 && drains_until <= monotonic_ms(now)) return Standing::drained;
   if (full(index)) return Standing::full;
-  if (drains_until != 0) return Standing::draining;
+  if (drains_until != 0 || says == ServerOrder::drain) return Standing::draining;
   return steady_weight(index) == 0 ? Standing::weight_0 : Standing::open;
 }
 
 bool Pool::would_take_new(ServerIndex index, TimePoint now) const {
   const Standing is = standing(index, now);
-  return is == Standing::open || (is == Standing::full && !draining(index) && steady_weight(index) != 0);
+  return is == Standing::open || (is == Standing::full && !draining(index) && order(index) == ServerOrder::ready &&
+                                    steady_weight(index) != 0);
 }
 
 std::uint64_t Pool::present_weight(ServerIndex index, TimePoint now) const {
@@ -119,19 +175,24 @@ std::uint64_t Pool::present_weight(ServerIndex index, TimePoint now) const {
 
 void Pool::set_weight(ServerIndex index, std::uint32_t weight) {
   assert(weight <= limits::kWeightMax);
-  if (state(index).weight.exchange(weight, std::memory_order_relaxed) != weight)
-    weights_version_.fetch_add(1, std::memory_order_release);
+  if (state(index).weight.exchange(weight, std::memory_order_relaxed) != weight) ++life_->weights_version;
 }
 
 void Pool::set_share_percent(ServerIndex index, std::uint8_t percent) {
   assert(percent <= 100);
   if (state(index).share_percent.exchange(percent, std::memory_order_relaxed) != percent)
-    weights_version_.fetch_add(1, std::memory_order_release);
+    ++life_->weights_version;
 }
 
 std::optional<ServerIndex> Pool::index_of(std::string_view server_name) const {
   const auto found = by_name_.find(server_name);
   if (found == by_name_.end()) return std::nullopt;
+  return found->second;
+}
+
+std::optional<ServerIndex> Pool::index_of_number(ServerNumber number) const {
+  const auto found = by_number_.find(number);
+  if (found == by_number_.end()) return std::nullopt;
   return found->second;
 }
 
@@ -162,7 +223,7 @@ bool Pool::mark_failure(ServerIndex index, TimePoint now) {
   return true;
 }
 
-ServerUse ServerUse::take(Pool& pool, ServerIndex index) {
+ServerUse ServerUse::take(const Pool& pool, ServerIndex index) {
   const std::uint32_t max = pool.server(index).max_connections;
   if (max == 0) return ServerUse(pool, index);
   ServerUse use;
@@ -170,12 +231,10 @@ ServerUse ServerUse::take(Pool& pool, ServerIndex index) {
   std::uint32_t active = state.active.load(std::memory_order_relaxed);
   while (active < max) {
     if (!state.active.compare_exchange_weak(active, active + 1, std::memory_order_relaxed)) continue;
-    use.state_ = &state;
+    use.server_ = ServerRef(state);
     break;
   }
   return use;
 }
-
-void ServerUse::tell(ServerState& state) { state.watch->connection_ended(state.index); }
 
 }  // namespace rejoin::route

@@ -133,7 +133,7 @@ TEST(Pool, a_server_that_came_up_grows_to_its_weight) {
   HealthRules health = test::probed();
   health.rise = health.fall = 1;
   health.passive = {.failures = 1, .within = 1s, .out = 30s};
-  const auto pool = std::move(*Pool::make("p", test::servers({4, 1}), health, 100s));
+  const auto pool = std::move(*Pool::make("p", test::servers({4, 1}), health, nullptr, 100s));
   const TimePoint now(1h);
   const std::uint64_t whole = 4 * Pool::kWeightUnits;
   EXPECT_EQ(pool->present_weight(0, now), whole) << "at the start of the program nobody is new";

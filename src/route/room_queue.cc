@@ -11,8 +11,13 @@ void RoomQueue::Place::leave_queue() {
   if (queue_ != nullptr) queue_->leave(*this);
 }
 
-RoomQueue::RoomQueue(Pool& pool, std::size_t most)
-    : pool_(pool), most_(most), pinned_(most == 0 ? nullptr : std::make_unique<Line[]>(pool.size())) {}
+RoomQueue::RoomQueue(const Pool& pool, std::size_t most)
+    : pool_(pool), most_(most), pinned_(most == 0 ? nullptr : std::make_unique<Line[]>(pool.size())) {
+  for (std::size_t i = 0; most != 0 && i < pool.size(); ++i) {
+    const auto index = static_cast<ServerIndex>(i);
+    indices_[&*pool.ref(index)] = index;
+  }
+}
 
 RoomQueue::~RoomQueue() { assert(waiting_ == 0); }
 
@@ -73,6 +78,12 @@ void RoomQueue::wait_on(Place& place) {
 void RoomQueue::room_at(ServerIndex server) {
   if (waiting_ == 0) return;
   if (!wake_first(pinned_[server])) wake_first(others_);
+}
+
+void RoomQueue::room_at(const ServerState& server) {
+  if (waiting_ == 0) return;
+  const auto found = indices_.find(&server);
+  if (found != indices_.end()) room_at(found->second);
 }
 
 void RoomQueue::look(TimePoint now) {

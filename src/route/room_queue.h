@@ -12,6 +12,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <unordered_map>
 
 #include "base/intrusive_list.h"
 #include "route/pool.h"
@@ -48,7 +49,7 @@ class RoomQueue {
   };
 
   /// `most` clients wait, over all workers. `pool` outlives the queue.
-  RoomQueue(Pool& pool, std::size_t most);
+  RoomQueue(const Pool& pool, std::size_t most);
   /// Nobody waits (asserted).
   ~RoomQueue();
 
@@ -62,6 +63,8 @@ class RoomQueue {
   /// Something has changed at `server`: wakes the first who waits for it and was not woken, else the first of
   /// those who take any.
   void room_at(ServerIndex server);
+  /// The same, of a server that may not be of this pool (any more).
+  void room_at(const ServerState& server);
   /// Wakes as many as could be served now, and all who wait for a server that takes them no more.
   void look(TimePoint now);
   std::size_t waiting() const { return waiting_; }
@@ -76,11 +79,12 @@ class RoomQueue {
   void leave(Place& place);
   void wait_on(Place& place);
 
-  Pool& pool_;
+  const Pool& pool_;
   std::size_t most_;
   std::size_t waiting_ = 0;
   std::uint64_t came_ = 0;
   std::unique_ptr<Line[]> pinned_;  // by server
+  std::unordered_map<const ServerState*, ServerIndex> indices_;
   Line others_;
   List<Place> before_;  // empty between calls
 };

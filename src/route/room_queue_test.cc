@@ -144,7 +144,7 @@ TEST(RoomQueue, a_look_wakes_as_many_as_there_is_room_for_and_those_whose_server
 
 /// Counts what it hears.
 struct Ear final : RoomBell {
-  void room_at(ServerIndex) override { ++heard; }
+  void room_at(const ServerState&) override { ++heard; }
   std::atomic<int> heard{0};
 };
 

@@ -4,7 +4,7 @@
 // in all, and has a bell for each worker's queue (room_queue.h). While nobody waits, the end of a connection
 // costs one look at a number.
 //
-// Owner: the Pool. Any thread.
+// It outlives Pools: those that follow each other share it (PoolLife). Any thread.
 #pragma once
 
 #include <atomic>
@@ -12,16 +12,16 @@
 #include <mutex>
 #include <vector>
 
-#include "route/pool.h"
-
 namespace rejoin::route {
+
+struct ServerState;
 
 /// One worker's ear.
 class RoomBell {
  public:
   /// A connection to `server` has ended. On the thread on which it ended, while the watch is locked: it must not
   /// come back to the watch.
-  virtual void room_at(ServerIndex server) = 0;
+  virtual void room_at(const ServerState& server) = 0;
 
  protected:
   ~RoomBell() = default;
@@ -32,12 +32,16 @@ class RoomWatch {
   void add(RoomBell& bell) {
     const std::lock_guard hold(lock_);
     bells_.push_back(&bell);
+    is_used_.store(true, std::memory_order_relaxed);
   }
   /// After it returned, `bell` is not called any more.
   void remove(RoomBell& bell) {
     const std::lock_guard hold(lock_);
     std::erase(bells_, &bell);
   }
+
+  /// Somebody has ever had a queue here.
+  bool is_used() const { return is_used_.load(std::memory_order_relaxed); }
 
   /// One more waits, if there are less than `most` in all. It has to look for room after that once more.
   bool begin_to_wait(std::size_t most) {
@@ -52,7 +56,7 @@ class RoomWatch {
   std::size_t waiting() const { return waiting_.load(std::memory_order_relaxed); }
 
   /// The count of `server` has gone down.
-  void connection_ended(ServerIndex server) {
+  void connection_ended(const ServerState& server) {
     // Who began to wait saw the server full before it counted itself, and looks again after that; so either it
     // sees the room, or we see it waiting. Both need the one order of all threads.
     std::atomic_thread_fence(std::memory_order_seq_cst);
@@ -62,6 +66,7 @@ class RoomWatch {
   }
 
  private:
+  std::atomic<bool> is_used_{false};
   std::atomic<std::size_t> waiting_{0};
   std::mutex lock_;
   std::vector<RoomBell*> bells_;  // under the lock

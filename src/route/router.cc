@@ -7,8 +7,18 @@
 #include "route/hash.h"
 
 namespace rejoin::route {
+namespace {
 
-Result<std::unique_ptr<SharedRoute>> SharedRoute::make(RouteRules rules, Random& random) {
+/// A table outlives the pool whose rule it is, as long as the rule stays.
+std::shared_ptr<LeaseTable> kept_or_new(const std::shared_ptr<LeaseTable>& before, const LeaseRules& rules,
+                                        Random& random) {
+  return before && before->rules() == rules ? before : std::make_shared<LeaseTable>(rules, random);
+}
+
+}  // namespace
+
+Result<std::unique_ptr<SharedRoute>> SharedRoute::make(RouteRules rules, Random& random,
+                                                       const SharedRoute* before) {
   if (rules.retries >= limits::kTriedServersMax) {
     return Error{ErrorKind::config, Side::ours, Retry::no,
                  "retries must be less than " + std::to_string(limits::kTriedServersMax)};
@@ -17,7 +27,8 @@ Result<std::unique_ptr<SharedRoute>> SharedRoute::make(RouteRules rules, Random&
   if (rules.burst < 0s || rules.queue.timeout < 0s) {
     return Error{ErrorKind::config, Side::ours, Retry::no, "burst and the queue's timeout cannot be negative"};
   }
-  auto pool = Pool::make(rules.name, rules.servers, rules.health, rules.slow_start);
+  auto pool = Pool::make(rules.name, rules.servers, rules.health, before ? before->pool.get() : nullptr,
+                         rules.slow_start);
   if (!pool) return pool.error();
 
   auto shared = std::make_unique<SharedRoute>();
@@ -26,16 +37,19 @@ Result<std::unique_ptr<SharedRoute>> SharedRoute::make(RouteRules rules, Random&
   bool hashes = scheduler == SchedulerKind::source_hash || scheduler == SchedulerKind::key_hash;
   for (const AffinityRule& rule : rules.affinity) {
     if (const auto* source_ip = std::get_if<SourceIpRule>(&rule))
-      shared->leases = std::make_unique<LeaseTable>(source_ip->leases, random);
+      shared->leases = kept_or_new(before ? before->leases : nullptr, source_ip->leases, random);
     if (const auto* cookie = std::get_if<CookieInsertRule>(&rule);
         cookie != nullptr && cookie->max_idle > 0s && !shared->idle_leases) {
-      shared->idle_leases =
-          std::make_unique<LeaseTable>(LeaseRules{.grace = cookie->max_idle, .prefix_v6 = 128}, random);
+      const LeaseRules idle{.grace = cookie->max_idle, .prefix_v6 = 128};
+      shared->idle_leases = kept_or_new(before ? before->idle_leases : nullptr, idle, random);
     }
     hashes |= std::holds_alternative<KeyRule>(rule);
   }
   if (hashes) shared->maglev = std::make_unique<MaglevShare>(*shared->pool);
-  if (rules.burst > 0s) shared->bursts = std::make_unique<BurstTable>(rules.burst);
+  if (rules.burst > 0s) {
+    const bool is_kept = before && before->bursts && before->rules.burst == rules.burst;
+    shared->bursts = is_kept ? before->bursts : std::make_shared<BurstTable>(rules.burst);
+  }
   shared->seed = random.u64();
   shared->rules = std::move(rules);
   return shared;
@@ -47,6 +61,7 @@ std::string_view to_string(Return how) {
     case Return::down: return "down";
     case Return::out: return "out";
     case Return::drained: return "drained";
+    case Return::maintenance: return "maintenance";
     case Return::full: return "full";
     case Return::refused: return "refused";
     case Return::unknown_server: return "unknown_server";
@@ -65,6 +80,7 @@ Return missed_by(Standing standing) {
   switch (standing) {
     case Standing::full: return Return::full;
     case Standing::drained: return Return::drained;
+    case Standing::maintenance: return Return::maintenance;
     case Standing::out: return Return::out;
     default: return Return::down;
   }
@@ -100,10 +116,12 @@ std::uint64_t burst_of(const Arrival& arrival) {
 
 }  // namespace
 
-Router::Router(SharedRoute& shared, Seal& seal, unsigned worker)
-    : shared_(shared),
-      scheduler_(make_scheduler(shared.rules.scheduler, *shared.pool, worker, shared.seed,
-                                shared.maglev.get())) {
+Router::Router(SharedRoute& shared, Seal& seal, unsigned worker, const Router* before) : shared_(shared) {
+  if (before != nullptr) counts_ = before->counts_;
+  // Where pools change often (discovery), each new round would begin with the first server, and favour it.
+  scheduler_ = make_scheduler(shared.rules.scheduler, *shared.pool,
+                              worker + static_cast<unsigned>(counts_.scheduled), shared.seed,
+                              shared.maglev.get());
   AffinityTables tables{.leases = shared.leases.get(), .maglev = shared.maglev.get()};
   for (const AffinityRule& rule : shared.rules.affinity) {
     const auto* const cookie = std::get_if<CookieInsertRule>(&rule);
@@ -215,12 +233,13 @@ void Router::schedule(Choice& choice, Wanted wanted) {
   if (is_full && wanted.may_wait) choice.how = Chosen::waits;
   if (!choice.server) return;
   choice.how = Chosen::scheduled;
-  if (choice.burst != 0) shared_.bursts->put(choice.burst, *choice.server, wanted.now);
+  if (choice.burst != 0) shared_.bursts->put(choice.burst, pool().number(*choice.server), wanted.now);
 }
 
 bool Router::follows_burst(Choice& choice, const Wanted& wanted) {
   if (choice.burst == 0) return false;
-  const auto server = shared_.bursts->find(choice.burst, wanted.now);
+  const auto number = shared_.bursts->find(choice.burst, wanted.now);
+  const auto server = number ? pool().index_of_number(*number) : std::nullopt;
   if (!server || choice.tried.contains(*server) || !pool().takes_new(*server, wanted.now)) return false;
   choice.server = server;
   choice.how = Chosen::scheduled;
@@ -358,12 +377,12 @@ void Router::edit_response(Choice& choice, const proto::ResponseHead& head, Unix
 
 Lease Router::lease(const Choice& choice, const Address& client, TimePoint now) {
   if (!shared_.leases || !choice.server || choice.unpinned) return {};
-  return shared_.leases->open(client, *choice.server, now);
+  return shared_.leases->open(client, shared_.pool->number(*choice.server), now);
 }
 
 Lease Router::hold(const Choice& choice, TimePoint now) {
   if (!idle_rule_ || !choice.server || choice.unpinned) return {};
-  return shared_.idle_leases->open(lease_key(choice.pins[*idle_rule_].key), *choice.server, now);
+  return shared_.idle_leases->open(lease_key(choice.pins[*idle_rule_].key), pool().number(*choice.server), now);
 }
 
 }  // namespace rejoin::route

@@ -55,18 +55,20 @@ struct RouteRules {
   std::string unpin_field = "Rejoin-Unpin";
 };
 
-/// What all workers share of one pool. Outlives their Routers, and every Lease and ServerUse.
+/// What all workers share of one pool. Outlives their Routers.
 struct SharedRoute {
   /// Error: config, with what check_servers(), check_affinity() or check_health() says, or retries out of
-  /// range. `random` is used here only.
-  static Result<std::unique_ptr<SharedRoute>> make(RouteRules rules, Random& random);
+  /// range. `random` is used here only. `before`: what this one will stand in the place of, see Pool::make();
+  /// with an equal source-ip rule its leases are ours, too.
+  static Result<std::unique_ptr<SharedRoute>> make(RouteRules rules, Random& random,
+                                                   const SharedRoute* before = nullptr);
 
   RouteRules rules;
   std::unique_ptr<Pool> pool;
-  std::unique_ptr<LeaseTable> leases;       // none without a source-ip rule
-  std::unique_ptr<LeaseTable> idle_leases;  // none without a cookie-insert rule with max_idle; of the first one
+  std::shared_ptr<LeaseTable> leases;       // none without a source-ip rule. Outlives every Lease
+  std::shared_ptr<LeaseTable> idle_leases;  // none without a cookie-insert rule with max_idle; of the first one
+  std::shared_ptr<BurstTable> bursts;       // none without RouteRules::burst
   std::unique_ptr<MaglevShare> maglev;      // none where nothing is hashed
-  std::unique_ptr<BurstTable> bursts;       // none without RouteRules::burst
   std::uint64_t seed = 0;                   // of the schedulers that draw lots
 };
 
@@ -85,6 +87,7 @@ enum class Return : std::uint8_t {
   down,      // its server was; also when the client was told to come again
   out,       // by passive marks
   drained,   // its drain's deadline was over
+  maintenance,
   full,      // it had no room, and waiting was in vain or not allowed
   refused,   // it looked well, and did not take the connection
   unknown_server,
@@ -94,7 +97,7 @@ enum class Return : std::uint8_t {
   expired,
   ahead,
 };
-inline constexpr std::size_t kReturns = 12;
+inline constexpr std::size_t kReturns = 13;
 std::string_view to_string(Return how);
 
 /// One client's way to a server, for one request (at layer 4: for the connection). About 200 bytes, in the
@@ -146,8 +149,9 @@ struct RouteCounts {
 
 class Router {
  public:
-  /// `shared` and `seal` outlive the Router. `worker`: its number, from 0.
-  Router(SharedRoute& shared, Seal& seal, unsigned worker);
+  /// `shared` and `seal` outlive the Router. `worker`: its number, from 0. `before`: the Router in whose
+  /// place this one stands; its counts go on, and so does the round of who is next.
+  Router(SharedRoute& shared, Seal& seal, unsigned worker, const Router* before = nullptr);
 
   /// Affinities in order, then the scheduler. choice.server is none when nobody is usable, and when the
   /// client has to come again.
@@ -196,8 +200,12 @@ class Router {
 
   /// The connection is established: with a source-ip rule, the client's address is pinned to choice.server
   /// while the Lease lives. Otherwise empty. At layer 7 once per client connection; when a later request goes
-  /// elsewhere, lease.move_to().
+  /// elsewhere, move_lease().
   Lease lease(const Choice& choice, const Address& client, TimePoint now);
+  /// The connection that has `lease` goes to choice.server from now on.
+  void move_lease(Lease& lease, const Choice& choice) const {
+    lease.move_to(shared_.pool->number(*choice.server));
+  }
 
   /// The connection became a tunnel: while the Lease lives, and max_idle after it, the client's cookie does not
   /// grow too old. Empty without a cookie-insert rule with max_idle, and when the pin was ended.

@@ -7,13 +7,15 @@ namespace rejoin::route {
 
 class SourceIp final : public Affinity {
  public:
-  /// `leases` is the pool's, shared by all workers; it outlives this.
-  SourceIp(LeaseTable& leases, bool strict) : leases_(leases), strict_(strict) {}
+  /// `leases` is the pool's, shared by all workers; both outlive this.
+  SourceIp(const Pool& pool, LeaseTable& leases, bool strict)
+      : pool_(pool), leases_(leases), strict_(strict) {}
 
   Pin find(const Arrival& arrival) override;
   bool strict() const override { return strict_; }
 
  private:
+  const Pool& pool_;
   LeaseTable& leases_;
   bool strict_;
 };

@@ -128,9 +128,8 @@ struct Stage {
     auto config = config::parse_config(text, "test");
     EXPECT_TRUE(config.ok()) << (config ? "" : config.error().detail) << text;
     Random& random = front.world().random;
-    plan = std::make_unique<balancer::Plan>(
-        std::move(*balancer::make_plan(*config, route::KeyRing(route::generate_key(random)), random)));
-    worker = std::make_unique<balancer::Worker>(front.world(), *plan, 0);
+    plan = std::move(*balancer::make_plan(*config, route::KeyRing(route::generate_key(random)), random));
+    worker = std::make_unique<balancer::Worker>(front.world(), plan, 0);
     EXPECT_TRUE(worker->open({}).ok());
     sim.run_for(50ms);
   }
@@ -175,7 +174,7 @@ struct Stage {
     ADD_FAILURE() << server << " never answered";
     return {};
   }
-  route::Pool& pool() { return *plan->pools[0].route->pool; }
+  route::Pool& pool() { return *plan->pools[0]->route->pool; }
   std::size_t waiting() { return pool().room_watch().waiting(); }
 
   io::Simulation sim{1};
@@ -183,7 +182,7 @@ struct Stage {
   io::SimHost& phone = sim.add_host({.name = "phone", .addresses = {"10.1.0.1"}});
   std::vector<io::SimHost*> hosts;
   std::vector<std::unique_ptr<Holding>> servers;
-  std::unique_ptr<balancer::Plan> plan;
+  std::shared_ptr<const balancer::Plan> plan;
   std::unique_ptr<balancer::Worker> worker;
   std::vector<std::unique_ptr<Asked>> asked;
   Scope clients{phone.world().ready};
