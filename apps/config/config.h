@@ -71,7 +71,14 @@ struct Listener {
 };
 
 enum class Scheduler : std::uint8_t { round_robin, least_connections, random_two, source_hash, key_hash };
-enum class AffinityKind : std::uint8_t { cookie_insert, cookie_rewrite, cookie_prefix, source_ip, ticket, key };
+enum class AffinityKind : std::uint8_t {
+  cookie_insert,
+  cookie_rewrite,
+  cookie_prefix,
+  source_ip,
+  ticket,
+  key
+};
 enum class SameSite : std::uint8_t { unset, lax, strict, none };  // unset: no such attribute
 
 struct CookieInsert {
@@ -87,7 +94,7 @@ struct CookieInsert {
   bool secure = false;
   bool http_only = true;
   bool partitioned = false;
-  bool hide = true;  // strip it before the server
+  bool hide = true;        // strip it before the server
   std::string cross_site;  // the name of a second cookie, for pages of other sites; empty: none
 };
 

@@ -210,7 +210,8 @@ class CrossCheck {
       say(numbered("pool", pool_index) + ".scheduler",
           "cannot work for listener " + in_quotes(listener.name) + " (" +
               where(numbered("listener", listener_index) + ".mode") +
-              "), whose mode is \"tcp\": the key is in HTTP, which layer 4 does not read; use \"source-hash\"");
+              "), whose mode is \"tcp\": the key is in HTTP, which layer 4 does not read; use "
+              "\"source-hash\"");
     }
     for (std::size_t i = 0; listener.listen.port != 0 && i < pool.servers.size(); ++i) {
       if (pool.servers[i].address != listener.listen) continue;
@@ -319,7 +320,8 @@ class CrossCheck {
            "the name of a cookie of this pool");
       if (kind == AffinityKind::cookie_insert) cookie(it.affinity[i].insert, rule);
       if (kind == AffinityKind::cookie_insert)
-        once(cookies, it.affinity[i].insert.cross_site, rule + ".cross_site", "the name of a cookie of this pool");
+        once(cookies, it.affinity[i].insert.cross_site, rule + ".cross_site",
+             "the name of a cookie of this pool");
       if (kind == AffinityKind::key) {
         one_place(it.affinity[i].key, rule);
         once(cookies, it.affinity[i].key.cookie, rule + ".cookie", "the name of a cookie of this pool");
@@ -342,7 +344,9 @@ class CrossCheck {
     if (written == 1) return;
     const std::string wants = R"(write one of header = "X-Room", query = "room" and cookie = "ROOM")";
     if (written == 0) return say(path, "does not say where the key is; " + wants);
-    say(path + (it.header.empty() ? ".cookie" : it.query.empty() ? ".cookie" : ".query"),
+    say(path + (it.header.empty()  ? ".cookie"
+                : it.query.empty() ? ".cookie"
+                                   : ".query"),
         "is one place too many; " + wants);
   }
 
@@ -353,14 +357,16 @@ class CrossCheck {
           R"("key-hash" needs the place of the key; write hash_key = { query = "room" })");
     }
     if (it.hash_key) one_place(*it.hash_key, path + ".hash_key");
-    if (it.hash_key && it.scheduler != Scheduler::key_hash && places_.good(path + ".scheduler"))
+    const bool is_known = !places_.has(path + ".scheduler") || places_.good(path + ".scheduler");
+    if (it.hash_key && it.scheduler != Scheduler::key_hash && is_known)
       warn(path + ".hash_key", R"(means nothing without scheduler = "key-hash")");
     if (it.slow_start == Duration(0)) return;
     if (hashes) {
       warn(path + ".slow_start", "means nothing for a scheduler that hashes: clients would change servers");
     } else if (it.health.kind == HealthKind::off && !it.health.passive) {
-      warn(path + ".slow_start",
-           R"(means nothing without health checks: no server ever comes up; write health = { kind = "tcp" })");
+      warn(
+          path + ".slow_start",
+          R"(means nothing without health checks: no server ever comes up; write health = { kind = "tcp" })");
     }
   }
 

@@ -39,19 +39,19 @@ struct Range {
 
 /// What a text must look like. text_form_hint() says it in words.
 enum class TextForm : std::uint8_t {
-  name,           // 1 to 64 of letters, digits, '.', '_', '-': stands in logs, cookies and metrics
-  cookie_name,    // a token (RFC 6265 4.1.1)
-  cookie_path,    // begins with '/', no ';' and no control characters
-  cookie_domain,  // empty, or a host name
-  url_path,       // begins with '/', visible ASCII
-  host,           // empty, or a name or address, with an optional port
-  origin,         // "*", or scheme://host with an optional port (RFC 6454 7)
-  network,        // an IP address, with an optional /bits
-  link_url,       // ws://, wss://, tcp:// or tls://, with a host
+  name,               // 1 to 64 of letters, digits, '.', '_', '-': stands in logs, cookies and metrics
+  cookie_name,        // a token (RFC 6265 4.1.1)
+  cookie_path,        // begins with '/', no ';' and no control characters
+  cookie_domain,      // empty, or a host name
+  url_path,           // begins with '/', visible ASCII
+  host,               // empty, or a name or address, with an optional port
+  origin,             // "*", or scheme://host with an optional port (RFC 6454 7)
+  network,            // an IP address, with an optional /bits
+  link_url,           // ws://, wss://, tcp:// or tls://, with a host
   no_or_cookie_name,  // empty, or a token
   field_name,         // empty, or the name of a header field: a token (RFC 9110 5.1)
   parameter_name,     // empty, or visible ASCII
-  file_path,      // of this machine; relative ones start at the configuration's folder
+  file_path,          // of this machine; relative ones start at the configuration's folder
 };
 bool fits(TextForm form, std::string_view text);
 /// What would be right: "write 1 to 64 letters, digits, '.', '_' or '-'".

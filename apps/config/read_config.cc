@@ -183,8 +183,9 @@ class TomlReader final : public KeyVisitor {
     const auto* list = node->as_array();
     const std::size_t count = list ? list->size() : 1;
     if (count == 0 || count > kStatusRangesMax) {
-      return wrong(key, *node, "has " + std::to_string(count) + " entries; write 1 to " +
-                                   std::to_string(kStatusRangesMax));
+      return wrong(
+          key, *node,
+          "has " + std::to_string(count) + " entries; write 1 to " + std::to_string(kStatusRangesMax));
     }
     for (std::size_t i = 0; i < count; ++i) {
       const toml::node& item = list ? (*list)[i] : *node;
@@ -192,9 +193,10 @@ class TomlReader final : public KeyVisitor {
       if (!status)
         return wrong(key, item, "wants a status such as 200, a range such as \"200-299\", or a list of them");
       if (status->first < range.min || status->last > range.max || status->first > status->last) {
-        return wrong(key, item, std::to_string(status->first) + " to " + std::to_string(status->last) +
-                                    " is no range of statuses; they are " + std::to_string(range.min) + " to " +
-                                    std::to_string(range.max));
+        return wrong(key, item,
+                     std::to_string(status->first) + " to " + std::to_string(status->last) +
+                         " is no range of statuses; they are " + std::to_string(range.min) + " to " +
+                         std::to_string(range.max));
       }
       found.push_back(*status);
     }

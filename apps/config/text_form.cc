@@ -55,7 +55,8 @@ bool fits(TextForm form, std::string_view text) {
     case TextForm::link_url: return is_place(text, {"ws", "wss", "tcp", "tls"});
     case TextForm::no_or_cookie_name:
     case TextForm::field_name: return text.empty() || fits(TextForm::cookie_name, text);
-    case TextForm::parameter_name: return text.size() <= limits::kServerNameBytesMax && visible_but(text, '&');
+    case TextForm::parameter_name:
+      return text.size() <= limits::kServerNameBytesMax && visible_but(text, '&');
     case TextForm::file_path:
       return !text.empty() &&
              std::none_of(text.begin(), text.end(), [](char c) { return c >= 0 && c < 0x20; });
