@@ -10,44 +10,15 @@
  */
 export type SessionState = "connecting" | "live" | "detached" | "resuming" | "ended";
 
-/** The codes of spec/resume.md, section 14, as `code` of events. 0 is our own: `reason` says what it is. */
-export enum Code {
-  /** An end that was wanted. */
-  normal = 1000,
-  /** The gateway goes, and the session with it. */
-  goingAway = 1001,
-  /** The gateway restarts or is drained. */
-  restart = 1012,
-  badFrame = 4400,
-  /** No such session (any more), or the identity was refused. */
-  loginNeeded = 4401,
-  /** The gateway that owns the session cannot be reached now. */
-  ownerAway = 4404,
-  /** No protocol version in common. */
-  version = 4406,
-  /** Nothing was heard for the time that the gateway allows. */
-  silent = 4408,
-  /** Another tab or program goes on with this session. */
-  replaced = 4409,
-  /** The game server or an operator ended the session. */
-  gameEnded = 4410,
-  /** The game server is gone. */
-  gameGone = 4411,
-  epochUsed = 4412,
-  /** A window or a message over its limit. */
-  overLimit = 4413,
-  tooFast = 4429,
-}
-
 /** Where a session is kept so that it outlives the page. What it holds is a right to take the session, as secret as a password. */
 export interface Keeper {
-  /** What was saved last; null or undefined: nothing. Called once. */
+  /** What was saved last; null or undefined: nothing. Called at the start, and when the page comes back from the browser's cache. */
   load(): string | null | undefined | Promise<string | null | undefined>;
   /** Stored before it returns: what it says leaves right after. */
   save(text: string): void;
   /** There is nothing to keep any more. */
   clear(): void;
-  /** The session is left as it is (`leave()`): whoever loads it next may take it at once. */
+  /** This object is done with it: whoever loads what is there may take it at once. */
   release?(): void;
 }
 
@@ -85,10 +56,12 @@ export interface Environment {
  * - `changed`: something may have: the network, or the page was hidden or frozen. Asks the gateway; without an answer within
  *   2 s it dials beside the link
  * - `freezing`: the page is about to be stopped: what is owed leaves now
+ * - `returned`: the page is back from the browser's cache. Another page of this tab may have gone on with the session
  */
-export type Hint = "changed" | "freezing";
+export type Hint = "changed" | "freezing" | "returned";
 
-type Bytes = string | ArrayBuffer | ArrayBufferView;
+/** Text, or bytes. */
+export type Bytes = string | ArrayBuffer | ArrayBufferView;
 
 export interface SessionOptions {
   /** Who this is: a token, say, that the gateway or the game server checks. For logins only; a function is asked at each. */
@@ -189,6 +162,11 @@ export interface ResumedDetail extends OpenedDetail {
 }
 
 export interface EndDetail {
+  /**
+   * Of spec/resume.md, section 14: 1000 close(); 1001 the gateway goes; 4401 no such session (any more), or the identity was
+   * refused; 4406 no protocol version in common; 4409 another tab or program goes on with this session; 4410 the game ended it;
+   * 4411 the game server is gone; 4413 a limit. 0: ours, see reason.
+   */
   code: number;
   reason: string;
   /** ended: both ends said so, or nothing was there to be said. */

@@ -1,0 +1,3 @@
+export * from "./types";
+export { RejoinSession } from "./rejoin_session";
+export { RejoinSocket } from "./rejoin_socket";

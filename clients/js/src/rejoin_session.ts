@@ -1,0 +1,590 @@
+// A session of rejoin.v1 on a network: the three calculators (session.ts: what a frame means; redial.ts: when and where to dial;
+// liveness.ts: does the link live) between WebSockets, timers and the page's events.
+//
+// Read it from turn() and act() down. At most two links matter at a time: the live one, and one dial beside it.
+import { environmentOf } from "./environment";
+import { FrameType, LinkCode, PROTOCOL, resumeItem, toUtf8 } from "./frame";
+import { Act, createLiveness } from "./liveness";
+import { createRedial } from "./redial";
+import { createSession, Heard, Kind, Link, Phase } from "./session";
+import { tabKeeper } from "./tab_keeper";
+import type { Bytes, Figures, Hint, LinkDetail, SessionEventMap, SessionOptions, SessionState, SocketLike } from "./types";
+
+const DIAL_MS = 5_000;
+const ACK_MS = 200;
+/** What a closing session takes at the most: to say so without a link, and then for the answer. */
+const SAY_CLOSE_MS = 10_000;
+const CLOSE_REPLY_MS = 3_000;
+/** A change of the network ends a dial that is older than this: it left by the path that is gone. */
+const DIAL_HELD_MS = 500;
+
+/** One dial, and what became of it. */
+interface Dialled extends Link {
+  number: number;
+  url: string;
+  began: number;
+  socket?: SocketLike;
+  /** The WebSocket is open. */
+  open?: boolean;
+}
+
+export const failure = (name: string, why: string) => new DOMException("rejoin: " + why, name);
+
+/** A message's bytes, whatever form it came in. Not a copy. */
+export function bytesOf(data: unknown): Uint8Array {
+  if (data instanceof ArrayBuffer) return new Uint8Array(data);
+  if (ArrayBuffer.isView(data)) return new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
+  return toUtf8(String(data));
+}
+
+/** The URL as it is dialled. */
+function urlOf(given: string | URL): string {
+  try {
+    const url = new URL(given, (globalThis as any).location?.href);
+    url.protocol = url.protocol.replace("http", "ws");
+    if (/^wss?:[^#]*$/.test(url.href)) return url.href;
+  } catch {}
+  throw failure("SyntaxError", `"${given}" is no ws or wss URL without a fragment`);
+}
+
+/** Throws like the standard WebSocket's close(). */
+export function checkClose(code: number, reason: string): void {
+  if (code !== 1000 && !(code >= 3000 && code <= 4999)) throw failure("InvalidAccessError", "a code is 1000 or 3000 to 4999");
+  if (toUtf8(reason).length > 123) throw failure("SyntaxError", "a reason has at most 123 bytes");
+}
+
+/** Gives an object its members. They are closures: what is private to them is so in the script, too, and small. */
+export const assume = (target: object, members: object) =>
+  Object.defineProperties(target, Object.getOwnPropertyDescriptors(members));
+
+/** A session of rejoin.v1 and everything that keeps it alive. Begins to dial after the present turn: add listeners first. */
+export class RejoinSession extends EventTarget {
+  /**
+   * Throws a SyntaxError for an URL that is not ws, wss, http or https, or has a fragment (relative ones are to the page), and an
+   * Error where the session is to be kept in sessionStorage and cannot be.
+   */
+  constructor(url: string | URL, options: SessionOptions = {}) {
+    super();
+    assume(this, drive(this, urlOf(url), options));
+  }
+}
+
+export interface RejoinSession {
+  readonly url: string;
+  readonly state: SessionState;
+  /** A copy, taken now. */
+  readonly figures: Figures;
+  /** Taken by send(), and not yet written to a link; with no live link: not yet acknowledged. */
+  readonly bufferedAmount: number;
+  /** The largest message that the gateway takes; Infinity before it was told. */
+  readonly messageBytesMax: number;
+
+  /**
+   * Takes a copy. False: no room now (the window is full, or there is no session yet): not taken, and `writable` tells when it
+   * would be. Throws a RangeError above messageBytesMax, an InvalidStateError after close() or the end.
+   */
+  send(data: Bytes): boolean;
+  /** Ends the session behind all that was sent; `ended` follows, at the latest after 13 s. Code: 1000 or 3000 to 4999. */
+  close(code?: number, reason?: string): void;
+  /** Drops the link and ends no session: who has its keeper (a next RejoinSession, say) goes on with it. `ended` does not follow. */
+  leave(): void;
+  /** A hint of the application's own that the path may have changed. */
+  networkChanged(): void;
+  /** Sends a PING on the live link; `pong` tells of its round trip. */
+  ping(): void;
+
+  addEventListener<K extends keyof SessionEventMap>(
+    type: K,
+    listener: (this: RejoinSession, event: SessionEventMap[K]) => void,
+    options?: boolean | AddEventListenerOptions,
+  ): void;
+  removeEventListener<K extends keyof SessionEventMap>(
+    type: K,
+    listener: (this: RejoinSession, event: SessionEventMap[K]) => void,
+    options?: boolean | EventListenerOptions,
+  ): void;
+}
+
+/** The members of `target`, and what they do. */
+function drive(target: EventTarget, url: string, options: SessionOptions) {
+  const environment = environmentOf(options);
+  const { now, random } = environment;
+  const { storage, giveUpMs } = options;
+  let keeper = storage === "session" ? tabKeeper(options.storageKey ?? "rejoin " + url, environment) : storage;
+  let saved: string | null | undefined;
+
+  const session = createSession<Dialled>(() =>
+    [options.identity, options.application].map((bytes) => bytesOf((typeof bytes === "function" ? bytes() : bytes) ?? "")) as any,
+  );
+  const liveness = createLiveness();
+  const redial = createRedial(url, options.useAdvertisedAddresses, random, now());
+
+  let state: SessionState = "connecting";
+  let running = false;
+  let over = false;
+  /** Whose sockets are not closed yet. */
+  const links = new Set<Dialled>();
+  let dials = 0;
+  let failedDials = 0;
+  let logins = 0;
+  let resumes = 0;
+  let replayedIn = 0;
+  let roundTripMs: number | null = null;
+  let resumeMs: number | null = null;
+  /** The dial that was not answered yet. */
+  let dial: Dialled | null = null;
+  /** Dial, though the live link may serve: it is in doubt; the gateway asked to. */
+  let beside = false;
+  let moving = false;
+  /** The live link at the end of the last turn, as the application was told. */
+  let told: Dialled | null = null;
+  /** Of the last thing that went wrong. */
+  let code = 0;
+  let reason = "";
+  /** When the present search for a link began, and the dials until then. */
+  let since = now();
+  let dialsBefore = 0;
+  let ackAt = Infinity;
+  let closeAt = Infinity;
+  let giveUpAt = Infinity;
+  let restartAt = Infinity;
+  let armedAt = Infinity;
+  let disarm = () => {};
+  let unwatch = () => {};
+  /** Our own calls on the stack: while there are, settle() waits. */
+  let inside = 0;
+
+  function emit<K extends keyof SessionEventMap>(type: K, detail: SessionEventMap[K] extends CustomEvent<infer D> ? D : never): void {
+    target.dispatchEvent(new CustomEvent(type, { detail }));
+  }
+  function tell(what: LinkDetail["what"], { number, url, epoch }: Dialled, code = 0, reason = ""): void {
+    emit("link", { what, number, url, epoch, code, reason });
+  }
+  function wrong(why: string, how = 0): void {
+    reason = why;
+    code = how;
+  }
+  function updateState(): void {
+    const previous = state;
+    if (over) state = "ended";
+    else if (session.phase === Phase.fresh) state = "connecting";
+    else state = session.live ? "live" : dial ? "resuming" : "detached";
+    if (state !== previous) emit("state", { state, previous, reason: state === "live" ? "" : reason });
+  }
+
+  // --- what time brings ---
+
+  /** Everything that happens comes through here: what is due by now is done, too, since timers of a tab may sleep. */
+  function turn(work?: () => void): void {
+    ++inside;
+    work?.();
+    if (running) watch(now());
+    --inside;
+    settle();
+  }
+
+  function watch(time: number): void {
+    if (ackAt <= time) session.ackNow();
+    if (closeAt <= time) return end(false);  // nobody answers: gone is gone
+    if (giveUpAt <= time) {
+      wrong("no link in time: " + reason);
+      return end(false);
+    }
+    if (dial && dial.began + DIAL_MS <= time) giveDialUp("no answer in time");
+    if (restartAt <= time) {
+      if (dial) giveDialUp("the network changed");
+      redial.pathChanged(time);
+      restartAt = Infinity;
+    }
+    const act = liveness.act(time);
+    if (act === Act.ping) liveness.pinged(session.ping(), time);
+    if (act === Act.dial) {
+      beside = true;
+      search();
+      if (!dial) redial.pathChanged(time);
+    }
+    const { live } = session;
+    if (act === Act.dead && live) {
+      wrong("the gateway is silent", LinkCode.silent);
+      session.lost(live);
+      drop(live, code);
+    }
+    if (!dial && wantsDial() && redial.due <= time) startDial(time);
+  }
+  /** A timer that is set stays while it is early enough: it finds out by itself that there is nothing to do yet. */
+  function arm(): void {
+    let at = Math.min(ackAt, closeAt, giveUpAt, restartAt);
+    if (session.live) at = Math.min(at, liveness.due());
+    if (dial) at = Math.min(at, dial.began + DIAL_MS);
+    else if (wantsDial()) at = Math.min(at, redial.due);
+    if (!running) at = Infinity;
+    if (armedAt <= at && running) return;
+    disarm();
+    armedAt = at;
+    if (!running) return;
+    disarm = environment.setTimer(() => {
+      armedAt = Infinity;
+      turn();
+    }, Math.max(0, Math.ceil(at - now())));
+  }
+
+  // --- dialling ---
+
+  const wantsDial = () => !session.live || beside || moving || session.owesResume();
+  /** The time that a link is looked for, and the dials that it takes, are counted from here. */
+  function search(): void {
+    since = now();
+    dialsBefore = dials;
+    if (!session.live && giveUpMs) giveUpAt = since + giveUpMs;
+  }
+
+  function startDial(began: number): void {
+    const link: Dialled = (dial = { number: ++dials, url: redial.dial(), began, epoch: 0 });
+    const hello = session.phase === Phase.fresh;
+    const frame = open(link);
+    if (!frame) return;
+    const item = !hello && redial.mayUseItem() && resumeItem(frame);
+    if (item) redial.itemUsed();
+    else if (!hello) environment.tellTicket(link.url, session.ticket);
+    tell("dialing", link);
+    if (dial !== link) return;  // the application had enough
+    try {
+      attend(link, environment.connect(link.url, item ? [PROTOCOL, item] : [PROTOCOL]), item ? null : frame);
+    } catch (error) {
+      session.lost(link);
+      dialFailed(false, String(error));
+    }
+  }
+  /** The frame that opens a link. What a RESUME counts is stored before it leaves. */
+  function open(link: Dialled): Uint8Array | null {
+    const frame = session.open(link);
+    if (!frame) {
+      wrong("identity and application are too long", LinkCode.overLimit);
+      end(false);
+    } else if (session.phase === Phase.kept) {
+      save();
+    }
+    return frame;
+  }
+
+  function attend(link: Dialled, socket: SocketLike, first: Uint8Array | null): void {
+    links.add(link);
+    link.socket = socket;
+    socket.binaryType = "arraybuffer";
+    socket.onopen = () =>
+      turn(() => {
+        link.open = socket.protocol === PROTOCOL;
+        if (!link.open) {
+          drop(link);
+          linkOver(link, 0, "no " + PROTOCOL + " at " + link.url);
+        } else if (first) {
+          socket.send(first);
+        }
+      });
+    socket.onmessage = ({ data }) =>
+      turn(() => {
+        if (link === session.live) liveness.heard(now());
+        // A text message is no frame.
+        act(link, session.heard(link, typeof data === "string" ? new Uint8Array() : bytesOf(data)));
+      });
+    socket.onclose = ({ code, reason }) => turn(() => linkOver(link, code, reason || (link.open ? "the link broke" : "no connection")));
+    socket.onerror = () => {};  // onclose follows
+  }
+
+  /** A link is over, by itself or by the other end. */
+  function linkOver(link: Dialled, code: number, reason: string): void {
+    links.delete(link);
+    const heard = session.lost(link, code);
+    if (link === dial) dialFailed(!link.open, reason, code);
+    else if (!session.live) wrong(reason, code);
+    act(link, heard);
+  }
+  /** Ends it and hears it no more. */
+  function drop(link: Dialled, code: number = LinkCode.normal): void {
+    const { socket } = link;
+    if (!links.delete(link) || !socket) return;
+    socket.onopen = socket.onmessage = socket.onclose = null;
+    socket.close(code);
+  }
+  function giveDialUp(why: string): void {
+    const link = dial!;
+    session.lost(link);
+    drop(link);
+    dialFailed(!link.open, why);
+  }
+  function dialFailed(beforeOpen: boolean, why: string, how = 0): void {
+    tellFailed(why, how);
+    redial.failed(beforeOpen, now());
+  }
+  function tellFailed(why: string, how: number): void {
+    const link = dial!;
+    dial = null;
+    ++failedDials;
+    wrong(why, how);
+    tell("failed", link, how, why);
+  }
+
+  // --- what links say ---
+
+  function act(link: Dialled, heard: Heard): void {
+    const { kind, data, number } = heard;
+    switch (kind) {
+      case Kind.message:
+        target.dispatchEvent(new MessageEvent("message", { data }));
+        session.accepted(number!);
+        break;
+      case Kind.pong: {
+        const ms = liveness.pong(number!, now());
+        if (!liveness.late()) beside = false;
+        if (ms !== undefined) emit("pong", { ms: (roundTripMs = ms) });
+        break;
+      }
+      case Kind.opened:
+      case Kind.resumed:
+        onOpened(link, heard);
+        break;
+      case Kind.renewed:
+        save();
+        break;
+      case Kind.move:
+        moving = true;
+        search();
+        redial.move(heard.wait!, heard.address!, now());
+        break;
+      case Kind.sentAway:
+        onSentAway(link, heard);
+        break;
+      case Kind.lost:
+        onLost(link, heard);
+        break;
+      case Kind.ended:
+        wrong(heard.reason, heard.code);
+        end(!!heard.whole);
+        break;
+      case Kind.badFrame:
+        drop(link, heard.code);
+        if (link === dial) dialFailed(false, heard.reason, heard.code);
+        wrong(heard.reason, heard.code);
+    }
+    if (running && session.madeRoom()) target.dispatchEvent(new Event("writable"));
+  }
+
+  /** WELCOME or RESUMED came: the link is live. */
+  function onOpened(link: Dialled, heard: Heard): void {
+    const { terms, epoch } = session;
+    const { kind, whole, toCome, sentAgain } = heard;
+    const time = now();
+    const opened = { url: link.url, epoch, dials: dials - dialsBefore, tookMs: time - since };
+    if (dial === link) dial = null;
+    beside = moving = false;
+    giveUpAt = restartAt = Infinity;
+    if (session.phase === Phase.closing) closeAt = time + CLOSE_REPLY_MS;
+    redial.opened();
+    liveness.opened(time, terms.ping, terms.dead);
+    if (told) tell("closed", told, 0, "a newer link serves");
+    told = link;
+    tell("opened", link);
+    if (kind === Kind.opened) {
+      ++logins;
+      redial.told(terms);
+      save();
+      updateState();
+      emit("opened", opened);
+    } else {
+      ++resumes;
+      replayedIn += toCome!;
+      resumeMs = opened.tookMs;
+      updateState();
+      emit("resumed", { ...opened, whole: whole!, toCome: toCome!, sentAgain: sentAgain! });
+    }
+  }
+
+  function onSentAway(link: Dialled, { code, reason, wait = 0, address = "", reopen }: Heard): void {
+    wrong(reason, code);
+    if (reopen && (!dial || dial === link)) {
+      // The link takes one more opening frame: that saves a dial.
+      const frame = open((dial = link));
+      link.began = now();
+      if (frame) link.socket!.send(frame);
+      return;
+    }
+    if (link === dial) tellFailed(reason, code);
+    session.lost(link);
+    drop(link);
+    redial.sentAway(wait, address, now());
+  }
+  function onLost(link: Dialled, heard: Heard): void {
+    wrong(heard.reason, heard.code);
+    // A session that was only loaded is as if it had never been: the application has not seen it.
+    if (options.loginAgain === false && logins + resumes) return end(false);
+    keeper?.clear();
+    beside = moving = false;
+    liveness.closed();
+    noteClosed();
+    updateState();
+    emit("lost", { code, reason, wasClean: false });
+    if (!running) return;  // it had enough
+    search();
+    // What was under way for the old session opens nothing.
+    if (dial !== link) dial = null;
+    onSentAway(link, heard);
+  }
+
+  // --- the end of a turn ---
+
+  function settle(): void {
+    if (inside) return;
+    ++inside;
+    noteLoss();
+    for (const link of links) {
+      for (let frame; link.open && (frame = session.nextFrame(link)); link.socket!.send(frame)) {
+        if (frame[0] === FrameType.data || frame[0] === FrameType.close) liveness.sent(now());
+      }
+      if (!session.links.has(link)) drop(link);
+    }
+    if (!session.ackOwed()) ackAt = Infinity;
+    else if (ackAt === Infinity) ackAt = now() + ACK_MS;
+    if (running && !dial && wantsDial() && redial.due === Infinity) redial.dialOn(now());
+    updateState();
+    --inside;
+    arm();
+  }
+  function noteLoss(): void {
+    if (!told || session.live) return;
+    noteClosed();
+    liveness.closed();
+    if (!beside && !moving) search();
+    beside = moving = false;
+    const closing = session.phase === Phase.closing;
+    if (closing) closeAt = now() + SAY_CLOSE_MS;
+    if (closing && !dial) redial.pathChanged(now());
+  }
+  function noteClosed(): void {
+    const link = told;
+    told = null;
+    if (link) tell("closed", link, code, reason);
+  }
+  function save(): void {
+    if (!keeper || session.phase !== Phase.kept) return;
+    saved = session.snapshot();
+    keeper.save(saved);
+    emit("saved", { epoch: session.epoch });
+  }
+
+  // --- beginning and end ---
+
+  function adopt(text: string | null | undefined): void {
+    if (!text || text === saved || !session.restore(text)) return;
+    saved = text;
+    dial = null;
+    redial.told(session.terms);
+  }
+  async function start(): Promise<void> {
+    const text = await keeper?.load();
+    if (over) return;
+    turn(() => {
+      adopt(text);
+      running = true;
+      unwatch = environment.watch(onHint);
+      search();
+    });
+  }
+  async function onHint(what: Hint): Promise<void> {
+    if (what === "freezing") {
+      session.ackNow();
+      return settle();
+    }
+    if (what === "returned") {
+      // Another page of this tab may have gone on with the session, and left our counts behind.
+      const text = await keeper?.load();
+      if (running) turn(() => adopt(text));
+    }
+    self.networkChanged();
+  }
+  function stop(): void {
+    over = true;
+    running = false;
+    if (session.phase !== Phase.ended) session.abandon();
+    liveness.closed();
+    dial = null;
+    unwatch();
+    noteClosed();
+    updateState();
+  }
+  /** For the reason that was noted. */
+  function end(wasClean: boolean): void {
+    if (over) return;
+    if (code) keeper?.clear();  // else given up for want of a link: the next page may have more luck
+    keeper?.release?.();
+    const detail = { code, reason, wasClean };
+    stop();
+    emit("ended", detail);
+  }
+
+  const self = {
+    url,
+    get state() {
+      return state;
+    },
+    get figures(): Figures {
+      const { sent, received, duplicates, sentAgain, badFrames } = session;
+      const links = logins + resumes;
+      const unacknowledged = session.unacknowledged();
+      const replayedOut = sentAgain;
+      return {
+        dials, failedDials, links, logins, resumes, sent, received, replayedOut, replayedIn, duplicates, badFrames, roundTripMs,
+        resumeMs, unacknowledged,
+      };
+    },
+    get bufferedAmount() {
+      return session.unwrittenBytes() + (session.live?.socket!.bufferedAmount ?? 0);
+    },
+    get messageBytesMax() {
+      return session.phase === Phase.kept ? session.terms.windowBytes : Infinity;
+    },
+    send(data: Bytes): boolean {
+      const bytes = bytesOf(data);
+      if (over || session.phase > Phase.kept) throw failure("InvalidStateError", "send() after the end");
+      if (bytes.length > self.messageBytesMax) throw new RangeError("rejoin: a message above " + self.messageBytesMax + " bytes");
+      const taken = session.send(typeof data === "string", bytes);
+      settle();
+      return taken;
+    },
+    close(how = 1000, why = ""): void {
+      checkClose(how, why);
+      if (over || session.phase === Phase.closing) return;
+      turn(() => {
+        wrong(why, how);
+        session.close(how, why);
+        if (session.phase === Phase.ended) return end(true);
+        // From here on it is to end, and another one may take its place.
+        keeper?.clear();
+        keeper?.release?.();
+        keeper = undefined;
+        closeAt = now() + (session.live ? CLOSE_REPLY_MS : SAY_CLOSE_MS);
+        if (!session.live && !dial) redial.pathChanged(now());
+      });
+    },
+    leave(): void {
+      if (over) return;
+      keeper?.release?.();
+      turn(stop);
+    },
+    networkChanged(): void {
+      if (!running) return;
+      turn(() => {
+        const time = now();
+        if (session.live) liveness.doubt(time);
+        // A dial left by the path that was; but who calls us all the time shall not keep every dial from ending.
+        if (dial) restartAt = Math.max(time, dial.began + DIAL_HELD_MS);
+        else if (wantsDial()) redial.pathChanged(time);
+      });
+    },
+    ping(): void {
+      if (session.live) liveness.pinged(session.ping(), now());
+      settle();
+    },
+  };
+  queueMicrotask(start);
+  return self;
+}
