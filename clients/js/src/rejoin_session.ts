@@ -141,6 +141,8 @@ function drive(target: EventTarget, url: string, options: SessionOptions) {
   /** Of the last thing that went wrong. */
   let code = 0;
   let reason = "";
+  /** What close() was given. */
+  let closing: [number, string];
   /** When the present search for a link began, and the dials until then. */
   let since = now();
   let dialsBefore = 0;
@@ -185,7 +187,10 @@ function drive(target: EventTarget, url: string, options: SessionOptions) {
 
   function watch(time: number): void {
     if (ackAt <= time) session.ackNow();
-    if (closeAt <= time) return end(false);  // nobody answers: gone is gone
+    if (closeAt <= time) {
+      wrong(closing[1], closing[0]);
+      return end(false);  // nobody answers: gone is gone
+    }
     if (giveUpAt <= time) {
       wrong("no link in time: " + reason);
       return end(false);
@@ -455,9 +460,9 @@ function drive(target: EventTarget, url: string, options: SessionOptions) {
     liveness.closed();
     if (!beside && !moving) search();
     beside = moving = false;
-    const closing = session.phase === Phase.closing;
-    if (closing) closeAt = now() + SAY_CLOSE_MS;
-    if (closing && !dial) redial.pathChanged(now());
+    if (session.phase !== Phase.closing) return;
+    closeAt = now() + SAY_CLOSE_MS;
+    if (!dial) redial.pathChanged(now());
   }
   function noteClosed(): void {
     const link = told;
@@ -554,9 +559,12 @@ function drive(target: EventTarget, url: string, options: SessionOptions) {
       checkClose(how, why);
       if (over || session.phase === Phase.closing) return;
       turn(() => {
-        wrong(why, how);
+        closing = [how, why];
         session.close(how, why);
-        if (session.phase === Phase.ended) return end(true);
+        if (session.phase === Phase.ended) {
+          wrong(why, how);
+          return end(true);
+        }
         // From here on it is to end, and another one may take its place.
         keeper?.clear();
         keeper?.release?.();
