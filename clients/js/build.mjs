@@ -53,7 +53,7 @@ async function script(format, names) {
 /** File names of dist/ and what is in them. */
 export async function made() {
   const files = types();
-  const names = Object.values(files).flatMap((text) => text.replace(/\/\*[^]*?\*\//g, "").match(/[A-Za-z_$][\w$]*/g));
+  const names = Object.values(files).flatMap((text) => text.replace(/\/\*[^]*?\*\/|"[^"]*"/g, "").match(/[A-Za-z_$][\w$]*/g));
   return { ...files, "rejoin.mjs": await script("esm", names), "rejoin.global.js": await script("iife", names) };
 }
 

@@ -4,6 +4,9 @@ export declare const failure: (name: string, why: string) => DOMException;
 export declare function bytesOf(data: unknown): Uint8Array;
 /** Throws like the standard WebSocket's close(). */
 export declare function checkClose(code: number, reason: string): void;
+export declare function checkSize({ messageBytesMax }: {
+    messageBytesMax: number;
+}, bytes: number): void;
 /** Gives an object its members. They are closures: what is private to them is so in the script, too, and small. */
 export declare const assume: (target: object, members: object) => object;
 /** A session of rejoin.v1 and everything that keeps it alive. Begins to dial after the present turn: add listeners first. */

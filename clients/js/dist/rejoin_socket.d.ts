@@ -16,6 +16,10 @@ export declare class RejoinSocket extends EventTarget {
     readonly CLOSING = 2;
     readonly CLOSED = 3;
     binaryType: BinaryType;
+    onopen: ((this: RejoinSocket, event: Event) => any) | null;
+    onmessage: ((this: RejoinSocket, event: MessageEvent) => any) | null;
+    onclose: ((this: RejoinSocket, event: CloseEvent) => any) | null;
+    onerror: ((this: RejoinSocket, event: Event) => any) | null;
     /**
      * Throws like RejoinSession. Sub-protocols of the application are not negotiated through a gateway: a list that is not empty
      * throws a SyntaxError.
@@ -31,10 +35,6 @@ export interface RejoinSocket {
     readonly extensions: string;
     /** Taken by send(), and not yet written to a link; with no live link: not yet acknowledged. */
     readonly bufferedAmount: number;
-    onopen: ((this: RejoinSocket, event: Event) => any) | null;
-    onmessage: ((this: RejoinSocket, event: MessageEvent) => any) | null;
-    onclose: ((this: RejoinSocket, event: CloseEvent) => any) | null;
-    onerror: ((this: RejoinSocket, event: Event) => any) | null;
     /**
      * As in the standard: queues what has no room yet. Above `queueBytesMax` the socket closes with 4413; a message above the
      * gateway's window throws a RangeError.

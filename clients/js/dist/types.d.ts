@@ -127,6 +127,7 @@ export interface LinkDetail {
     epoch: number;
     /** failed, closed: of the gateway's DETACH or the WebSocket's close frame, or ours; 0: none. */
     code: number;
+    /** closed, and "": a newer link serves. */
     reason: string;
 }
 export interface OpenedDetail {
@@ -136,13 +137,10 @@ export interface OpenedDetail {
     dials: number;
     /** Since the last link was lost or doubted; at first since the beginning. */
     tookMs: number;
-}
-export interface ResumedDetail extends OpenedDetail {
     /** False: the session is kept, but messages are missing before the next one (the page was loaded again). */
     whole: boolean;
-    /** Messages that the gateway has for us. */
+    /** Messages that the gateway has for us, and those of ours that the old link had swallowed. */
     toCome: number;
-    /** Messages of ours that the old link had swallowed. */
     sentAgain: number;
 }
 export interface EndDetail {
@@ -162,7 +160,7 @@ export interface SessionEventMap {
     /** A new session. */
     opened: CustomEvent<OpenedDetail>;
     /** The session goes on, on a new link. */
-    resumed: CustomEvent<ResumedDetail>;
+    resumed: CustomEvent<OpenedDetail>;
     /** `data` is a string or a Uint8Array. The message counts as delivered when the handlers have returned. */
     message: MessageEvent<string | Uint8Array>;
     /** A send() that returned false would be taken now. */

@@ -1,8 +1,8 @@
 // The world that a session lives in when nobody gave another: the browser's page or worker, or Node.
 import type { Environment, Hint, SessionOptions } from "./types";
 
-/** setTimeout holds its time in 31 bits. */
-const TIMER_MS_MAX = 2 ** 31 - 1;
+/** setTimeout holds its time in 31 bits; who is called too early looks again. */
+const TIMER_MS_MAX = 1e9;
 /** For one dial. Behind it the balancer needs the cookie no more. */
 const COOKIE_LIFE_S = 10;
 

@@ -44,13 +44,17 @@ function urlOf(given: string | URL): string {
     url.protocol = url.protocol.replace("http", "ws");
     if (/^wss?:[^#]*$/.test(url.href)) return url.href;
   } catch {}
-  throw failure("SyntaxError", `"${given}" is no ws or wss URL without a fragment`);
+  throw failure("SyntaxError", "no ws or wss URL, or with a fragment: " + given);
 }
 
 /** Throws like the standard WebSocket's close(). */
 export function checkClose(code: number, reason: string): void {
   if (code !== 1000 && !(code >= 3000 && code <= 4999)) throw failure("InvalidAccessError", "a code is 1000 or 3000 to 4999");
-  if (toUtf8(reason).length > 123) throw failure("SyntaxError", "a reason has at most 123 bytes");
+  if (toUtf8(reason).length > 123) throw failure("SyntaxError", "a reason above 123 bytes");
+}
+
+export function checkSize({ messageBytesMax }: { messageBytesMax: number }, bytes: number): void {
+  if (bytes > messageBytesMax) throw new RangeError(`rejoin: a message above ${messageBytesMax} bytes`);
 }
 
 /** Gives an object its members. They are closures: what is private to them is so in the script, too, and small. */
@@ -142,14 +146,13 @@ function drive(target: EventTarget, url: string, options: SessionOptions) {
   let code = 0;
   let reason = "";
   /** What close() was given. */
-  let closing: [number, string];
+  let closing: [string, number];
   /** When the present search for a link began, and the dials until then. */
   let since = now();
   let dialsBefore = 0;
   let ackAt = Infinity;
   let closeAt = Infinity;
   let giveUpAt = Infinity;
-  let restartAt = Infinity;
   let armedAt = Infinity;
   let disarm = () => {};
   let unwatch = () => {};
@@ -159,10 +162,11 @@ function drive(target: EventTarget, url: string, options: SessionOptions) {
   function emit<K extends keyof SessionEventMap>(type: K, detail: SessionEventMap[K] extends CustomEvent<infer D> ? D : never): void {
     target.dispatchEvent(new CustomEvent(type, { detail }));
   }
-  function tell(what: LinkDetail["what"], { number, url, epoch }: Dialled, code = 0, reason = ""): void {
-    emit("link", { what, number, url, epoch, code, reason });
+  /** `failed`: for the reason that was noted. */
+  function tell(what: LinkDetail["what"], { number, url, epoch }: Dialled, failed?: boolean): void {
+    emit("link", { what, number, url, epoch, code: failed ? code : 0, reason: failed ? reason : "" });
   }
-  function wrong(why: string, how = 0): void {
+  function note(why: string, how = 0): void {
     reason = why;
     code = how;
   }
@@ -188,19 +192,14 @@ function drive(target: EventTarget, url: string, options: SessionOptions) {
   function watch(time: number): void {
     if (ackAt <= time) session.ackNow();
     if (closeAt <= time) {
-      wrong(closing[1], closing[0]);
+      note(...closing);
       return end(false);  // nobody answers: gone is gone
     }
     if (giveUpAt <= time) {
-      wrong("no link in time: " + reason);
+      note("no link: " + reason);
       return end(false);
     }
-    if (dial && dial.began + DIAL_MS <= time) giveDialUp("no answer in time");
-    if (restartAt <= time) {
-      if (dial) giveDialUp("the network changed");
-      redial.pathChanged(time);
-      restartAt = Infinity;
-    }
+    if (dial && dial.began + DIAL_MS <= time) giveDialUp(dial, "no answer");
     const act = liveness.act(time);
     if (act === Act.ping) liveness.pinged(session.ping(), time);
     if (act === Act.dial) {
@@ -210,15 +209,14 @@ function drive(target: EventTarget, url: string, options: SessionOptions) {
     }
     const { live } = session;
     if (act === Act.dead && live) {
-      wrong("the gateway is silent", LinkCode.silent);
-      session.lost(live);
-      drop(live, code);
+      note("silent", LinkCode.silent);
+      forget(live, code);
     }
     if (!dial && wantsDial() && redial.due <= time) startDial(time);
   }
   /** A timer that is set stays while it is early enough: it finds out by itself that there is nothing to do yet. */
   function arm(): void {
-    let at = Math.min(ackAt, closeAt, giveUpAt, restartAt);
+    let at = Math.min(ackAt, closeAt, giveUpAt);
     if (session.live) at = Math.min(at, liveness.due());
     if (dial) at = Math.min(at, dial.began + DIAL_MS);
     else if (wantsDial()) at = Math.min(at, redial.due);
@@ -256,15 +254,16 @@ function drive(target: EventTarget, url: string, options: SessionOptions) {
     try {
       attend(link, environment.connect(link.url, item ? [PROTOCOL, item] : [PROTOCOL]), item ? null : frame);
     } catch (error) {
-      session.lost(link);
-      dialFailed(false, String(error));
+      note(String(error));
+      forget(link);
+      dialFailed(link);
     }
   }
   /** The frame that opens a link. What a RESUME counts is stored before it leaves. */
   function open(link: Dialled): Uint8Array | null {
     const frame = session.open(link);
     if (!frame) {
-      wrong("identity and application are too long", LinkCode.overLimit);
+      note("identity too long", LinkCode.overLimit);
       end(false);
     } else if (session.phase === Phase.kept) {
       save();
@@ -281,7 +280,7 @@ function drive(target: EventTarget, url: string, options: SessionOptions) {
         link.open = socket.protocol === PROTOCOL;
         if (!link.open) {
           drop(link);
-          linkOver(link, 0, "no " + PROTOCOL + " at " + link.url);
+          linkOver(link, "no " + PROTOCOL);
         } else if (first) {
           socket.send(first);
         }
@@ -292,16 +291,16 @@ function drive(target: EventTarget, url: string, options: SessionOptions) {
         // A text message is no frame.
         act(link, session.heard(link, typeof data === "string" ? new Uint8Array() : bytesOf(data)));
       });
-    socket.onclose = ({ code, reason }) => turn(() => linkOver(link, code, reason || (link.open ? "the link broke" : "no connection")));
+    socket.onclose = ({ code, reason }) => turn(() => linkOver(link, reason || (link.open ? "broken" : "unreachable"), code));
     socket.onerror = () => {};  // onclose follows
   }
 
   /** A link is over, by itself or by the other end. */
-  function linkOver(link: Dialled, code: number, reason: string): void {
+  function linkOver(link: Dialled, why: string, how = 0): void {
     links.delete(link);
-    const heard = session.lost(link, code);
-    if (link === dial) dialFailed(!link.open, reason, code);
-    else if (!session.live) wrong(reason, code);
+    const heard = session.lost(link, how);
+    if (link === dial || !session.live) note(why, how);
+    dialFailed(link);
     act(link, heard);
   }
   /** Ends it and hears it no more. */
@@ -311,29 +310,34 @@ function drive(target: EventTarget, url: string, options: SessionOptions) {
     socket.onopen = socket.onmessage = socket.onclose = null;
     socket.close(code);
   }
-  function giveDialUp(why: string): void {
-    const link = dial!;
+  /** ... nor does the session. */
+  function forget(link: Dialled, code?: number): void {
     session.lost(link);
-    drop(link);
-    dialFailed(!link.open, why);
+    drop(link, code);
   }
-  function dialFailed(beforeOpen: boolean, why: string, how = 0): void {
-    tellFailed(why, how);
-    redial.failed(beforeOpen, now());
+  function giveDialUp(link: Dialled, why: string): void {
+    note(why);
+    forget(link);
+    dialFailed(link);
   }
-  function tellFailed(why: string, how: number): void {
-    const link = dial!;
+  /** If it was the dial: for the reason that was noted. */
+  function dialFailed(link: Dialled): void {
+    if (tellFailed(link)) redial.failed(!link.open, now());
+  }
+  function tellFailed(link: Dialled): boolean {
+    if (link !== dial) return false;
     dial = null;
     ++failedDials;
-    wrong(why, how);
-    tell("failed", link, how, why);
+    tell("failed", link, true);
+    return true;
   }
 
   // --- what links say ---
 
   function act(link: Dialled, heard: Heard): void {
-    const { kind, data, number } = heard;
-    switch (kind) {
+    const { meaning, data, number } = heard;
+    if (meaning >= Kind.move) note(heard.reason, heard.code);
+    switch (meaning) {
       case Kind.message:
         target.dispatchEvent(new MessageEvent("message", { data }));
         session.accepted(number!);
@@ -363,49 +367,45 @@ function drive(target: EventTarget, url: string, options: SessionOptions) {
         onLost(link, heard);
         break;
       case Kind.ended:
-        wrong(heard.reason, heard.code);
         end(!!heard.whole);
         break;
       case Kind.badFrame:
-        drop(link, heard.code);
-        if (link === dial) dialFailed(false, heard.reason, heard.code);
-        wrong(heard.reason, heard.code);
+        drop(link, code);
+        dialFailed(link);
     }
     if (running && session.madeRoom()) target.dispatchEvent(new Event("writable"));
   }
 
   /** WELCOME or RESUMED came: the link is live. */
-  function onOpened(link: Dialled, heard: Heard): void {
+  function onOpened(link: Dialled, { meaning, whole = true, toCome = 0, sentAgain = 0 }: Heard): void {
     const { terms, epoch } = session;
-    const { kind, whole, toCome, sentAgain } = heard;
     const time = now();
-    const opened = { url: link.url, epoch, dials: dials - dialsBefore, tookMs: time - since };
+    const tookMs = time - since;
+    const isNew = meaning === Kind.opened;
+    const detail = { url: link.url, epoch, dials: dials - dialsBefore, tookMs, whole, toCome, sentAgain };
     if (dial === link) dial = null;
     beside = moving = false;
-    giveUpAt = restartAt = Infinity;
+    giveUpAt = Infinity;
     if (session.phase === Phase.closing) closeAt = time + CLOSE_REPLY_MS;
     redial.opened();
     liveness.opened(time, terms.ping, terms.dead);
-    if (told) tell("closed", told, 0, "a newer link serves");
+    if (told) tell("closed", told);
     told = link;
     tell("opened", link);
-    if (kind === Kind.opened) {
+    replayedIn += toCome;
+    if (isNew) {
       ++logins;
       redial.told(terms);
       save();
-      updateState();
-      emit("opened", opened);
     } else {
       ++resumes;
-      replayedIn += toCome!;
-      resumeMs = opened.tookMs;
-      updateState();
-      emit("resumed", { ...opened, whole: whole!, toCome: toCome!, sentAgain: sentAgain! });
+      resumeMs = tookMs;
     }
+    updateState();
+    emit(isNew ? "opened" : "resumed", detail);
   }
 
-  function onSentAway(link: Dialled, { code, reason, wait = 0, address = "", reopen }: Heard): void {
-    wrong(reason, code);
+  function onSentAway(link: Dialled, { wait = 0, address = "", reopen }: Heard): void {
     if (reopen && (!dial || dial === link)) {
       // The link takes one more opening frame: that saves a dial.
       const frame = open((dial = link));
@@ -413,13 +413,11 @@ function drive(target: EventTarget, url: string, options: SessionOptions) {
       if (frame) link.socket!.send(frame);
       return;
     }
-    if (link === dial) tellFailed(reason, code);
-    session.lost(link);
-    drop(link);
+    tellFailed(link);
+    forget(link);
     redial.sentAway(wait, address, now());
   }
   function onLost(link: Dialled, heard: Heard): void {
-    wrong(heard.reason, heard.code);
     // A session that was only loaded is as if it had never been: the application has not seen it.
     if (options.loginAgain === false && logins + resumes) return end(false);
     keeper?.clear();
@@ -467,7 +465,7 @@ function drive(target: EventTarget, url: string, options: SessionOptions) {
   function noteClosed(): void {
     const link = told;
     told = null;
-    if (link) tell("closed", link, code, reason);
+    if (link) tell("closed", link, true);
   }
   function save(): void {
     if (!keeper || session.phase !== Phase.kept) return;
@@ -542,7 +540,7 @@ function drive(target: EventTarget, url: string, options: SessionOptions) {
       };
     },
     get bufferedAmount() {
-      return session.unwrittenBytes() + (session.live?.socket!.bufferedAmount ?? 0);
+      return session.live ? session.live.socket!.bufferedAmount : session.heldBytes();
     },
     get messageBytesMax() {
       return session.phase === Phase.kept ? session.terms.windowBytes : Infinity;
@@ -550,7 +548,7 @@ function drive(target: EventTarget, url: string, options: SessionOptions) {
     send(data: Bytes): boolean {
       const bytes = bytesOf(data);
       if (over || session.phase > Phase.kept) throw failure("InvalidStateError", "send() after the end");
-      if (bytes.length > self.messageBytesMax) throw new RangeError("rejoin: a message above " + self.messageBytesMax + " bytes");
+      checkSize(self, bytes.length);
       const taken = session.send(typeof data === "string", bytes);
       settle();
       return taken;
@@ -559,10 +557,10 @@ function drive(target: EventTarget, url: string, options: SessionOptions) {
       checkClose(how, why);
       if (over || session.phase === Phase.closing) return;
       turn(() => {
-        closing = [how, why];
+        closing = [why, how];
         session.close(how, why);
         if (session.phase === Phase.ended) {
-          wrong(why, how);
+          note(why, how);
           return end(true);
         }
         // From here on it is to end, and another one may take its place.
@@ -583,9 +581,9 @@ function drive(target: EventTarget, url: string, options: SessionOptions) {
       turn(() => {
         const time = now();
         if (session.live) liveness.doubt(time);
-        // A dial left by the path that was; but who calls us all the time shall not keep every dial from ending.
-        if (dial) restartAt = Math.max(time, dial.began + DIAL_HELD_MS);
-        else if (wantsDial()) redial.pathChanged(time);
+        // A dial left by the path that was. But who calls us all the time shall not keep every dial from ending.
+        if (dial && dial.began + DIAL_HELD_MS <= time) giveDialUp(dial, "path changed");
+        if (!dial && wantsDial()) redial.pathChanged(time);
       });
     },
     ping(): void {

@@ -1,6 +1,6 @@
 // The shape of the standard WebSocket, over a session: an application changes one word.
 import { toUtf8 } from "./frame";
-import { assume, bytesOf, checkClose, failure, RejoinSession } from "./rejoin_session";
+import { assume, bytesOf, checkClose, checkSize, failure, RejoinSession } from "./rejoin_session";
 import type { Bytes, EndDetail, SocketOptions } from "./types";
 
 const QUEUE_BYTES_MAX = 16 * 1024 * 1024;
@@ -39,6 +39,10 @@ export class RejoinSocket extends EventTarget {
   readonly CLOSING = 2;
   readonly CLOSED = 3;
   binaryType: BinaryType = "blob";
+  onopen: ((this: RejoinSocket, event: Event) => any) | null = null;
+  onmessage: ((this: RejoinSocket, event: MessageEvent) => any) | null = null;
+  onclose: ((this: RejoinSocket, event: CloseEvent) => any) | null = null;
+  onerror: ((this: RejoinSocket, event: Event) => any) | null = null;
 
   /**
    * Throws like RejoinSession. Sub-protocols of the application are not negotiated through a gateway: a list that is not empty
@@ -47,7 +51,7 @@ export class RejoinSocket extends EventTarget {
   constructor(url: string | URL, protocols: string | string[] | SocketOptions = [], options: SocketOptions = {}) {
     super();
     const isOptions = typeof protocols === "object" && !Array.isArray(protocols);
-    if (!isOptions && protocols.length) throw failure("SyntaxError", `the gateway negotiates no sub-protocols (${protocols})`);
+    if (!isOptions && protocols.length) throw failure("SyntaxError", "no sub-protocols through a gateway: " + protocols);
     assume(this, shape(this, url, isOptions ? protocols : options));
   }
 }
@@ -61,10 +65,6 @@ export interface RejoinSocket {
   readonly extensions: string;
   /** Taken by send(), and not yet written to a link; with no live link: not yet acknowledged. */
   readonly bufferedAmount: number;
-  onopen: ((this: RejoinSocket, event: Event) => any) | null;
-  onmessage: ((this: RejoinSocket, event: MessageEvent) => any) | null;
-  onclose: ((this: RejoinSocket, event: CloseEvent) => any) | null;
-  onerror: ((this: RejoinSocket, event: Event) => any) | null;
 
   /**
    * As in the standard: queues what has no room yet. Above `queueBytesMax` the socket closes with 4413; a message above the
@@ -93,8 +93,6 @@ function shape(socket: RejoinSocket, url: string | URL, options: SocketOptions) 
   let ready = Ready.connecting;
   let queue: Waiting[] = [];
   let queueBytes = 0;
-  /** Sent in vain, after close(). */
-  let lostBytes = 0;
   let closing: [number, string] | undefined;
   const session = new RejoinSession(url, {
     ...options,
@@ -103,7 +101,6 @@ function shape(socket: RejoinSocket, url: string | URL, options: SocketOptions) 
   } as SocketOptions);
 
   function emptyQueue(): void {
-    lostBytes += queueBytes;
     queueBytes = 0;
     queue = [];
   }
@@ -146,23 +143,20 @@ function shape(socket: RejoinSocket, url: string | URL, options: SocketOptions) 
       return ready ? "rejoin.v1" : "";
     },
     get bufferedAmount() {
-      return queueBytes + lostBytes + session.bufferedAmount;
+      return queueBytes + session.bufferedAmount;
     },
     send(data: Bytes | Blob): void {
       if (!ready) throw failure("InvalidStateError", "send() before open");
       const blob = globalThis.Blob && data instanceof Blob ? data : null;
       const size = blob ? blob.size : typeof data === "string" ? toUtf8(data).length : (data as ArrayBuffer).byteLength;
-      if (size > session.messageBytesMax) throw new RangeError("rejoin: a message above " + session.messageBytesMax + " bytes");
-      if (ready > Ready.open) {
-        lostBytes += size;
-        return;
-      }
+      checkSize(session, size);
+      if (ready > Ready.open) return;
       if (!blob && !queue.length && session.send(data as Bytes)) return;
       if (queueBytes + size > (options.queueBytesMax ?? QUEUE_BYTES_MAX)) {
         emptyQueue();
         ready = Ready.closing;
         socket.dispatchEvent(new Event("error"));
-        return session.close(4413, "more is to be sent than the queue takes");
+        return session.close(4413, "queue full");
       }
       // The application may use its buffer again.
       const waiting: Waiting = { size, data: blob ? null : typeof data === "string" ? data : bytesOf(data).slice() };
@@ -184,20 +178,8 @@ function shape(socket: RejoinSocket, url: string | URL, options: SocketOptions) 
       flush();
     },
   };
-  // on-handlers are listeners that can be replaced.
   for (const type of ["open", "message", "close", "error"]) {
-    let handler: unknown = null;
-    let listening = false;
-    Object.defineProperty(self, "on" + type, {
-      configurable: true,
-      enumerable: true,
-      get: () => handler,
-      set(given: unknown) {
-        handler = typeof given === "function" ? given : null;
-        if (!listening) socket.addEventListener(type, (event) => typeof handler === "function" && handler.call(socket, event));
-        listening = true;
-      },
-    });
+    socket.addEventListener(type, (event) => (socket as any)["on" + type]?.(event));
   }
   return self;
 }

@@ -54,7 +54,7 @@ export const enum Kind {
 
 /** What a frame, or the end of a link, meant. */
 export interface Heard {
-  kind: Kind;
+  meaning: Kind;
   code: number;
   reason: string;
   data?: string | Uint8Array;
@@ -129,7 +129,6 @@ export function createSession<L extends Link>(hello: () => [Uint8Array, Uint8Arr
   let pong: Uint8Array | null;
   let pingNumber = 0;
   let pingDue: boolean;
-  let pingWaits: boolean;
   let saidClose: boolean;
   let closeCode = 0;
   let closeReason = "";
@@ -242,14 +241,11 @@ export function createSession<L extends Link>(hello: () => [Uint8Array, Uint8Arr
     },
     /** Sent, and not accepted by the other end. */
     unacknowledged: () => held.length,
-    /** Of these, what the live link has not been given; without one: all. */
-    unwrittenBytes: () =>
-      held.slice(self.live ? cursor - acked() - 1 : 0).reduce((bytes, { message }) => bytes + message.length, 0),
+    heldBytes: () => heldBytes,
 
     /** A PING with a new number, on the live link. */
     ping(): number {
       pingDue = true;
-      pingWaits = false;
       return ++pingNumber;
     },
     /** An ACK is to leave within 200 ms. */
@@ -293,15 +289,15 @@ export function createSession<L extends Link>(hello: () => [Uint8Array, Uint8Arr
         pong = null;
         return writePing(FrameType.pong, number, tell());
       }
-      if (pingDue && !(pingWaits && more)) {
-        pingDue = false;
-        return writePing(FrameType.ping, pingNumber, tell());
-      }
       if (more) {
         const { text, message } = held[cursor - acked() - 1]!;
         if (cursor <= written) ++self.sentAgain;
         written = Math.max(written, cursor);
         return writeFrame(FrameType.data, tell(), message, cursor++, text ? FLAG_TEXT : 0);
+      }
+      if (pingDue) {  // behind what has room: so its PONG bears more
+        pingDue = false;
+        return writePing(FrameType.ping, pingNumber, tell());
       }
       if (self.phase === Phase.closing && !forgot && !saidClose) {
         saidClose = true;
@@ -325,9 +321,7 @@ export function createSession<L extends Link>(hello: () => [Uint8Array, Uint8Arr
   function askForRoom(): void {
     if (!self.live || askedForRoom || self.hasRoom(wantedBytes)) return;
     askedForRoom = true;
-    const forLiveness = pingDue;
     self.ping();
-    pingWaits = !forLiveness;  // behind what has room: so its PONG bears more
   }
 
   // --- beginning and end ---
@@ -364,14 +358,14 @@ export function createSession<L extends Link>(hello: () => [Uint8Array, Uint8Arr
   }
   function end(code: number, reason: string, whole = false): Heard {
     self.abandon();
-    return { kind: Kind.ended, code, reason, whole };
+    return { meaning: Kind.ended, code, reason, whole };
   }
   /** The session cannot be gone on with: all links go, and a HELLO is next. */
   function lose(code: number, reason: string): Heard {
     if (self.phase === Phase.closing) return end(closeCode, closeReason);
-    const kind = self.phase === Phase.fresh ? Kind.sentAway : Kind.lost;
+    const meaning = self.phase === Phase.fresh ? Kind.sentAway : Kind.lost;
     forget();
-    return { kind, code, reason };
+    return { meaning, code, reason };
   }
   /** True when it was one too many. */
   function countBad(): boolean {
@@ -382,7 +376,7 @@ export function createSession<L extends Link>(hello: () => [Uint8Array, Uint8Arr
   function bad(link: L, code: number = LinkCode.badFrame): Heard {
     const mayLose = !beside(link);
     drop(link);
-    return countBad() && mayLose ? lose(code, MANY_BAD) : { kind: Kind.badFrame, code, reason: "a bad frame of the gateway" };
+    return countBad() && mayLose ? lose(code, MANY_BAD) : { meaning: Kind.badFrame, code, reason: "bad frame" };
   }
 
   // --- the answer to an opening frame. Undefined: a bad one, or a type to skip ---
@@ -398,10 +392,10 @@ export function createSession<L extends Link>(hello: () => [Uint8Array, Uint8Arr
     const fields = readFields(body, WELCOME);
     if (!fields) return;
     const [version, key, ticket, , ping, dead, windowBytes, windowMessages, spread, addresses] = fields;
-    if (version !== 1) return end(LinkCode.version, "the gateway speaks another version of rejoin");
+    if (version !== 1) return end(LinkCode.version, "no version in common");
     if (!ticket || ticket.length > TICKET_BYTES_MAX || !windowBytes || !windowMessages) return;
     begin(ticket, key, 1, { ping, dead, windowBytes, windowMessages, spread, addresses });
-    return becomeLive(link, { kind: Kind.opened, code: 0, reason: "" });
+    return becomeLive(link, { meaning: Kind.opened, code: 0, reason: "" });
   }
 
   function becomeLive(link: L, heard: Heard): Heard {
@@ -426,7 +420,7 @@ export function createSession<L extends Link>(hello: () => [Uint8Array, Uint8Arr
     const had = acked();
     const nowAccepted = unwrap(ack, forgot ? received : Math.max(had, forgottenUntil));
     const fits = forgot ? last < 2 ** 53 : received >= had && received <= sent && next <= read + 1;
-    if (!fits || nowAccepted > received) return lose(LinkCode.loginNeeded, "the gateway's counts do not fit ours");
+    if (!fits || nowAccepted > received) return lose(LinkCode.loginNeeded, "the counts do not fit");
     if (forgot) {
       // What we do not remember to have sent was sent, and may fill the window; what we do not remember to have got was
       // acknowledged, and will not come again.
@@ -436,7 +430,7 @@ export function createSession<L extends Link>(hello: () => [Uint8Array, Uint8Arr
     }
     acknowledge(nowAccepted);
     cursor = Math.max(received, acked()) + 1;
-    return becomeLive(link, { kind: Kind.resumed, code: 0, reason: "", whole, toCome: last + 1 - next, sentAgain });
+    return becomeLive(link, { meaning: Kind.resumed, code: 0, reason: "", whole, toCome: last + 1 - next, sentAgain });
   }
 
   /** `count` of ours were accepted. False: more than was ever sent. */
@@ -463,24 +457,24 @@ export function createSession<L extends Link>(hello: () => [Uint8Array, Uint8Arr
     if (action > Action.stop) return;
     const astray = beside(link);
     if (code === LinkCode.badFrame && countBad() && !astray) return lose(code, MANY_BAD);
-    const heard: Heard = { kind: Kind.sentAway, code, reason, wait, address };
+    const heard: Heard = { meaning: Kind.sentAway, code, reason, wait, address };
     if (action === Action.stop) {
       if (code !== LinkCode.replaced || epoch > self.epoch) return end(code, reason);
       drop(link);  // by a dial of our own
       return NOTHING;
     }
-    if (action === Action.move && link === self.live) return { ...heard, kind: Kind.move };
+    if (action === Action.move && link === self.live) return { ...heard, meaning: Kind.move };
     const login = action === Action.login;
     if (login && !astray) {
       if (self.phase === Phase.closing) return end(closeCode, closeReason, true);
       // Who we are was refused, or the session has ended while we were away and we are told how.
       if (self.phase === Phase.fresh || code !== LinkCode.loginNeeded) return end(code, reason);
-      heard.kind = Kind.lost;
+      heard.meaning = Kind.lost;
     }
     // What lives on another link is not gone: this dial went astray.
     const again = !wait && !address && action === Action.again && code !== LinkCode.badFrame;
-    heard.reopen = !link.reopened && (again || heard.kind === Kind.lost);
-    if (heard.kind === Kind.lost) forget();
+    heard.reopen = !link.reopened && (again || heard.meaning === Kind.lost);
+    if (heard.meaning === Kind.lost) forget();
     else if (self.phase !== Phase.fresh) self.epoch = Math.max(self.epoch, epoch);  // 4412: count on from there
     drop(link);
     if (heard.reopen) self.links.add(link);
@@ -502,7 +496,7 @@ export function createSession<L extends Link>(hello: () => [Uint8Array, Uint8Arr
       case FrameType.pong: {
         const number = readFields(body, "8");
         if (!number) return;
-        if (type === FrameType.pong) return { ...NOTHING, kind: Kind.pong, number: number[0] };
+        if (type === FrameType.pong) return { ...NOTHING, meaning: Kind.pong, number: number[0] };
         pong = body.slice(0, 8);
         return NOTHING;
       }
@@ -510,7 +504,7 @@ export function createSession<L extends Link>(hello: () => [Uint8Array, Uint8Arr
         const ticket = readFields(body, TICKET)?.[0];
         if (!ticket || ticket.length > TICKET_BYTES_MAX) return;
         self.ticket = ticket;
-        return { ...NOTHING, kind: Kind.renewed };
+        return { ...NOTHING, meaning: Kind.renewed };
       }
       case FrameType.close: {
         const close = readFields(body, CLOSE);
@@ -534,7 +528,7 @@ export function createSession<L extends Link>(hello: () => [Uint8Array, Uint8Arr
     ++read;
     badInARow = 0;
     ++self.received;
-    return { ...NOTHING, kind: Kind.message, data, number: body.length };
+    return { ...NOTHING, meaning: Kind.message, data, number: body.length };
   }
 
   function onClose(link: L, code: number, reason: string): Heard {
@@ -551,7 +545,7 @@ export function createSession<L extends Link>(hello: () => [Uint8Array, Uint8Arr
   forget();
   return self;
 }
-const NOTHING: Heard = { kind: Kind.nothing, code: 0, reason: "" };
-const MANY_BAD = "bad frames, link after link";
+const NOTHING: Heard = { meaning: Kind.nothing, code: 0, reason: "" };
+const MANY_BAD = "bad frame after bad frame";
 
 export type Session<L extends Link> = ReturnType<typeof createSession<L>>;

@@ -25,8 +25,9 @@ export function tabKeeper(key: string, { setTimer, random }: Environment): Keepe
   } catch {
     return;
   }
-  if (!storage) throw new Error("rejoin: no sessionStorage here. Give a Keeper as options.storage");
-  if (taken.has(key)) throw new Error(`rejoin: this page has a session "${key}" already. Give another options.storageKey`);
+  if (!storage || taken.has(key)) {
+    throw new Error(`rejoin: storage "session" needs a page, and a storageKey of its own: ${key}`);
+  }
 
   const name = random().toString(36);
   const holderKey = key + " page";

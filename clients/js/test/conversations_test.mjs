@@ -75,7 +75,7 @@ class Client {
     this.deeds.push({ told: what, ...more });
   }
   act(link, heard) {
-    const kind = KINDS[heard.kind];
+    const kind = KINDS[heard.meaning];
     const { code, wait = 0, address = "" } = heard;
     if (kind === "message") {
       const { data, number } = heard;
