@@ -94,14 +94,22 @@ export function readFields(bytes: Uint8Array, fields: string): any[] | null {
   const uint = (count: number) => take(count).reduce((value, byte) => value * 256 + byte, 0);
   const string = () => take(uint(2));
   const text = () => fromUtf8(string()) ?? "";
-  const readers: Record<string, () => unknown> = {
-    k: () => take(SECRET_BYTES).slice(),
-    b: () => toChars(string()),
-    u: text,
-    r: () => fromUtf8(cutReason(string())) ?? "",
-    a: () => Array.from({ length: uint(1) }, text),
-  };
-  const values = Array.from(fields, (field) => (readers[field] ? readers[field]() : uint(+field)));
+  const values = Array.from(fields, (field) => {
+    switch (field) {
+      case "k":
+        return take(SECRET_BYTES).slice();
+      case "b":
+        return toChars(string());
+      case "u":
+        return text();
+      case "r":
+        return fromUtf8(cutReason(string())) ?? "";
+      case "a":
+        return Array.from({ length: uint(1) }, text);
+      default:
+        return uint(+field);
+    }
+  });
   return at > bytes.length ? null : values;
 }
 
