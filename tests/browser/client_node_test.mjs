@@ -46,7 +46,7 @@ test(`${BREAKS} breaks in a row at any byte: 0 lost, 0 twice, one session`, LIMI
   session.addEventListener("message", () => session.play(random(2)));
   session.addEventListener("resumed", ({ detail }) => {
     assert.equal(detail.whole, true);
-    if (session.figures.resumes < BREAKS) world.relay.cutAfter(1 + random(3000));
+    if (session.figures.resumes < BREAKS) world.relay.cutAfter(1 + random(800));
     session.play(1 + random(4));
   });
   world.relay.cutAfter(500);
