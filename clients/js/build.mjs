@@ -10,24 +10,21 @@ import { build } from "esbuild";
 import { minify } from "terser";
 
 const HERE = fileURLToPath(new URL(".", import.meta.url));
-const BANNER = "/*! @rejoin/client, Apache-2.0 */";
 const ENTRY = {
   esm: 'export * from "./src/index"',
   iife: 'import { RejoinSession, RejoinSocket } from "./src/index"; globalThis.Rejoin = { RejoinSession, RejoinSocket }',
 };
 
+/** One file: a module's types are found by its own name, and need no second one. */
 function types() {
-  const files = {};
   const folder = mkdtempSync(join(tmpdir(), "rejoin-types-"));
   try {
     execFileSync(process.execPath, [join(HERE, "node_modules/typescript/bin/tsc"), "-p", HERE, "--outDir", folder], { stdio: "inherit" });
-    for (const name of ["index", "types", "rejoin_session", "rejoin_socket"]) {
-      files[`${name}.d.ts`] = readFileSync(join(folder, `${name}.d.ts`), "utf8");
-    }
+    const parts = ["types", "rejoin_session", "rejoin_socket"].map((name) => readFileSync(join(folder, `${name}.d.ts`), "utf8"));
+    return parts.join("").replace(/^import .*\n/gm, "");
   } finally {
     rmSync(folder, { recursive: true });
   }
-  return files;
 }
 
 async function script(format, names) {
@@ -38,23 +35,23 @@ async function script(format, names) {
     format,
     target: "es2022",  // of it only what Chrome 80, Firefox 74 and Safari 14.1 have: class fields, ?., ??
     legalComments: "none",
+    minifySyntax: true,
   });
   const { code } = await minify(outputFiles[0].text, {
     module: true,
     ecma: 2020,
-    compress: { passes: 4, pure_getters: true, unsafe_arrows: true, unsafe_methods: true },
+    compress: { passes: 4, pure_getters: true, unsafe_arrows: true, unsafe_methods: true, if_return: false },
     // Names of the language and the DOM stay by themselves; those of our types are what applications see.
     mangle: { properties: { reserved: ["Rejoin", ...names] } },
-    format: { preamble: BANNER },
   });
   return code;
 }
 
 /** File names of dist/ and what is in them. */
 export async function made() {
-  const files = types();
-  const names = Object.values(files).flatMap((text) => text.replace(/\/\*[^]*?\*\/|"[^"]*"/g, "").match(/[A-Za-z_$][\w$]*/g));
-  return { ...files, "rejoin.mjs": await script("esm", names), "rejoin.global.js": await script("iife", names) };
+  const declared = types();
+  const names = declared.replace(/\/\*[^]*?\*\/|"[^"]*"/g, "").match(/[A-Za-z_$][\w$]*/g);
+  return { "rejoin.d.mts": declared, "rejoin.mjs": await script("esm", names), "rejoin.global.js": await script("iife", names) };
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {

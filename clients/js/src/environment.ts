@@ -6,7 +6,8 @@ const TIMER_MS_MAX = 1e9;
 /** For one dial. Behind it the balancer needs the cookie no more. */
 const COOKIE_LIFE_S = 10;
 
-const world = globalThis as any;
+/** What is there, whatever this world is. */
+export const world = globalThis as any;
 
 export const environmentOf = (options: SessionOptions): Environment => ({
   connect: (url, protocols) => new (options.WebSocket ?? world.WebSocket)(url, protocols),
@@ -46,7 +47,7 @@ function watch(hint: (what: Hint) => void): () => void {
 // A script cannot set a header of the handshake. The ticket alone lets nobody resume.
 function tellTicket(url: string, ticket: string): void {
   const { document, location } = world;
-  if (document && location.hostname === new URL(url).hostname) {
+  if (document && url.includes(location.hostname)) {
     document.cookie = `REJOIN-TICKET=${ticket}; Path=/; SameSite=Strict; Max-Age=${COOKIE_LIFE_S}`;
   }
 }

@@ -4,6 +4,7 @@
 //
 // A calculator: time in, what to do out. Milliseconds.
 
+const { min, max } = Math;
 const PONG_MS = 2_000;
 /** On a path that has shown to be that slow. */
 const PONG_MS_MAX = 10_000;
@@ -62,7 +63,7 @@ export function createLiveness() {
     },
     /** A frame left that must be answered soon, with an ack if with nothing else. */
     sent(now: number): void {
-      unansweredAt = Math.min(unansweredAt, now);
+      unansweredAt = min(unansweredAt, now);
     },
     /** "The network changed", "visible again": ask now. A PONG that is under way may have left before the change. */
     doubt(now: number): void {
@@ -81,17 +82,15 @@ export function createLiveness() {
       oldestAt = lastAt;
       if (asked < Asked.yes || number < lastNumber) return;
       asked = Asked.no;
-      patience = Math.min(Math.max(2 * (now - lastAt), PONG_MS), PONG_MS_MAX);
+      patience = min(max(2 * (now - lastAt), PONG_MS), PONG_MS_MAX);
       return now - lastAt;
     },
-    /** A PING is out and its PONG is late. */
-    late: () => asked === Asked.late,
 
     due(): number {
       let at = heardAt + deadMs;
-      if (asked === Asked.no) at = Math.min(at, unansweredAt + patience, heardAt + pingMs + patience);
+      if (asked === Asked.no) at = min(at, unansweredAt + patience, heardAt + pingMs + patience);
       if (asked === Asked.now) at = -Infinity;
-      if (asked === Asked.yes) at = Math.min(at, oldestAt + patience);
+      if (asked === Asked.yes) at = min(at, oldestAt + patience);
       return asked ? at : Infinity;
     },
     act(now: number): Act {

@@ -4,8 +4,9 @@
 // to an address without (spec/resume.md, sections 5 and 11).
 //
 // A calculator. Its user sees to it that there is one dial at a time. Milliseconds.
-import type { Terms } from "./session";
+import { Term, type Terms } from "./session";
 
+const { min, max } = Math;
 const SPREAD_UNTOLD_MS = 1_000;
 const REDIAL_MS_MIN = 250;
 const REDIAL_MS_MAX = 20_000;
@@ -40,13 +41,13 @@ export function createRedial(home: string, advertised: boolean | undefined, rand
     },
     /** WELCOME, or a restored session: its spread and its addresses from now on. */
     told(terms: Terms): void {
-      spread = Math.min(terms.spread, REDIAL_MS_MAX);
-      addresses = [...terms.addresses.filter(usable), home];
+      spread = min(terms[Term.spread], REDIAL_MS_MAX);
+      addresses = [...terms[Term.addresses].filter(usable), home];
       turn = 0;
     },
     /** The live link is gone, or a RESUME is out that nobody answered: dial on. Not before `wait` is over. */
     dialOn(now: number, wait = 0): void {
-      const most = failures ? Math.min(Math.max(spread, REDIAL_MS_MIN) * 2 ** failures, REDIAL_MS_MAX) : spread;
+      const most = failures ? min(max(spread, REDIAL_MS_MIN) * 2 ** failures, REDIAL_MS_MAX) : spread;
       self.due = now + wait + random() * most;
     },
     pathChanged(now: number): void {
@@ -92,7 +93,7 @@ export function createRedial(home: string, advertised: boolean | undefined, rand
     /** DETACH move: dial beside the link that serves, well within `wait`. */
     move(wait: number, address: string, now: number): void {
       redirectTo(address);
-      self.due = now + random() * Math.min(spread, wait / 2);
+      self.due = now + random() * min(spread, wait / 2);
     },
   };
 

@@ -2,14 +2,15 @@
 // liveness.ts: does the link live) between WebSockets, timers and the page's events.
 //
 // Read it from turn() and act() down. At most two links matter at a time: the live one, and one dial beside it.
-import { environmentOf } from "./environment";
+import { environmentOf, world } from "./environment";
 import { FrameType, LinkCode, PROTOCOL, resumeItem, toUtf8 } from "./frame";
 import { Act, createLiveness } from "./liveness";
 import { createRedial } from "./redial";
-import { createSession, Heard, Kind, Link, Phase } from "./session";
+import { createSession, Heard, Kind, Link, Phase, Term } from "./session";
 import { tabKeeper } from "./tab_keeper";
 import type { Bytes, Figures, Hint, LinkDetail, SessionEventMap, SessionOptions, SessionState, SocketLike } from "./types";
 
+const { min, max } = Math;
 const DIAL_MS = 5_000;
 const ACK_MS = 200;
 /** What a closing session takes at the most: to say so without a link, and then for the answer. */
@@ -28,36 +29,35 @@ interface Dialled extends Link {
   open?: boolean;
 }
 
+/** @internal */
 export const failure = (name: string, why: string) => new DOMException("rejoin: " + why, name);
 
-/** A message's bytes, whatever form it came in. Not a copy. */
-export function bytesOf(data: unknown): Uint8Array {
-  if (data instanceof ArrayBuffer) return new Uint8Array(data);
-  if (ArrayBuffer.isView(data)) return new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
-  return toUtf8(String(data));
-}
+/** @internal A message's bytes, whatever form it came in. Not a copy. */
+export const bytesOf = (data: any): Uint8Array =>
+  data?.byteLength >= 0 ? new Uint8Array(data.buffer ?? data, data.byteOffset, data.byteLength) : toUtf8(String(data));
 
 /** The URL as it is dialled. */
 function urlOf(given: string | URL): string {
   try {
-    const url = new URL(given, (globalThis as any).location?.href);
+    const url = new URL(given, world.location?.href);
     url.protocol = url.protocol.replace("http", "ws");
     if (/^wss?:[^#]*$/.test(url.href)) return url.href;
   } catch {}
-  throw failure("SyntaxError", "no ws or wss URL, or with a fragment: " + given);
+  throw failure("SyntaxError", "no ws(s) URL without fragment: " + given);
 }
 
-/** Throws like the standard WebSocket's close(). */
+/** @internal Throws like the standard WebSocket's close(). */
 export function checkClose(code: number, reason: string): void {
-  if (code !== 1000 && !(code >= 3000 && code <= 4999)) throw failure("InvalidAccessError", "a code is 1000 or 3000 to 4999");
-  if (toUtf8(reason).length > 123) throw failure("SyntaxError", "a reason above 123 bytes");
+  if (code !== 1000 && !(code >= 3000 && code <= 4999)) throw failure("InvalidAccessError", "code: 1000, 3000-4999");
+  if (toUtf8(reason).length > 123) throw failure("SyntaxError", "reason: 123 bytes");
 }
 
+/** @internal */
 export function checkSize({ messageBytesMax }: { messageBytesMax: number }, bytes: number): void {
   if (bytes > messageBytesMax) throw new RangeError(`rejoin: a message above ${messageBytesMax} bytes`);
 }
 
-/** Gives an object its members. They are closures: what is private to them is so in the script, too, and small. */
+/** @internal Gives an object its members. They are closures: what is private to them is so in the script, too, and small. */
 export const assume = (target: object, members: object) =>
   Object.defineProperties(target, Object.getOwnPropertyDescriptors(members));
 
@@ -128,13 +128,15 @@ function drive(target: EventTarget, url: string, options: SessionOptions) {
   let over = false;
   /** Whose sockets are not closed yet. */
   const links = new Set<Dialled>();
-  let dials = 0;
-  let failedDials = 0;
-  let logins = 0;
-  let resumes = 0;
-  let replayedIn = 0;
-  let roundTripMs: number | null = null;
-  let resumeMs: number | null = null;
+  const counts = {
+    dials: 0,
+    failedDials: 0,
+    logins: 0,
+    resumes: 0,
+    replayedIn: 0,
+    roundTripMs: null as number | null,
+    resumeMs: null as number | null,
+  };
   /** The dial that was not answered yet. */
   let dial: Dialled | null = null;
   /** Dial, though the live link may serve: it is in doubt; the gateway asked to. */
@@ -216,10 +218,10 @@ function drive(target: EventTarget, url: string, options: SessionOptions) {
   }
   /** A timer that is set stays while it is early enough: it finds out by itself that there is nothing to do yet. */
   function arm(): void {
-    let at = Math.min(ackAt, closeAt, giveUpAt);
-    if (session.live) at = Math.min(at, liveness.due());
-    if (dial) at = Math.min(at, dial.began + DIAL_MS);
-    else if (wantsDial()) at = Math.min(at, redial.due);
+    let at = min(ackAt, closeAt, giveUpAt);
+    if (session.live) at = min(at, liveness.due());
+    if (dial) at = min(at, dial.began + DIAL_MS);
+    else if (wantsDial()) at = min(at, redial.due);
     if (!running) at = Infinity;
     if (armedAt <= at && running) return;
     disarm();
@@ -228,7 +230,7 @@ function drive(target: EventTarget, url: string, options: SessionOptions) {
     disarm = environment.setTimer(() => {
       armedAt = Infinity;
       turn();
-    }, Math.max(0, Math.ceil(at - now())));
+    }, max(0, Math.ceil(at - now())));
   }
 
   // --- dialling ---
@@ -237,12 +239,12 @@ function drive(target: EventTarget, url: string, options: SessionOptions) {
   /** The time that a link is looked for, and the dials that it takes, are counted from here. */
   function search(): void {
     since = now();
-    dialsBefore = dials;
+    dialsBefore = counts.dials;
     if (!session.live && giveUpMs) giveUpAt = since + giveUpMs;
   }
 
   function startDial(began: number): void {
-    const link: Dialled = (dial = { number: ++dials, url: redial.dial(), began, epoch: 0 });
+    const link: Dialled = (dial = { number: ++counts.dials, url: redial.dial(), began, epoch: 0 });
     const hello = session.phase === Phase.fresh;
     const frame = open(link);
     if (!frame) return;
@@ -327,7 +329,7 @@ function drive(target: EventTarget, url: string, options: SessionOptions) {
   function tellFailed(link: Dialled): boolean {
     if (link !== dial) return false;
     dial = null;
-    ++failedDials;
+    ++counts.failedDials;
     tell("failed", link, true);
     return true;
   }
@@ -344,8 +346,9 @@ function drive(target: EventTarget, url: string, options: SessionOptions) {
         break;
       case Kind.pong: {
         const ms = liveness.pong(number!, now());
-        if (!liveness.late()) beside = false;
-        if (ms !== undefined) emit("pong", { ms: (roundTripMs = ms) });
+        if (ms === undefined) break;
+        beside = false;
+        emit("pong", { ms: (counts.roundTripMs = ms) });
         break;
       }
       case Kind.opened:
@@ -378,28 +381,29 @@ function drive(target: EventTarget, url: string, options: SessionOptions) {
 
   /** WELCOME or RESUMED came: the link is live. */
   function onOpened(link: Dialled, { meaning, whole = true, toCome = 0, sentAgain = 0 }: Heard): void {
-    const { terms, epoch } = session;
+    const [ping, dead] = session.terms;
+    const { epoch } = session;
     const time = now();
     const tookMs = time - since;
     const isNew = meaning === Kind.opened;
-    const detail = { url: link.url, epoch, dials: dials - dialsBefore, tookMs, whole, toCome, sentAgain };
+    const detail = { url: link.url, epoch, dials: counts.dials - dialsBefore, tookMs, whole, toCome, sentAgain };
     if (dial === link) dial = null;
     beside = moving = false;
     giveUpAt = Infinity;
     if (session.phase === Phase.closing) closeAt = time + CLOSE_REPLY_MS;
     redial.opened();
-    liveness.opened(time, terms.ping, terms.dead);
+    liveness.opened(time, ping, dead);
     if (told) tell("closed", told);
     told = link;
     tell("opened", link);
-    replayedIn += toCome;
+    counts.replayedIn += toCome;
     if (isNew) {
-      ++logins;
-      redial.told(terms);
+      ++counts.logins;
+      redial.told(session.terms);
       save();
     } else {
-      ++resumes;
-      resumeMs = tookMs;
+      ++counts.resumes;
+      counts.resumeMs = tookMs;
     }
     updateState();
     emit(isNew ? "opened" : "resumed", detail);
@@ -419,7 +423,7 @@ function drive(target: EventTarget, url: string, options: SessionOptions) {
   }
   function onLost(link: Dialled, heard: Heard): void {
     // A session that was only loaded is as if it had never been: the application has not seen it.
-    if (options.loginAgain === false && logins + resumes) return end(false);
+    if (options.loginAgain === false && counts.logins + counts.resumes) return end(false);
     keeper?.clear();
     beside = moving = false;
     liveness.closed();
@@ -530,20 +534,14 @@ function drive(target: EventTarget, url: string, options: SessionOptions) {
       return state;
     },
     get figures(): Figures {
-      const { sent, received, duplicates, sentAgain, badFrames } = session;
-      const links = logins + resumes;
-      const unacknowledged = session.unacknowledged();
-      const replayedOut = sentAgain;
-      return {
-        dials, failedDials, links, logins, resumes, sent, received, replayedOut, replayedIn, duplicates, badFrames, roundTripMs,
-        resumeMs, unacknowledged,
-      };
+      const links = counts.logins + counts.resumes;
+      return { ...counts, ...session.counts, links, unacknowledged: session.unacknowledged() };
     },
     get bufferedAmount() {
       return session.live ? session.live.socket!.bufferedAmount : session.heldBytes();
     },
     get messageBytesMax() {
-      return session.phase === Phase.kept ? session.terms.windowBytes : Infinity;
+      return session.phase === Phase.kept ? session.terms[Term.windowBytes] : Infinity;
     },
     send(data: Bytes): boolean {
       const bytes = bytesOf(data);

@@ -1,5 +1,6 @@
 // The shape of the standard WebSocket, over a session: an application changes one word.
-import { toUtf8 } from "./frame";
+import { world } from "./environment";
+import { PROTOCOL } from "./frame";
 import { assume, bytesOf, checkClose, checkSize, failure, RejoinSession } from "./rejoin_session";
 import type { Bytes, EndDetail, SocketOptions } from "./types";
 
@@ -21,7 +22,7 @@ interface Waiting {
 
 /** Node 20 has no CloseEvent. */
 const closeEvent = (detail: EndDetail): Event =>
-  globalThis.CloseEvent ? new CloseEvent("close", detail) : Object.assign(new Event("close"), detail);
+  world.CloseEvent ? new CloseEvent("close", detail) : Object.assign(new Event("close"), detail);
 
 /**
  * The standard WebSocket's shape, over a session. `open` at the login (or when a page that was loaded again has its session
@@ -39,10 +40,10 @@ export class RejoinSocket extends EventTarget {
   readonly CLOSING = 2;
   readonly CLOSED = 3;
   binaryType: BinaryType = "blob";
-  onopen: ((this: RejoinSocket, event: Event) => any) | null = null;
-  onmessage: ((this: RejoinSocket, event: MessageEvent) => any) | null = null;
-  onclose: ((this: RejoinSocket, event: CloseEvent) => any) | null = null;
-  onerror: ((this: RejoinSocket, event: Event) => any) | null = null;
+  onopen: ((this: any, event: Event) => any) | null = null;
+  onmessage: ((this: any, event: MessageEvent) => any) | null = null;
+  onclose: ((this: any, event: CloseEvent) => any) | null = null;
+  onerror: ((this: any, event: Event) => any) | null = null;
 
   /**
    * Throws like RejoinSession. Sub-protocols of the application are not negotiated through a gateway: a list that is not empty
@@ -50,9 +51,9 @@ export class RejoinSocket extends EventTarget {
    */
   constructor(url: string | URL, protocols: string | string[] | SocketOptions = [], options: SocketOptions = {}) {
     super();
-    const isOptions = typeof protocols === "object" && !Array.isArray(protocols);
-    if (!isOptions && protocols.length) throw failure("SyntaxError", "no sub-protocols through a gateway: " + protocols);
-    assume(this, shape(this, url, isOptions ? protocols : options));
+    const { length } = protocols as string;
+    if (length) throw failure("SyntaxError", "no sub-protocols: " + protocols);
+    assume(this, shape(this, url, length === 0 ? options : (protocols as SocketOptions)));
   }
 }
 
@@ -140,15 +141,16 @@ function shape(socket: RejoinSocket, url: string | URL, options: SocketOptions) 
       return ready;
     },
     get protocol() {
-      return ready ? "rejoin.v1" : "";
+      return ready ? PROTOCOL : "";
     },
     get bufferedAmount() {
       return queueBytes + session.bufferedAmount;
     },
     send(data: Bytes | Blob): void {
       if (!ready) throw failure("InvalidStateError", "send() before open");
-      const blob = globalThis.Blob && data instanceof Blob ? data : null;
-      const size = blob ? blob.size : typeof data === "string" ? toUtf8(data).length : (data as ArrayBuffer).byteLength;
+      const blob = world.Blob && data instanceof Blob ? data : null;
+      const bytes = blob ? null : bytesOf(data);
+      const size = bytes ? bytes.length : blob!.size;
       checkSize(session, size);
       if (ready > Ready.open) return;
       if (!blob && !queue.length && session.send(data as Bytes)) return;
@@ -159,7 +161,7 @@ function shape(socket: RejoinSocket, url: string | URL, options: SocketOptions) 
         return session.close(4413, "queue full");
       }
       // The application may use its buffer again.
-      const waiting: Waiting = { size, data: blob ? null : typeof data === "string" ? data : bytesOf(data).slice() };
+      const waiting: Waiting = { size, data: typeof data === "string" ? data : bytes && bytes.slice() };
       queue.push(waiting);
       queueBytes += size;
       const read = (bytes: ArrayBuffer) => {

@@ -13,6 +13,7 @@ import {
   TICKET, toChars, WELCOME, writeClose, writeFrame, writeHello, writePing, writeResume,
 } from "./frame";
 
+const { min, max } = Math;
 const BAD_FRAMES_MAX = 3;
 const TICKET_BYTES_MAX = 968;
 const TURN = 2 ** 32;
@@ -70,14 +71,15 @@ export interface Heard {
   sentAgain?: number;
 }
 
-/** What WELCOME tells of how the session is kept. Milliseconds; addresses as told, not checked. */
-export interface Terms {
-  ping: number;
-  dead: number;
-  windowBytes: number;
-  windowMessages: number;
-  spread: number;
-  addresses: string[];
+/** What WELCOME tells of how the session is kept. Milliseconds, bytes, messages; addresses as told, not checked. */
+export type Terms = [ping: number, dead: number, windowBytes: number, windowMessages: number, spread: number, addresses: string[]];
+export const enum Term {
+  ping,
+  dead,
+  windowBytes,
+  windowMessages,
+  spread,
+  addresses,
 }
 
 /** What the session notes in whoever's records. */
@@ -135,32 +137,30 @@ export function createSession<L extends Link>(hello: () => [Uint8Array, Uint8Arr
 
   const self = {
     phase: Phase.fresh,
-    terms: {} as Terms,
+    terms: [0, 0, 0, 0, 0, []] as Terms,
     ticket: "",
     /** Of the last RESUME; 1 after WELCOME. */
     epoch: 0,
     links: new Set<L>(),
     /** The link that serves. */
     live: null as L | null,
-    /** Messages; the second times of ours, and of the gateway's; frames. */
-    sent: 0,
-    received: 0,
-    sentAgain: 0,
-    duplicates: 0,
-    badFrames: 0,
+    /** As in Figures. */
+    counts: { sent: 0, received: 0, replayedOut: 0, duplicates: 0, badFrames: 0 },
 
     // --- keeping it ---
 
     /** Text for restore(): ticket, key, epoch and terms. Only with a session. */
-    snapshot: () => JSON.stringify([1, self.ticket, btoa(toChars(secret)), self.epoch, ...Object.values(self.terms)]),
+    snapshot: () => JSON.stringify([1, self.ticket, btoa(toChars(secret)), self.epoch, ...self.terms]),
     /** Goes on with a session of an earlier page. False: this is no snapshot of ours; then nothing has changed. */
     restore(text: string): boolean {
       try {
-        const [version, ticket, key, epoch, ping, dead, windowBytes, windowMessages, spread, addresses] = JSON.parse(text);
+        const [version, ticket, key, epoch, ...terms] = JSON.parse(text);
         const bytes = fromChars(atob(key));
-        if (version !== 1 || !ticket || bytes.length !== SECRET_BYTES || !(epoch * windowBytes * windowMessages > 0)) return false;
+        const [, , windowBytes, windowMessages, , addresses] = terms;
+        const whole = bytes.length === SECRET_BYTES && epoch * windowBytes * windowMessages > 0 && Array.isArray(addresses);
+        if (version !== 1 || !ticket || !whole) return false;
         forget();
-        begin(ticket, bytes, epoch, { ping, dead, windowBytes, windowMessages, spread, addresses: [...addresses] });
+        begin(ticket, bytes, epoch, terms as Terms);
         return (forgot = true);
       } catch {
         return false;
@@ -208,8 +208,8 @@ export function createSession<L extends Link>(hello: () => [Uint8Array, Uint8Arr
       self.phase === Phase.kept &&
       !forgot &&
       !forgottenUntil &&
-      held.length < self.terms.windowMessages &&
-      heldBytes + bytes <= self.terms.windowBytes,
+      held.length < self.terms[Term.windowMessages] &&
+      heldBytes + bytes <= self.terms[Term.windowBytes],
     /** Takes a copy. False: no room; madeRoom() tells when there is. Only when kept or fresh, and not above the window. */
     send(text: boolean, message: Uint8Array): boolean {
       const room = self.hasRoom(message.length);
@@ -217,16 +217,16 @@ export function createSession<L extends Link>(hello: () => [Uint8Array, Uint8Arr
         held.push({ text, message: message.slice() });
         heldBytes += message.length;
         ++sent;
-        ++self.sent;
+        ++self.counts.sent;
       } else {
-        wantedBytes = Math.min(wantedBytes, message.length);
+        wantedBytes = min(wantedBytes, message.length);
         askForRoom();
       }
       return room;
     },
     /** True once, when a send() that was refused would be taken now. To be asked after each frame. */
     madeRoom(): boolean {
-      const room = wantedBytes < Infinity && self.hasRoom(Math.min(wantedBytes, self.terms.windowBytes));
+      const room = wantedBytes < Infinity && self.hasRoom(min(wantedBytes, self.terms[Term.windowBytes]));
       if (room) {
         wantedBytes = Infinity;
         askedForRoom = false;
@@ -278,21 +278,18 @@ export function createSession<L extends Link>(hello: () => [Uint8Array, Uint8Arr
         return writeClose(closeCode, closeReason, 0);
       }
       if (link !== self.live) return null;
-      const { windowBytes, windowMessages } = self.terms;
+      const [, , windowBytes, windowMessages] = self.terms;
       const owed = accepted - told;
-      const more = cursor <= sent;
-      const first = ackFirst;
-      ackFirst = false;
-      if (first) return writeFrame(FrameType.ack, tell());
+      if (ackFirst) return writeFrame(FrameType.ack, tell());
       if (pong) {
         const number = pong;
         pong = null;
         return writePing(FrameType.pong, number, tell());
       }
-      if (more) {
+      if (cursor <= sent) {
         const { text, message } = held[cursor - acked() - 1]!;
-        if (cursor <= written) ++self.sentAgain;
-        written = Math.max(written, cursor);
+        if (cursor <= written) ++self.counts.replayedOut;
+        written = max(written, cursor);
         return writeFrame(FrameType.data, tell(), message, cursor++, text ? FLAG_TEXT : 0);
       }
       if (pingDue) {  // behind what has room: so its PONG bears more
@@ -303,7 +300,7 @@ export function createSession<L extends Link>(hello: () => [Uint8Array, Uint8Arr
         saidClose = true;
         return writeClose(closeCode, closeReason, tell());
       }
-      const many = owed >= Math.min(32, Math.max(windowMessages >>> 2, 1)) || owedBytes >= Math.min(16_384, Math.max(windowBytes / 4, 1));
+      const many = owed >= min(32, max(windowMessages >>> 2, 1)) || owedBytes >= min(16_384, max(windowBytes / 4, 1));
       const due = many || ackNow;
       ackNow = false;
       return owed && due ? writeFrame(FrameType.ack, tell()) : null;
@@ -313,7 +310,7 @@ export function createSession<L extends Link>(hello: () => [Uint8Array, Uint8Arr
   const acked = () => sent - held.length;
   /** The ack for a frame that leaves on the live link. */
   function tell(): number {
-    ackNow = false;
+    ackFirst = ackNow = false;
     owedBytes = 0;
     return (told = accepted);
   }
@@ -369,7 +366,7 @@ export function createSession<L extends Link>(hello: () => [Uint8Array, Uint8Arr
   }
   /** True when it was one too many. */
   function countBad(): boolean {
-    ++self.badFrames;
+    ++self.counts.badFrames;
     return ++badInARow >= BAD_FRAMES_MAX;
   }
   const beside = (link: L) => !!self.live && self.live !== link;
@@ -391,10 +388,10 @@ export function createSession<L extends Link>(hello: () => [Uint8Array, Uint8Arr
   function onWelcome(link: L, body: Uint8Array): Heard | undefined {
     const fields = readFields(body, WELCOME);
     if (!fields) return;
-    const [version, key, ticket, , ping, dead, windowBytes, windowMessages, spread, addresses] = fields;
+    const [version, key, ticket, , ...terms] = fields;
     if (version !== 1) return end(LinkCode.version, "no version in common");
-    if (!ticket || ticket.length > TICKET_BYTES_MAX || !windowBytes || !windowMessages) return;
-    begin(ticket, key, 1, { ping, dead, windowBytes, windowMessages, spread, addresses });
+    if (!ticket || ticket.length > TICKET_BYTES_MAX || !terms[Term.windowBytes] || !terms[Term.windowMessages]) return;
+    begin(ticket, key, 1, terms as Terms);
     return becomeLive(link, { meaning: Kind.opened, code: 0, reason: "" });
   }
 
@@ -415,10 +412,10 @@ export function createSession<L extends Link>(hello: () => [Uint8Array, Uint8Arr
     if (!fields) return;
     const [received, next, last] = fields;
     if (!next || next > last + 1) return;
-    const sentAgain = forgot ? 0 : Math.max(0, written - received);
+    const sentAgain = forgot ? 0 : max(0, written - received);
     const whole = !forgot;
     const had = acked();
-    const nowAccepted = unwrap(ack, forgot ? received : Math.max(had, forgottenUntil));
+    const nowAccepted = unwrap(ack, forgot ? received : max(had, forgottenUntil));
     const fits = forgot ? last < 2 ** 53 : received >= had && received <= sent && next <= read + 1;
     if (!fits || nowAccepted > received) return lose(LinkCode.loginNeeded, "the counts do not fit");
     if (forgot) {
@@ -429,22 +426,19 @@ export function createSession<L extends Link>(hello: () => [Uint8Array, Uint8Arr
       forgottenUntil = received;
     }
     acknowledge(nowAccepted);
-    cursor = Math.max(received, acked()) + 1;
+    cursor = max(received, acked()) + 1;
     return becomeLive(link, { meaning: Kind.resumed, code: 0, reason: "", whole, toCome: last + 1 - next, sentAgain });
   }
 
   /** `count` of ours were accepted. False: more than was ever sent. */
   function acknowledge(count: number): boolean {
     if (count > sent) return false;
-    const freed = held.splice(0, Math.max(0, count - acked()));
+    const freed = held.splice(0, max(0, count - acked()));
     for (const { message } of freed) heldBytes -= message.length;
-    cursor = Math.max(cursor, acked() + 1);
+    cursor = max(cursor, acked() + 1);
     const settled = forgottenUntil > 0 && count >= forgottenUntil;
     if (settled) forgottenUntil = 0;
-    if (settled || freed.length) {
-      badInARow = 0;
-      askedForRoom = false;
-    }
+    if (settled || freed.length) badInARow = 0;
     return true;
   }
 
@@ -475,7 +469,7 @@ export function createSession<L extends Link>(hello: () => [Uint8Array, Uint8Arr
     const again = !wait && !address && action === Action.again && code !== LinkCode.badFrame;
     heard.reopen = !link.reopened && (again || heard.meaning === Kind.lost);
     if (heard.meaning === Kind.lost) forget();
-    else if (self.phase !== Phase.fresh) self.epoch = Math.max(self.epoch, epoch);  // 4412: count on from there
+    else if (self.phase !== Phase.fresh) self.epoch = max(self.epoch, epoch);  // 4412: count on from there
     drop(link);
     if (heard.reopen) self.links.add(link);
     return heard;
@@ -486,7 +480,7 @@ export function createSession<L extends Link>(hello: () => [Uint8Array, Uint8Arr
   function onLive(link: L, [type, flags, seq, ack]: number[], body: Uint8Array): Heard | undefined {
     // A gateway that sends us away may not know the session any more, and RESUMED says the ack again.
     if (type === FrameType.detach) return onDetach(link, body);
-    if (!acknowledge(unwrap(ack!, Math.max(acked(), forgottenUntil)))) return;
+    if (!acknowledge(unwrap(ack!, max(acked(), forgottenUntil)))) return;
     switch (type) {
       case FrameType.data:
         return onData(link, flags! & FLAG_TEXT, seq!, body);
@@ -518,23 +512,23 @@ export function createSession<L extends Link>(hello: () => [Uint8Array, Uint8Arr
     const number = unwrap(seq, read + 1);
     if (number > read + 1) return;
     if (number <= read) {
-      ++self.duplicates;
+      ++self.counts.duplicates;
       return NOTHING;
     }
     // Judged before it counts as read: what is bad has not come.
     const data = text ? fromUtf8(body) : body;
     if (data === null) return;
-    if (body.length > self.terms.windowBytes) return bad(link, LinkCode.overLimit);
+    if (body.length > self.terms[Term.windowBytes]) return bad(link, LinkCode.overLimit);
     ++read;
     badInARow = 0;
-    ++self.received;
+    ++self.counts.received;
     return { ...NOTHING, meaning: Kind.message, data, number: body.length };
   }
 
   function onClose(link: L, code: number, reason: string): Heard {
-    const [answerOwed, closing] = [!saidClose, self.phase === Phase.closing];
-    const heard = closing ? end(closeCode, closeReason, true) : end(code, reason, true);
-    if (answerOwed) {
+    const answered = saidClose;
+    const heard = self.phase === Phase.closing ? end(closeCode, closeReason, true) : end(code, reason, true);
+    if (!answered) {
       self.links.add((parting = link));
       closeCode = code;
       closeReason = "";

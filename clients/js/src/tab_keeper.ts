@@ -9,7 +9,7 @@
 //   answer within 250 ms: it was killed, and we take the session. If it was only frozen, it hears 4409 when it wakes, and ends.
 //
 // Navigation Timing would not do: a duplicated tab says `reload` or `back_forward` like the first one.
-import { listen } from "./environment";
+import { listen, world } from "./environment";
 import type { Environment, Keeper } from "./types";
 
 const ANSWER_MS = 250;
@@ -21,7 +21,7 @@ const taken = new Set<string>();
 export function tabKeeper(key: string, { setTimer, random }: Environment): Keeper | undefined {
   let storage: Storage;
   try {
-    storage = globalThis.sessionStorage;
+    storage = world.sessionStorage;
   } catch {
     return;
   }
@@ -44,12 +44,12 @@ export function tabKeeper(key: string, { setTimer, random }: Environment): Keepe
   /** Answers whoever asks for us, and gives the session free when the page goes. */
   const claim = () => {
     taken.add(key);
-    if (globalThis.BroadcastChannel) {
+    if (world.BroadcastChannel) {
       channel ??= new BroadcastChannel("rejoin");
       channel.onmessage = ({ data }) => data === "who " + name && channel?.postMessage(name);
     }
     stop();
-    stop = listen(globalThis as any, "pagehide", release);
+    stop = listen(world, "pagehide", release);
   };
   const release = () => {
     taken.delete(key);

@@ -85,7 +85,7 @@ class Client {
       this.liveness.pong(heard.number, this.now);
     } else if (kind === "opened" || kind === "resumed") {
       this.tell(kind, kind === "resumed" ? { whole: heard.whole, to_come: heard.toCome } : {});
-      this.liveness.opened(this.now, this.session.terms.ping, this.session.terms.dead);
+      this.liveness.opened(this.now, this.session.terms[0], this.session.terms[1]);
     } else if (kind === "move" || kind === "sent_away") {
       this.tell(kind, { code, wait, address });
     } else if (kind === "lost" || kind === "ended") {

@@ -178,3 +178,83 @@ export interface SessionEventMap {
     /** For good. The last event. */
     ended: CustomEvent<EndDetail>;
 }
+/** A session of rejoin.v1 and everything that keeps it alive. Begins to dial after the present turn: add listeners first. */
+export declare class RejoinSession extends EventTarget {
+    /**
+     * Throws a SyntaxError for an URL that is not ws, wss, http or https, or has a fragment (relative ones are to the page), and an
+     * Error where the session is to be kept in sessionStorage and cannot be.
+     */
+    constructor(url: string | URL, options?: SessionOptions);
+}
+export interface RejoinSession {
+    readonly url: string;
+    readonly state: SessionState;
+    /** A copy, taken now. */
+    readonly figures: Figures;
+    /** Taken by send(), and not yet written to a link; with no live link: not yet acknowledged. */
+    readonly bufferedAmount: number;
+    /** The largest message that the gateway takes; Infinity before it was told. */
+    readonly messageBytesMax: number;
+    /**
+     * Takes a copy. False: no room now (the window is full, or there is no session yet): not taken, and `writable` tells when it
+     * would be. Throws a RangeError above messageBytesMax, an InvalidStateError after close() or the end.
+     */
+    send(data: Bytes): boolean;
+    /** Ends the session behind all that was sent; `ended` follows, at the latest after 13 s. Code: 1000 or 3000 to 4999. */
+    close(code?: number, reason?: string): void;
+    /** Drops the link and ends no session: who has its keeper (a next RejoinSession, say) goes on with it. `ended` does not follow. */
+    leave(): void;
+    /** A hint of the application's own that the path may have changed. */
+    networkChanged(): void;
+    /** Sends a PING on the live link; `pong` tells of its round trip. */
+    ping(): void;
+    addEventListener<K extends keyof SessionEventMap>(type: K, listener: (this: RejoinSession, event: SessionEventMap[K]) => void, options?: boolean | AddEventListenerOptions): void;
+    removeEventListener<K extends keyof SessionEventMap>(type: K, listener: (this: RejoinSession, event: SessionEventMap[K]) => void, options?: boolean | EventListenerOptions): void;
+}
+/**
+ * The standard WebSocket's shape, over a session. `open` at the login (or when a page that was loaded again has its session
+ * back), `close` when the session has ended; what happens to links in between is told by `session`.
+ *
+ *     const socket = new RejoinSocket("wss://play.example/game");
+ */
+export declare class RejoinSocket extends EventTarget {
+    static readonly CONNECTING = 0;
+    static readonly OPEN = 1;
+    static readonly CLOSING = 2;
+    static readonly CLOSED = 3;
+    readonly CONNECTING = 0;
+    readonly OPEN = 1;
+    readonly CLOSING = 2;
+    readonly CLOSED = 3;
+    binaryType: BinaryType;
+    onopen: ((this: any, event: Event) => any) | null;
+    onmessage: ((this: any, event: MessageEvent) => any) | null;
+    onclose: ((this: any, event: CloseEvent) => any) | null;
+    onerror: ((this: any, event: Event) => any) | null;
+    /**
+     * Throws like RejoinSession. Sub-protocols of the application are not negotiated through a gateway: a list that is not empty
+     * throws a SyntaxError.
+     */
+    constructor(url: string | URL, protocols?: string | string[] | SocketOptions, options?: SocketOptions);
+}
+export interface RejoinSocket {
+    /** What is beneath: states, figures, resumes. */
+    readonly session: RejoinSession;
+    readonly url: string;
+    readonly readyState: 0 | 1 | 2 | 3;
+    readonly protocol: string;
+    readonly extensions: string;
+    /** Taken by send(), and not yet written to a link; with no live link: not yet acknowledged. */
+    readonly bufferedAmount: number;
+    /**
+     * As in the standard: queues what has no room yet. Above `queueBytesMax` the socket closes with 4413; a message above the
+     * gateway's window throws a RangeError.
+     */
+    send(data: Bytes | Blob): void;
+    /** Ends the session behind all that was sent. */
+    close(code?: number, reason?: string): void;
+    addEventListener<K extends keyof WebSocketEventMap>(type: K, listener: (this: RejoinSocket, event: WebSocketEventMap[K]) => any, options?: boolean | AddEventListenerOptions): void;
+    addEventListener(type: string, listener: EventListenerOrEventListenerObject, options?: boolean | AddEventListenerOptions): void;
+    removeEventListener<K extends keyof WebSocketEventMap>(type: K, listener: (this: RejoinSocket, event: WebSocketEventMap[K]) => any, options?: boolean | EventListenerOptions): void;
+    removeEventListener(type: string, listener: EventListenerOrEventListenerObject, options?: boolean | EventListenerOptions): void;
+}

@@ -1,3 +1,0 @@
-export * from "./types";
-export { RejoinSession } from "./rejoin_session";
-export { RejoinSocket } from "./rejoin_socket";
