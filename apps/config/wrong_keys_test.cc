@@ -34,7 +34,7 @@ kind = "tcp"
 retries = 3
 )"),
        R"(f:2:8: warning: pool.name: no listener uses this pool
-f:6:1: pool.health.retries: unknown key here; it belongs to [[pool]], and here there are kind, every, timeout, rise, fall)"},
+f:6:1: pool.health.retries: unknown key here; it belongs to [[pool]], and here there are kind, every, timeout, rise, fall, passive, on_down)"},
       {in_listener(R"(timeout = "3s")"),
        R"(f:3:1: listener.timeout: unknown key here; it belongs to [pool.health] and [pool.queue], and here there are name, listen, mode, pool, head_timeout, idle_timeout, tunnel_timeout)"},
       {in_listener(R"(bind = "127.0.0.1:80")"),
