@@ -45,6 +45,17 @@ route::AffinityRule affinity_rule(const config::Affinity& from) {
   return rule;
 }
 
+RetryOn retry_on(const config::RetryRules& from) {
+  RetryOn on{.connect = false, .reset = false, .timeout = false, .statuses = {}};
+  for (const std::string& word : from.on) {
+    on.connect |= word == "connect";
+    on.reset |= word == "reset";
+    on.timeout |= word == "timeout";
+    if (word[0] >= '0' && word[0] <= '9') on.statuses.push_back(std::stoi(word));
+  }
+  return on;
+}
+
 route::RouteRules rules_of(const config::Pool& from) {
   route::RouteRules rules = config::route_rules(from);
   for (const config::Affinity& affinity : from.affinity) rules.affinity.push_back(affinity_rule(affinity));
@@ -58,7 +69,8 @@ Result<Plan> make_plan(const config::Config& config, route::KeyRing keys, Random
   for (const config::Pool& pool : config.pools) {
     auto shared = route::SharedRoute::make(rules_of(pool), random);
     if (!shared) return std::move(shared.error());
-    plan.pools.push_back({std::move(*shared), pool.connect_timeout});
+    plan.pools.push_back({std::move(*shared), pool.connect_timeout, pool.response_timeout, pool.keep_alive,
+                          retry_on(pool.retry)});
   }
   for (const config::Listener& listener : config.listeners) {
     std::size_t pool = 0;
@@ -67,7 +79,9 @@ Result<Plan> make_plan(const config::Config& config, route::KeyRing keys, Random
       return Error{ErrorKind::config, Side::ours, Retry::no,
                    "listener " + listener.name + ": there is no pool \"" + listener.pool + "\""};
     }
-    plan.listeners.push_back({listener, pool});
+    auto http = make_http_plan(config, listener);
+    if (!http) return std::move(http.error());
+    plan.listeners.push_back({listener, pool, std::move(*http)});
   }
   return plan;
 }

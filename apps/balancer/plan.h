@@ -6,9 +6,11 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "apps/balancer/http_plan.h"
 #include "apps/config/config.h"
 #include "base/clock.h"
 #include "base/random.h"
@@ -18,14 +20,24 @@
 
 namespace rejoin::balancer {
 
+/// When a request that may be repeated is sent to another server.
+struct RetryOn {
+  bool connect = true, reset = true, timeout = false;
+  std::vector<int> statuses;
+};
+
 struct PoolPlan {
   std::unique_ptr<route::SharedRoute> route;
   Duration connect_timeout{};
+  std::optional<Duration> response_timeout;  // none: the listener's idle_timeout
+  config::KeepAlive keep_alive;
+  RetryOn retry;
 };
 
 struct ListenerPlan {
   config::Listener rules;
   std::size_t pool = 0;  // index into Plan::pools
+  HttpPlan http;         // of mode http
 };
 
 struct Plan {

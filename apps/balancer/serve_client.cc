@@ -53,7 +53,7 @@ Task<Status> hear_opening(Visit& visit) {
 Task<Status> pass_opening(Visit& visit, io::Stream& server) {
   Status sent;
   if (!visit.arrived.empty())
-    sent = co_await server.write_all(visit.arrived.view(), visit.in(visit.pool.plan.connect_timeout));
+    sent = co_await server.write_all(visit.arrived.view(), visit.in(visit.pool->plan.connect_timeout));
   visit.arrived.release();
   co_return sent;
 }
@@ -86,12 +86,12 @@ Task<void> serve_http(Worker& worker, const ListenerPlan& listener, io::Socket a
 Task<void> serve_tcp(Worker& worker, const ListenerPlan& listener, io::Socket accepted, Address client) {
   Visit visit(worker, listener, std::move(accepted), client);
   io::World& world = worker.world();
-  if (visit.pool.router.wants_opening()) {
+  if (visit.pool->router.wants_opening()) {
     Status heard = co_await hear_opening(visit);
     if (!heard && heard.error().kind == ErrorKind::timed_out) ++worker.counts().timed_out;
     if (!heard) co_return;
   }
-  route::Choice choice = visit.pool.router.choose(
+  route::Choice choice = visit.pool->router.choose(
       {client, nullptr, world.clock.now(), world.clock.unix_now(), visit.arrived.view()});
   io::Stream server(world, Side::server, worker.stop_switch());
   route::ServerUse use;
@@ -108,8 +108,8 @@ Task<void> serve_tcp(Worker& worker, const ListenerPlan& listener, io::Socket ac
     co_return;
   }
   visit.keep_lease(choice);
-  worker.park(listener, visit.client.release(), server.release(), client, *choice.server, std::move(use),
-              std::move(visit.lease), upstream::ClientFin::passes_on);
+  worker.park(listener, *visit.pool, visit.client.release(), server.release(), client, *choice.server,
+              std::move(use), visit.take_lease(), upstream::ClientFin::passes_on);
 }
 
 }  // namespace rejoin::balancer

@@ -5,6 +5,9 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
+#include <utility>
+#include <vector>
 
 #include "apps/balancer/worker.h"
 #include "base/address.h"
@@ -24,32 +27,51 @@ struct Visit {
   Visit(Worker& w, const ListenerPlan& l, io::Socket accepted, const Address& from)
       : worker(w),
         listener(l),
-        pool(w.pool(l)),
+        pool(&w.pool(l)),
         address(from),
         client(w.world(), std::move(accepted), Side::client, w.stop_switch()) {}
-  ~Visit() { lease.close(worker.world().clock.now()); }
+  ~Visit() {
+    for (PoolLease& one : leases) one.lease.close(worker.world().clock.now());
+  }
 
   TimePoint in(Duration time) const { return worker.world().clock.now() + time; }
 
-  /// With a source-ip rule: the pin holds as long as the connection does, and follows where the client is
-  /// sent.
+  /// With a source-ip rule: the pin in the pool holds as long as the connection does, and follows where the
+  /// client is sent.
   void keep_lease(const route::Choice& choice) {
-    if (lease) {
-      lease.move_to(*choice.server);
-    } else {
-      lease = pool.router.lease(choice, address, worker.world().clock.now());
+    for (PoolLease& one : leases) {
+      if (one.pool == pool) return one.lease.move_to(*choice.server);
     }
+    route::Lease lease = pool->router.lease(choice, address, worker.world().clock.now());
+    if (lease) leases.push_back({pool, std::move(lease)});
+  }
+
+  /// The pin in the pool, for the tunnel that the connection becomes; empty when there is none.
+  route::Lease take_lease() {
+    for (PoolLease& one : leases) {
+      if (one.pool == pool) return std::move(one.lease);
+    }
+    return {};
   }
 
   Worker& worker;
   const ListenerPlan& listener;
-  PoolUse& pool;
+  PoolUse* pool;  // of the request that is served; at layer 4 the listener's
   Address address;
   io::Stream client;
   Buffer head;     // the bytes of the request's head
   Buffer arrived;  // what came behind it: its body, or the next request. At layer 4: all that came
-  route::Lease lease;
+  struct PoolLease {
+    PoolUse* pool;
+    route::Lease lease;
+  };
+  std::vector<PoolLease> leases;  // one for each pool with a source-ip rule that a request went to
   bool first_request = true;
+  // what servers are told of the client; made with the first request
+  std::string client_ip;
+  std::string port;  // on which it came in
+  const char* scheme = "http";
+  bool trusted = false;  // the client is a proxy in front of us
 };
 
 }  // namespace rejoin::balancer

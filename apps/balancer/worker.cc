@@ -5,21 +5,24 @@
 
 namespace rejoin::balancer {
 
-PoolUse::PoolUse(io::World& world, const PoolPlan& of, route::Seal& seal, unsigned worker)
+PoolUse::PoolUse(io::World& world, const PoolPlan& of, std::size_t number, route::Seal& seal, unsigned worker)
     : plan(of),
+      index(static_cast<std::uint16_t>(number)),
       router(*of.route, seal, worker),
-      idle(world, of.route->pool->size(), Duration(limits::kIdleServerConnectionS)) {}
+      idle(world, of.route->pool->size(), of.keep_alive.idle,
+           static_cast<std::size_t>(of.keep_alive.connections)) {}
 
-Tunnel::Tunnel(Worker& owner, const ListenerPlan& of, io::Socket client_socket, io::Socket server_socket,
-               const Address& from, route::ServerIndex to, route::ServerUse counted, route::Lease pin,
-               upstream::ClientFin client_fin)
+Tunnel::Tunnel(Worker& owner, const ListenerPlan& of, const PoolUse& in, io::Socket client_socket,
+               io::Socket server_socket, const Address& from, route::ServerIndex to, route::ServerUse counted,
+               route::Lease pin, upstream::ClientFin client_fin)
     : Relay(owner.world(), owner.tunnel_owner(), std::move(client_socket), std::move(server_socket),
             {of.rules.tunnel_timeout, client_fin}),
       listener(of),
       use(std::move(counted)),
       lease(std::move(pin)),
       client(from),
-      server(to) {}
+      server(to),
+      pool(in.index) {}
 
 // One listener, and what it makes of a connection.
 struct Worker::Entrance final : io::AcceptEvents {
@@ -47,7 +50,7 @@ Worker::Worker(io::World& world, const Plan& plan, unsigned number)
       connections_(world.ready),
       second_([](void* self) { static_cast<Worker*>(self)->tick(); }, this) {
   for (const PoolPlan& pool : plan.pools)
-    pools_.push_back(std::make_unique<PoolUse>(world, pool, seal_, number));
+    pools_.push_back(std::make_unique<PoolUse>(world, pool, pools_.size(), seal_, number));
   for (const ListenerPlan& listener : plan.listeners) {
     entrances_.push_back(std::make_unique<Entrance>(*this, listener));
   }
@@ -117,12 +120,12 @@ void Worker::stop() {
 
 bool Worker::idle() const { return connections_.running() == 0 && tunnels_.live() == 0; }
 
-void Worker::park(const ListenerPlan& listener, io::Socket client_socket, io::Socket server_socket,
-                  const Address& client, route::ServerIndex server, route::ServerUse use, route::Lease lease,
-                  upstream::ClientFin client_fin) {
+void Worker::park(const ListenerPlan& listener, const PoolUse& pool, io::Socket client_socket,
+                  io::Socket server_socket, const Address& client, route::ServerIndex server,
+                  route::ServerUse use, route::Lease lease, upstream::ClientFin client_fin) {
   ++counts_.tunnels;
-  Tunnel& tunnel = tunnels_.make(*this, listener, std::move(client_socket), std::move(server_socket), client,
-                                 server, std::move(use), std::move(lease), client_fin);
+  Tunnel& tunnel = tunnels_.make(*this, listener, pool, std::move(client_socket), std::move(server_socket),
+                                 client, server, std::move(use), std::move(lease), client_fin);
   open_tunnels_.push_back(tunnel);
   tunnel.start();
 }
@@ -131,7 +134,7 @@ void Worker::relay_ended(upstream::Relay& relay, upstream::RelayEnd end) {
   Tunnel& tunnel = static_cast<Tunnel&>(relay);
   tunnel.lease.close(world_.clock.now());
   if (world_.log.wants(LogLevel::debug)) {
-    const auto& server = pool(tunnel.listener).router.pool().server(tunnel.server);
+    const auto& server = pools_[tunnel.pool]->router.pool().server(tunnel.server);
     tell(tunnel.listener, tunnel.client,
          "tunnel to " + server.name + " ended: " + std::string(to_string(end.how)) + " (" +
              std::string(to_string(end.side)) + "), " + std::to_string(tunnel.bytes_from_client()) +

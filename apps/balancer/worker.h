@@ -28,22 +28,24 @@ class Worker;
 
 /// What a worker keeps of one pool.
 struct PoolUse {
-  PoolUse(io::World& world, const PoolPlan& plan, route::Seal& seal, unsigned worker);
+  PoolUse(io::World& world, const PoolPlan& plan, std::size_t index, route::Seal& seal, unsigned worker);
   const PoolPlan& plan;
+  std::uint16_t index;  // in Plan::pools
   route::Router router;
   upstream::IdleConnections idle;
 };
 
 /// A client's connection joined to a server's, for the rest of their lives: layer 4, and layer 7 after a 101.
 struct Tunnel final : upstream::Relay {
-  Tunnel(Worker& owner, const ListenerPlan& listener, io::Socket client_socket, io::Socket server_socket,
-         const Address& client, route::ServerIndex server, route::ServerUse use, route::Lease lease,
-         upstream::ClientFin client_fin);
+  Tunnel(Worker& owner, const ListenerPlan& listener, const PoolUse& pool, io::Socket client_socket,
+         io::Socket server_socket, const Address& client, route::ServerIndex server, route::ServerUse use,
+         route::Lease lease, upstream::ClientFin client_fin);
   const ListenerPlan& listener;
   route::ServerUse use;
   route::Lease lease;
   Address client;
   route::ServerIndex server;
+  std::uint16_t pool;  // PoolUse::index
 };
 static_assert(sizeof(Tunnel) <= 352,
               "the record of an idle relayed connection; the aim for all of one is 600 bytes");
@@ -58,6 +60,7 @@ struct Counts {
   std::uint64_t no_server = 0;      // answered 503
   std::uint64_t come_again = 0;     // told to come again, since the server of their ticket is away
   std::uint64_t server_failed = 0;  // answered 502, 504
+  std::uint64_t retried = 0;        // requests sent to another server after one had taken the connection
 };
 
 class Worker final : public serve::WorkerProgram, private upstream::RelayOwner {
@@ -85,6 +88,7 @@ class Worker final : public serve::WorkerProgram, private upstream::RelayOwner {
   // --- for the coroutines that serve ---
   io::World& world() { return world_; }
   PoolUse& pool(const ListenerPlan& listener) { return *pools_[listener.pool]; }
+  PoolUse& pool(std::size_t index) { return *pools_[index]; }
   /// Thrown by stop(): ends every wait of a connection.
   Stop& stop_switch() { return stop_; }
   /// One client that may be between two requests: as long as it lives, a drain interrupts the client's waits.
@@ -103,9 +107,9 @@ class Worker final : public serve::WorkerProgram, private upstream::RelayOwner {
   Counts& counts() { return counts_; }
   proto::AcceptHasher& accept_hasher() { return accept_hasher_; }
   /// Joins the two and forgets them until they end.
-  void park(const ListenerPlan& listener, io::Socket client_socket, io::Socket server_socket,
-            const Address& client, route::ServerIndex server, route::ServerUse use, route::Lease lease,
-            upstream::ClientFin client_fin);
+  void park(const ListenerPlan& listener, const PoolUse& pool, io::Socket client_socket,
+            io::Socket server_socket, const Address& client, route::ServerIndex server, route::ServerUse use,
+            route::Lease lease, upstream::ClientFin client_fin);
   std::size_t tunnels() const { return tunnels_.live(); }
   /// For a line about one client's connection in the log, if anybody reads such.
   void tell(const ListenerPlan& listener, const Address& client, std::string_view what);

@@ -13,6 +13,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "apps/config/diagnostic.h"
@@ -50,6 +51,47 @@ struct Balancer {
 
 enum class Mode : std::uint8_t { http, tcp };
 
+enum class XForwarded : std::uint8_t { append, replace, off };
+
+/// What servers are told of where a request came from, and whom we believe who says it before us.
+struct Forwarded {
+  std::vector<std::string> trust;  // "10.0.0.0/8": proxies in front of us
+  XForwarded x_forwarded = XForwarded::append;
+  bool forwarded = false;            // the field of RFC 7239 besides
+  bool request_id = false;           // X-Request-Id
+  bool request_id_response = false;  // ... on the response, too
+  std::string via;                   // our name in Via; empty: no such field
+};
+
+/// A redirect of ours. `to` may hold {host}, {path} (with its query).
+struct Redirect {
+  std::string to;
+  int status = 302;
+};
+
+/// An answer of ours.
+struct Respond {
+  int status = 200;
+  std::string body;
+  std::string type = "text/plain; charset=utf-8";
+};
+
+/// Requests of a host, a path, or both, and what becomes of them.
+struct Rule {
+  std::string host;  // empty: any; "*.example.com": every name below
+  std::string path = "/";
+  bool exact = false;
+  std::string pool;  // after reading the name of a pool that exists
+  std::string strip_prefix;
+  std::optional<Redirect> redirect;
+  std::optional<Respond> respond;
+  // "Name: value"; removed ones are names
+  std::vector<std::string> set_request_headers, add_request_headers, remove_request_headers;
+  std::vector<std::string> set_response_headers, add_response_headers, remove_response_headers;
+};
+
+enum class RedirectAll : std::uint8_t { off, https };
+
 /// Where the balancer listens.
 struct Listener {
   std::string name;  // after reading never empty: "listener-1" for the first that has none
@@ -58,7 +100,15 @@ struct Listener {
   std::string pool;  // after reading the name of a pool that exists
   Duration head_timeout = 10s;
   Duration idle_timeout = 60s;
+  Duration keep_alive_timeout = 60s;  // after reading, unless written, the idle_timeout
   Duration tunnel_timeout = 1h;
+  // mode http
+  std::uint64_t max_body = 0;  // bytes; zero: no bound
+  RedirectAll redirect = RedirectAll::off;
+  int redirect_port = 443;
+  Forwarded forwarded;
+  std::vector<Rule> rules;
+  std::vector<std::pair<std::string, std::string>> error_pages;  // status, path of a file
 };
 
 enum class Scheduler : std::uint8_t { round_robin, least_connections };
@@ -126,6 +176,17 @@ struct Health {
   int fall = 3;
 };
 
+/// Connections to servers that wait for their next request.
+struct KeepAlive {
+  int connections = static_cast<int>(limits::kIdlePerServerMax);  // of each server, in each worker
+  Duration idle = limits::kIdleServerConnectionS;
+};
+
+/// When a request is sent a second time.
+struct RetryRules {
+  std::vector<std::string> on = {"connect", "reset"};
+};
+
 struct Server {
   std::string name;
   Address address;
@@ -139,6 +200,9 @@ struct Pool {
   Health health;
   Duration connect_timeout = 3s;
   int retries = 2;              // other servers tried when one refuses
+  RetryRules retry;
+  std::optional<Duration> response_timeout;  // for the head of an answer; none: the listener's idle_timeout
+  KeepAlive keep_alive;
   std::vector<Server> servers;  // at least one; names are unique in the pool
 };
 

@@ -125,13 +125,20 @@ class CrossCheck {
       Listener& it = config_.listeners[i];
       const std::string path = numbered("listener", i) + ".pool";
       if (it.pool.empty() && !places_.has(path)) default_pool(it, path);
-      if (it.pool.empty()) continue;
-      const Pool* found = config_.find_pool(it.pool);
-      if (found) {
-        serves(it, i, *found);
-      } else {
-        no_such_pool(it.pool, path);
+      served_by(it, i, it.pool, path);
+      for (std::size_t r = 0; r < it.rules.size(); ++r) {
+        served_by(it, i, it.rules[r].pool, numbered(numbered("listener", i) + ".rule", r) + ".pool");
       }
+    }
+  }
+
+  void served_by(const Listener& it, std::size_t index, const std::string& pool, const std::string& path) {
+    if (pool.empty()) return;
+    const Pool* found = config_.find_pool(pool);
+    if (found) {
+      serves(it, index, *found);
+    } else {
+      no_such_pool(pool, path);
     }
   }
 
@@ -153,7 +160,11 @@ class CrossCheck {
 
   bool is_listened_for(const std::string& pool) const {
     return std::any_of(config_.listeners.begin(), config_.listeners.end(),
-                       [&](const Listener& it) { return it.pool == pool; });
+                       [&](const Listener& it) {
+                         return it.pool == pool ||
+                                std::any_of(it.rules.begin(), it.rules.end(),
+                                            [&](const Rule& rule) { return rule.pool == pool; });
+                       });
   }
 
   void default_pool(Listener& it, const std::string& path) {
@@ -435,6 +446,7 @@ class CrossCheck {
 
 void cross_check(Config& config, const Places& places, std::vector<Diagnostic>& out) {
   CrossCheck(config, places, out).run();
+  cross_check_http(config, places, out);
 }
 
 }  // namespace rejoin::config

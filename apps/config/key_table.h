@@ -9,8 +9,12 @@
 #include <array>
 #include <functional>
 #include <initializer_list>
+#include <optional>
 #include <span>
+#include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 #include "apps/config/config.h"
 
@@ -46,6 +50,14 @@ enum class TextForm : std::uint8_t {
   origin,         // "*", or scheme://host with an optional port (RFC 6454 7)
   network,        // an IP address, with an optional /bits
   link_url,       // ws://, wss://, tcp:// or tls://, with a host
+  host_pattern,   // a name or address without a port, or "*." and a name
+  field,          // "Name: value", a field line of HTTP
+  field_name,     // a token
+  field_value,    // no control characters
+  redirect_to,    // http://, https:// or a path, with {host} and {path}
+  status,         // 400 to 599
+  file_path,      // not empty
+  body_text,      // anything without NUL
 };
 bool fits(TextForm form, std::string_view text);
 /// What would be right: "write 1 to 64 letters, digits, '.', '_' or '-'".
@@ -71,6 +83,12 @@ void visit(KeyVisitor& visitor, Keys& it);
 void visit(KeyVisitor& visitor, Logging& it);
 void visit(KeyVisitor& visitor, Balancer& it);
 void visit(KeyVisitor& visitor, Listener& it);
+void visit(KeyVisitor& visitor, Forwarded& it);
+void visit(KeyVisitor& visitor, Rule& it);
+void visit(KeyVisitor& visitor, Redirect& it);
+void visit(KeyVisitor& visitor, Respond& it);
+void visit(KeyVisitor& visitor, RetryRules& it);
+void visit(KeyVisitor& visitor, KeepAlive& it);
 void visit(KeyVisitor& visitor, Affinity& it);
 void visit(KeyVisitor& visitor, Health& it);
 void visit(KeyVisitor& visitor, Server& it);
@@ -101,6 +119,11 @@ class KeyVisitor {
   /// A list of texts, each of the form. At most `most`.
   virtual void texts(const Key& key, std::vector<std::string>& into, TextForm form, std::size_t most) = 0;
   virtual void key_sources(const Key& key, std::vector<KeySource>& into) = 0;
+  /// A duration whose absence means something: `into` stays empty.
+  virtual void duration(const Key& key, std::optional<Duration>& into, Range<Duration> range) = 0;
+  /// A table whose keys are the file's own: `{ 503 = "sorry.html" }`. At most `most`, in the order of their keys.
+  virtual void pairs(const Key& key, std::vector<std::pair<std::string, std::string>>& into, TextForm name,
+                     TextForm value, std::size_t most) = 0;
 
   /// One of `words`; E's enumerators count from 0 in the order of the words.
   template <typename E>

@@ -95,6 +95,18 @@ HealthChange Router::failed(Choice& choice, TimePoint now) {
   return change;
 }
 
+bool Router::another(Choice& choice, TimePoint now) {
+  assert(choice.server);
+  const ServerIndex server = *choice.server;
+  const Chosen how = choice.how;
+  const bool is_noted = choice.tried.add(server);
+  settle(choice, now, is_noted && choice.tried.count() <= rules().retries);
+  if (choice.server) return true;
+  choice.server = server;
+  choice.how = how;
+  return false;
+}
+
 void Router::edit_request(Choice& choice, const proto::RequestHead& head, proto::HeadEdits& edits) const {
   for (const proto::Field& field : head.all(proto::KnownField::cookie)) {
     const std::string_view original = head.value(field);
