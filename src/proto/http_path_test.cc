@@ -50,7 +50,9 @@ TEST(HttpPath, normal_form) {
     std::string scratch;
     const auto path = normal_path(one.target, scratch);
     ASSERT_EQ(path.has_value(), one.path != nullptr) << *path;
-    if (path) EXPECT_EQ(*path, one.path);
+    if (path) {
+      EXPECT_EQ(*path, one.path);
+    }
   }
 }
 
