@@ -78,6 +78,7 @@ Task<void> upload_body(Exchange& exchange) {
   // Without the client's body there is nothing to wait for; with a server that takes none, there is still its
   // answer.
   if (!uploaded && uploaded.error().side == Side::client) exchange.server.interrupt();
+  if (uploaded) visit.body_left = false;
   exchange.uploaded = std::move(uploaded);
   exchange.uploading = false;
 }
@@ -424,9 +425,8 @@ Task<After> exchange_messages(Visit& visit, const RequestHead& request, const Ru
   exchange.choice =
       visit.pool->router.choose({visit.address, &request, world.clock.now(), world.clock.unix_now()});
   const bool upgrade = passes_upgrade(request);
-  exchange.repeatable =
-      may_be_repeated(request.method()) && request.body().kind == proto::BodyKind::none && !upgrade;
-  exchange.may_reuse = exchange.repeatable;
+  exchange.repeatable = may_be_repeated(request.method()) && request.body().kind == proto::BodyKind::none;
+  exchange.may_reuse = exchange.repeatable && !upgrade;  // a tunnel would take a connection from the others
 
   Buffer head = world.buffers.borrow();
   const RequestOrigin origin = origin_of(exchange, target, upgrade);

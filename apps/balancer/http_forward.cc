@@ -154,6 +154,12 @@ Status write_request(Buffer& out, route::Router& router, route::Choice& choice, 
       (request.minor_version() == 0 || request.body().kind == proto::BodyKind::none)) {
     edits.drop_all(KnownField::expect);
   }
+  // Trailers pass us, so who takes them may say so to the server (RFC 9110 10.1.4).
+  if (request.has(KnownField::te) && !origin.upgrade && request.named_by_connection("te") &&
+      proto::list_has(request.value_of(KnownField::te), "trailers")) {
+    edits.set(KnownField::te, "trailers");
+    edits.set(KnownField::connection, "te");
+  }
   OwnTexts texts;
   if (!origin.trusted) drop_forged(request, edits);
   x_forwarded(request, origin, edits, texts);

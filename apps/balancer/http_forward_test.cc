@@ -48,11 +48,11 @@ struct Forward : testing::Test {
   SeededRandom random{1};
   BufferPool buffers{limits::kBufferBytes};
   std::unique_ptr<route::SharedRoute> shared = [this] {
-    route::RouteRules rules;
-    rules.name = "p";
-    rules.servers = {{"s1", *Address::parse("127.0.0.1:8000"), 1}};
-    rules.affinity = {route::CookieInsertRule{}};
-    return std::move(*route::SharedRoute::make(rules, random));
+    route::RouteRules of_pool;
+    of_pool.name = "p";
+    of_pool.servers = {{"s1", *Address::parse("127.0.0.1:8000"), 1}};
+    of_pool.affinity = {route::CookieInsertRule{}};
+    return std::move(*route::SharedRoute::make(of_pool, random));
   }();
   route::Seal seal{route::KeyRing(route::generate_key(random)), random};
   route::Router router{*shared, seal, 0};

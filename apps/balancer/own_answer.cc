@@ -11,10 +11,11 @@ namespace {
 using proto::NextHop;
 using proto::RequestHead;
 
-/// Whether the next request may follow on the connection: this one was heard whole.
+/// Whether the next request may follow on the connection: this one was heard whole, and what comes next is a
+/// request (who asked for another protocol may have begun to speak it).
 NextHop next_after(const Visit& visit, const RequestHead* request) {
-  const bool may_stay = request != nullptr && request->keep_alive() &&
-                        request->body().kind == proto::BodyKind::none && !visit.worker.draining();
+  const bool may_stay = request != nullptr && request->keep_alive() && !request->wants_upgrade() &&
+                        !visit.body_left && !visit.worker.draining();
   if (!may_stay) return NextHop::close;
   return request->minor_version() == 0 ? NextHop::persist_aloud : NextHop::persist;
 }

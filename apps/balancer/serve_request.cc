@@ -155,6 +155,7 @@ Task<After> serve_request(Visit& visit) {
   ++visit.worker.counts().requests;
   if (visit.first_request) introduce(visit);
   visit.first_request = false;
+  visit.body_left = request.body().kind != proto::BodyKind::none;
   const Refusal wrong = judge(visit, request);
   if (wrong) {
     After after = co_await refuse_and_close(visit, wrong.status, wrong.why, request);

@@ -67,6 +67,7 @@ struct Visit {
   };
   std::vector<PoolLease> leases;  // one for each pool with a source-ip rule that a request went to
   bool first_request = true;
+  bool body_left = false;  // the body of the request has not been read to its end
   // what servers are told of the client; made with the first request
   std::string client_ip;
   std::string port;  // on which it came in

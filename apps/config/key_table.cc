@@ -140,7 +140,7 @@ void visit(KeyVisitor& v, Listener& it) {
 void visit(KeyVisitor& v, Forwarded& it) {
   v.texts({"trust",
            "Proxies in front of us, as addresses or networks. What others say in X-Forwarded-*, Forwarded, "
-           "X-Real-IP and X-Request-Id is dropped.",
+           "X-Real-IP and, with `request_id`, X-Request-Id is dropped.",
            R"(["10.0.0.0/8"])", Need::optional, "none"},
           it.trust, TextForm::network, limits::kPeersMax);
   v.choice({"x_forwarded",
