@@ -34,16 +34,16 @@ struct Exchange {
   route::Choice choice;
   route::ServerUse use;
   io::Stream server;
-  Buffer arrived;             // from the server: the head of its response, then what came behind it
-  Scope upload;               // home of the coroutine that moves the request's body
-  Status uploaded;            // how that ended; an error when it could not begin
-  bool uploading = false;     // it has begun and has not ended
-  bool reused = false;        // the connection served another request before
-  bool may_reuse = false;     // a connection that did may be taken
-  bool repeatable = false;    // the request may be sent twice
-  bool server_spoke = false;  // a byte of the response has come
-  bool client_heard = false;  // a byte of an answer went to the client
-  bool continued = false;     // the client was told 100, so that its body comes
+  Buffer arrived;                // from the server: the head of its response, then what came behind it
+  Scope upload;                  // home of the coroutine that moves the request's body
+  Status uploaded;               // how that ended; an error when it could not begin
+  bool uploading = false;        // it has begun and has not ended
+  bool reused = false;           // the connection served another request before
+  bool may_reuse = false;        // a connection that did may be taken
+  bool repeatable = false;       // the request may be sent twice
+  bool server_spoke = false;     // a byte of the response has come
+  bool client_heard = false;     // a byte of an answer went to the client
+  bool continued = false;        // the client was told 100, so that its body comes
   std::array<char, 32> made_id;  // a request id of ours
   Bytes id;                      // by which the request is known; empty: by none
 
@@ -197,7 +197,8 @@ Task<Status> pass_interim(Exchange& exchange, const ResponseHead& response) {
   co_return written;
 }
 
-/// A body that came whole with its head leaves with it, in one packet. False: it did not, or must be looked at.
+/// A body that came whole with its head leaves with it, in one packet. False: it did not, or must be looked
+/// at.
 bool append_whole_body(Exchange& exchange, const ResponsePlan& plan, proto::Body body, Buffer& out) {
   if (body.kind == proto::BodyKind::none) return true;
   if (body.kind != proto::BodyKind::length || plan.framing != upstream::Framing::as_it_is) return false;

@@ -1,4 +1,5 @@
-// One request at a server, and its answer at the client: from a head that was judged to the end of the answer.
+// One request at a server, and its answer at the client: from a head that was judged to the end of the
+// answer.
 //
 // Place on the path: serve_request.cc has heard the request and knows its pool (visit.pool). One worker's
 // thread.

@@ -148,8 +148,8 @@ Status write_request(Buffer& out, route::Router& router, route::Choice& choice, 
   } else if (request.target_form() == proto::TargetForm::absolute) {
     edits.replace_target(request.path_and_query());
   }
-  // HTTP/1.0 knows no expectation, and our HTTP/1.1 would make one of its field; nor is there anything to wait
-  // for without a body.
+  // HTTP/1.0 knows no expectation, and our HTTP/1.1 would make one of its field; nor is there anything to
+  // wait for without a body.
   if (request.has(KnownField::expect) &&
       (request.minor_version() == 0 || request.body().kind == proto::BodyKind::none)) {
     edits.drop_all(KnownField::expect);

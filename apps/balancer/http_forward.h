@@ -1,5 +1,5 @@
-// What a reverse proxy changes in the heads that pass it (RFC 9110 7.6; docs/http.md has it for people). Pure:
-// heads in, bytes in a buffer out.
+// What a reverse proxy changes in the heads that pass it (RFC 9110 7.6; docs/http.md has it for people).
+// Pure: heads in, bytes in a buffer out.
 #pragma once
 
 #include <cstdint>
@@ -44,8 +44,8 @@ struct RequestOrigin {
   bool upgrade = false;
 };
 
-/// Writes the head for the server: HTTP/1.1, no hop-by-hop fields, what was forged about the client removed and
-/// what we know of it added, an absolute target made a path, and what affinities and rules want changed.
+/// Writes the head for the server: HTTP/1.1, no hop-by-hop fields, what was forged about the client removed
+/// and what we know of it added, an absolute target made a path, and what affinities and rules want changed.
 /// Errors: exhausted or too_large, when the fields that are added have no room: answer 431.
 Status write_request(Buffer& out, route::Router& router, route::Choice& choice,
                      const proto::RequestHead& request, const RequestOrigin& origin);
@@ -65,7 +65,8 @@ struct ResponsePlan {
 ResponsePlan plan_response(const proto::RequestHead& request, const proto::ResponseHead& response,
                            proto::Body body, bool last);
 
-/// Writes the head for the client: no hop-by-hop fields, and what affinities and rules want. Error: exhausted.
+/// Writes the head for the client: no hop-by-hop fields, and what affinities and rules want. Error:
+/// exhausted.
 Status write_response(Buffer& out, route::Router& router, route::Choice& choice,
                       const proto::ResponseHead& response, const ResponsePlan& plan, UnixSeconds now);
 

@@ -42,7 +42,8 @@ Result<ErrorPage> read_page(const config::Config& config, const config::Listener
     return wrong(listener, "error_pages: " + path + " cannot be read; it is sent with " + from.first);
   if (page.bytes.size() > kErrorPageBytesMax) {
     return wrong(listener, "error_pages: " + path + " is larger than " +
-                               std::to_string(kErrorPageBytesMax / 1024) + " KiB, which is too much for a page");
+                               std::to_string(kErrorPageBytesMax / 1024) +
+                               " KiB, which is too much for a page");
   }
   return page;
 }

@@ -39,8 +39,8 @@ struct HttpPlan {
   const ErrorPage* page(int status) const;
 };
 
-/// Reads the error pages. Error: config, a file that cannot be read or is too large; or a rule's pool that does
-/// not exist.
+/// Reads the error pages. Error: config, a file that cannot be read or is too large; or a rule's pool that
+/// does not exist.
 Result<HttpPlan> make_http_plan(const config::Config& config, const config::Listener& listener);
 
 }  // namespace rejoin::balancer

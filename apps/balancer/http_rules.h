@@ -1,6 +1,7 @@
 // Which rule is for a request: hosts and paths, the most specific first. Pure.
 //
-// Place on the path: behind the head of a request, before a pool is asked. Made once with the plan; any thread.
+// Place on the path: behind the head of a request, before a pool is asked. Made once with the plan; any
+// thread.
 #pragma once
 
 #include <cstddef>
@@ -55,8 +56,8 @@ const RulePlan* find_rule(const std::vector<RulePlan>& rules, Bytes host, Bytes 
 /// "play.example" of "play.example:8080", "[::1]" of "[::1]:80".
 Bytes without_port(Bytes host);
 
-/// The target that the server sees: `target` without `prefix` in front of its path. `path` is the normal form of
-/// its path, and begins with the prefix; it is what is cut when the target itself does not.
+/// The target that the server sees: `target` without `prefix` in front of its path. `path` is the normal form
+/// of its path, and begins with the prefix; it is what is cut when the target itself does not.
 std::string strip_prefix(Bytes target, Bytes path, Bytes prefix);
 
 /// `to` with {host} (without port) and {path} (with its query) filled in.

@@ -37,7 +37,8 @@ Task<After> send(Visit& visit, const proto::SimpleResponse& response) {
 /// What a buffer surely takes beside a head.
 constexpr std::size_t kTextWithHeadMax = 8 * 1024;
 
-/// Field lines of ours, from what a rule says of responses. (Set and added are the same where nothing is there.)
+/// Field lines of ours, from what a rule says of responses. (Set and added are the same where nothing is
+/// there.)
 std::string field_lines(const RulePlan* rule) {
   std::string lines;
   if (rule == nullptr) return lines;

@@ -11,9 +11,9 @@
 
 namespace rejoin::balancer {
 
-/// Answers with an error: the listener's page for it, or a line of text that says `why`, which also goes to the
-/// log. `request`: of which the answer is; nullptr when it could not be read, and the connection ends. With a
-/// request that has no body the connection may stay.
+/// Answers with an error: the listener's page for it, or a line of text that says `why`, which also goes to
+/// the log. `request`: of which the answer is; nullptr when it could not be read, and the connection ends.
+/// With a request that has no body the connection may stay.
 Task<After> refuse(Visit& visit, int status, Bytes why, const proto::RequestHead* request);
 
 /// The same, and the connection ends: what comes behind such a request is nothing that we would read.

@@ -74,7 +74,8 @@ struct Refusal {
   explicit operator bool() const { return status != 0; }
 };
 
-/// Of chunks that are here already: a server is not shown the head of a request whose body is known to be bad.
+/// Of chunks that are here already: a server is not shown the head of a request whose body is known to be
+/// bad.
 Refusal judge_chunks(const Visit& visit) {
   proto::ChunkScanner scanner;
   const proto::ChunkScanner::Fed fed = scanner.feed(visit.arrived.view());

@@ -199,7 +199,7 @@ struct Pool {
   std::vector<Affinity> affinity;  // tried in order; cookie names differ, at most one source_ip, one ticket
   Health health;
   Duration connect_timeout = 3s;
-  int retries = 2;              // other servers tried when one refuses
+  int retries = 2;  // other servers tried when one refuses
   RetryRules retry;
   std::optional<Duration> response_timeout;  // for the head of an answer; none: the listener's idle_timeout
   KeepAlive keep_alive;

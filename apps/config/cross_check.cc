@@ -159,12 +159,10 @@ class CrossCheck {
   }
 
   bool is_listened_for(const std::string& pool) const {
-    return std::any_of(config_.listeners.begin(), config_.listeners.end(),
-                       [&](const Listener& it) {
-                         return it.pool == pool ||
-                                std::any_of(it.rules.begin(), it.rules.end(),
+    return std::any_of(config_.listeners.begin(), config_.listeners.end(), [&](const Listener& it) {
+      return it.pool == pool || std::any_of(it.rules.begin(), it.rules.end(),
                                             [&](const Rule& rule) { return rule.pool == pool; });
-                       });
+    });
   }
 
   void default_pool(Listener& it, const std::string& path) {

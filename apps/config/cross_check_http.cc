@@ -54,7 +54,8 @@ class CrossCheckHttp {
       for (const char* key :
            {".max_body", ".redirect", ".redirect_port", ".forwarded", ".rule", ".error_pages"}) {
         if (places_.has(path + key))
-          say(path + key, "is about requests, which a listener of mode \"tcp\" does not read; write mode = \"http\"");
+          say(path + key,
+              "is about requests, which a listener of mode \"tcp\" does not read; write mode = \"http\"");
       }
       return;
     }
@@ -62,7 +63,8 @@ class CrossCheckHttp {
       say(path + ".redirect_port", "means nothing without redirect = \"https\"", Severity::warning);
     }
     std::map<std::string, std::string> seen;
-    for (std::size_t i = 0; i < it.rules.size(); ++i) rule(it, it.rules[i], numbered(path + ".rule", i), seen);
+    for (std::size_t i = 0; i < it.rules.size(); ++i)
+      rule(it, it.rules[i], numbered(path + ".rule", i), seen);
   }
 
   void rule(const Listener& on, Rule& it, const std::string& path, std::map<std::string, std::string>& seen) {
@@ -82,19 +84,20 @@ class CrossCheckHttp {
     if (!has_pool) it.pool = on.pool;
     strip(it, path);
     answers(it, path);
-    const std::vector<std::string>* const lists[] = {&it.set_request_headers,     &it.add_request_headers,
-                                                     &it.remove_request_headers,  &it.set_response_headers,
-                                                     &it.add_response_headers,    &it.remove_response_headers};
-    const char* const names[] = {".set_request_headers",  ".add_request_headers",  ".remove_request_headers",
-                                 ".set_response_headers", ".add_response_headers", ".remove_response_headers"};
+    const std::vector<std::string>* const lists[] = {&it.set_request_headers,    &it.add_request_headers,
+                                                     &it.remove_request_headers, &it.set_response_headers,
+                                                     &it.add_response_headers,   &it.remove_response_headers};
+    const char* const names[] = {".set_request_headers",    ".add_request_headers",
+                                 ".remove_request_headers", ".set_response_headers",
+                                 ".add_response_headers",   ".remove_response_headers"};
     for (std::size_t i = 0; i < std::size(lists); ++i) header_names(*lists[i], path + names[i]);
   }
 
   void strip(const Rule& it, const std::string& path) {
     if (it.strip_prefix.empty()) return;
     if (!it.path.starts_with(it.strip_prefix)) {
-      say(path + ".strip_prefix", in_quotes(it.strip_prefix) + " is not what `path`, " + in_quotes(it.path) +
-                                      ", begins with");
+      say(path + ".strip_prefix",
+          in_quotes(it.strip_prefix) + " is not what `path`, " + in_quotes(it.path) + ", begins with");
     }
     if (it.redirect || it.respond)
       say(path + ".strip_prefix", "changes what a server sees, and this rule asks none");
@@ -116,7 +119,8 @@ class CrossCheckHttp {
       const std::string_view name = std::string_view(entry).substr(0, entry.find(':'));
       if (is_ours_to_say(name)) {
         say(path, in_quotes(name) +
-                      " says how a message or a connection is framed, which is the balancer's to say; leave it out");
+                      " says how a message or a connection is framed, which is the balancer's to say; leave "
+                      "it out");
       }
     }
   }

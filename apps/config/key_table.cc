@@ -30,8 +30,8 @@ constexpr Range<Duration> kFromZero{0s, 24h * 365};
 constexpr Range<int> kWorkers{1, limits::kWorkersMax};
 constexpr int kRetriesMax = static_cast<int>(limits::kTriedServersMax) - 1;
 constexpr Range<std::uint64_t> kMessage{1, 64 * 1024 * 1024};
-constexpr std::size_t kRulesMax = 1024;        // of one listener
-constexpr std::size_t kHeaderEditsMax = 16;    // of each of a rule's lists
+constexpr std::size_t kRulesMax = 1024;      // of one listener
+constexpr std::size_t kHeaderEditsMax = 16;  // of each of a rule's lists
 constexpr std::size_t kErrorPagesMax = 64;
 constexpr std::size_t kRetryReasonsMax = 16;
 
@@ -108,19 +108,19 @@ void visit(KeyVisitor& v, Listener& it) {
       it.head_timeout, kTimeout);
   v.duration({"idle_timeout", "`http`: for a side that is silent, or takes nothing, within a request."},
              it.idle_timeout, kTimeout);
-  v.duration({"keep_alive_timeout", "`http`: for the next request of a client that stays connected.", R"("15s")",
-              Need::optional, "the `idle_timeout`"},
+  v.duration({"keep_alive_timeout", "`http`: for the next request of a client that stays connected.",
+              R"("15s")", Need::optional, "the `idle_timeout`"},
              it.keep_alive_timeout, kTimeout);
   v.duration({"tunnel_timeout", "A WebSocket, or a connection in mode `tcp`, that is silent both ways."},
              it.tunnel_timeout, kTimeout);
-  v.size({"max_body", "`http`: a request with a larger body is answered with 413. `0B`: no bound."}, it.max_body,
-         {0, 1024ull * 1024 * 1024 * 1024});
+  v.size({"max_body", "`http`: a request with a larger body is answered with 413. `0B`: no bound."},
+         it.max_body, {0, 1024ull * 1024 * 1024 * 1024});
   v.choice({"redirect",
             "`https`: every request is sent to the same address under https, and none to a pool. (A `rule` "
             "that matches goes before it.)"},
            it.redirect, kRedirects);
-  v.integer({"redirect_port", "The port of that https; 443 is not written into the address."}, it.redirect_port,
-            {1, 65535});
+  v.integer({"redirect_port", "The port of that https; 443 is not written into the address."},
+            it.redirect_port, {1, 65535});
   v.table({"forwarded", "`http`: what servers are told of where a request came from.",
            R"({ trust = ["10.0.0.0/8"] })"},
           it.forwarded);
@@ -130,11 +130,12 @@ void visit(KeyVisitor& v, Listener& it) {
           "Requests that no rule matches go to the listener's `pool`.",
           R"({ path = "/api/", pool = "api" })"},
          it.rules, kRulesMax);
-  v.pairs({"error_pages",
-           "`http`: files that are sent with errors of our own, by status; read at the start, at most 256 KiB "
-           "each. Relative paths start at the configuration's folder.",
-           R"({ 503 = "sorry.html" })", Need::optional, "a line of text"},
-          it.error_pages, TextForm::status, TextForm::file_path, kErrorPagesMax);
+  v.pairs(
+      {"error_pages",
+       "`http`: files that are sent with errors of our own, by status; read at the start, at most 256 KiB "
+       "each. Relative paths start at the configuration's folder.",
+       R"({ 503 = "sorry.html" })", Need::optional, "a line of text"},
+      it.error_pages, TextForm::status, TextForm::file_path, kErrorPagesMax);
 }
 
 void visit(KeyVisitor& v, Forwarded& it) {
@@ -148,25 +149,29 @@ void visit(KeyVisitor& v, Forwarded& it) {
             "proxy said; the other three stay if it said them. `replace`: ours alone. `off`: none of ours."},
            it.x_forwarded, kXForwardeds);
   v.flag({"forwarded", "The field Forwarded (RFC 7239) besides."}, it.forwarded);
-  v.flag({"request_id", "X-Request-Id: 32 random hex digits, unless a trusted proxy gave one."}, it.request_id);
+  v.flag({"request_id", "X-Request-Id: 32 random hex digits, unless a trusted proxy gave one."},
+         it.request_id);
   v.flag({"request_id_response", "The response tells the X-Request-Id, too."}, it.request_id_response);
-  v.text({"via",
-          "Our name in the field Via, on requests and responses (RFC 9110 7.6.3). A request that has it already "
-          "goes in a circle and is answered with 508.",
-          R"("edge-1")", Need::optional, "no Via of ours"},
-         it.via, TextForm::name);
+  v.text(
+      {"via",
+       "Our name in the field Via, on requests and responses (RFC 9110 7.6.3). A request that has it already "
+       "goes in a circle and is answered with 508.",
+       R"("edge-1")", Need::optional, "no Via of ours"},
+      it.via, TextForm::name);
 }
 
 void visit(KeyVisitor& v, Rule& it) {
   v.text({"host", "The host that is asked for, without its port. `*.example.com`: every name below.",
           R"("play.example")", Need::optional, "every host"},
          it.host, TextForm::host_pattern);
-  v.text({"path",
-          "The path that is asked for, and what is below: `/ws` matches `/ws` and `/ws/x`, not `/wsx`. Compared "
-          "as servers read it: escapes of plain characters, `//`, `.` and `..` are resolved."},
-         it.path, TextForm::url_path);
+  v.text(
+      {"path",
+       "The path that is asked for, and what is below: `/ws` matches `/ws` and `/ws/x`, not `/wsx`. Compared "
+       "as servers read it: escapes of plain characters, `//`, `.` and `..` are resolved."},
+      it.path, TextForm::url_path);
   v.flag({"exact", "This path only, nothing below."}, it.exact);
-  v.text({"pool", "Who answers.", R"("api")", Need::optional, "the listener's pool"}, it.pool, TextForm::name);
+  v.text({"pool", "Who answers.", R"("api")", Need::optional, "the listener's pool"}, it.pool,
+         TextForm::name);
   v.text({"strip_prefix", "Taken off the path before the server sees it; `path` begins with it.", R"("/api")",
           Need::optional, "nothing"},
          it.strip_prefix, TextForm::url_path);
@@ -175,15 +180,18 @@ void visit(KeyVisitor& v, Rule& it) {
           it.redirect);
   v.table({"respond", "Instead of a pool: an answer of ours.", R"({ status = 404 })"}, it.respond);
   const auto fields = [&](std::string_view name, std::string_view says, std::vector<std::string>& into) {
-    v.texts({name, says, R"(["X-Game: chess"])", Need::optional, "none"}, into, TextForm::field, kHeaderEditsMax);
+    v.texts({name, says, R"(["X-Game: chess"])", Need::optional, "none"}, into, TextForm::field,
+            kHeaderEditsMax);
   };
   const auto names = [&](std::string_view name, std::string_view says, std::vector<std::string>& into) {
-    v.texts({name, says, R"(["X-Game"])", Need::optional, "none"}, into, TextForm::field_name, kHeaderEditsMax);
+    v.texts({name, says, R"(["X-Game"])", Need::optional, "none"}, into, TextForm::field_name,
+            kHeaderEditsMax);
   };
   fields("set_request_headers", "The server sees these fields, in the place of any of that name.",
          it.set_request_headers);
   fields("add_request_headers", "The server sees these fields besides.", it.add_request_headers);
-  names("remove_request_headers", "The server does not see fields of these names.", it.remove_request_headers);
+  names("remove_request_headers", "The server does not see fields of these names.",
+        it.remove_request_headers);
   fields("set_response_headers", "The client sees these fields, in the place of any of that name.",
          it.set_response_headers);
   fields("add_response_headers", "The client sees these fields besides.", it.add_response_headers);
@@ -192,33 +200,37 @@ void visit(KeyVisitor& v, Rule& it) {
 }
 
 void visit(KeyVisitor& v, Redirect& it) {
-  v.text({"to", "A URL, or a path of the same host. `{host}` and `{path}` (with its query) are the request's.",
-          R"("https://www.example{path}")", Need::required},
-         it.to, TextForm::redirect_to);
+  v.text(
+      {"to", "A URL, or a path of the same host. `{host}` and `{path}` (with its query) are the request's.",
+       R"("https://www.example{path}")", Need::required},
+      it.to, TextForm::redirect_to);
   v.integer({"status", "301, 302, 303, 307 or 308. The last two keep the method."}, it.status, {301, 308});
 }
 
 void visit(KeyVisitor& v, Respond& it) {
   v.integer({"status", "Its status."}, it.status, {200, 599});
-  v.text({"body", "Its body.", R"("pong")", Need::optional, "the status in words"}, it.body, TextForm::body_text);
+  v.text({"body", "Its body.", R"("pong")", Need::optional, "the status in words"}, it.body,
+         TextForm::body_text);
   v.text({"type", "Its Content-Type."}, it.type, TextForm::field_value);
 }
 
 void visit(KeyVisitor& v, RetryRules& it) {
-  v.texts({"on",
-           "When another server is asked. `connect`: it refuses (for every request, as nothing was sent). For "
-           "GET, HEAD, OPTIONS, PUT and DELETE without a body, before a byte of an answer went out: `reset`: it "
-           "ends the connection without an answer; `timeout`: `response_timeout`; and the statuses 429, 500, "
-           "502, 503, 504.",
-           R"(["connect", "reset", "503"])", Need::optional, R"(`["connect", "reset"]`)"},
-          it.on, TextForm::name, kRetryReasonsMax);
+  v.texts(
+      {"on",
+       "When another server is asked. `connect`: it refuses (for every request, as nothing was sent). For "
+       "GET, HEAD, OPTIONS, PUT and DELETE without a body, before a byte of an answer went out: `reset`: it "
+       "ends the connection without an answer; `timeout`: `response_timeout`; and the statuses 429, 500, "
+       "502, 503, 504.",
+       R"(["connect", "reset", "503"])", Need::optional, R"(`["connect", "reset"]`)"},
+      it.on, TextForm::name, kRetryReasonsMax);
 }
 
 void visit(KeyVisitor& v, KeepAlive& it) {
   v.integer({"connections", "Of each server, in each worker, that wait for their next request. `0`: none."},
             it.connections, {0, 65535});
-  v.duration({"idle", "One that was not used for so long is closed; sooner if the server's Keep-Alive says so."},
-             it.idle, kTimeout);
+  v.duration(
+      {"idle", "One that was not used for so long is closed; sooner if the server's Keep-Alive says so."},
+      it.idle, kTimeout);
 }
 
 void visit(KeyVisitor& v, Pool& it) {

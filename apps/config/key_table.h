@@ -121,7 +121,8 @@ class KeyVisitor {
   virtual void key_sources(const Key& key, std::vector<KeySource>& into) = 0;
   /// A duration whose absence means something: `into` stays empty.
   virtual void duration(const Key& key, std::optional<Duration>& into, Range<Duration> range) = 0;
-  /// A table whose keys are the file's own: `{ 503 = "sorry.html" }`. At most `most`, in the order of their keys.
+  /// A table whose keys are the file's own: `{ 503 = "sorry.html" }`. At most `most`, in the order of their
+  /// keys.
   virtual void pairs(const Key& key, std::vector<std::pair<std::string, std::string>>& into, TextForm name,
                      TextForm value, std::size_t most) = 0;
 

@@ -87,7 +87,8 @@ bool fits(TextForm form, std::string_view text) {
     case TextForm::redirect_to: return is_redirect_to(text);
     case TextForm::status: return is_status(text);
     case TextForm::file_path:
-    case TextForm::body_text: return text.find('\0') == text.npos && !(form == TextForm::file_path && text.empty());
+    case TextForm::body_text:
+      return text.find('\0') == text.npos && !(form == TextForm::file_path && text.empty());
   }
   return false;
 }

@@ -68,11 +68,11 @@ class HeadEdits {
   void append(Bytes name, Pieces value);
   /// Every field of this name goes away, appended ones too.
   void drop_all(Bytes name);
-  /// The first field of this name, be it the head's or an appended one, gets the value, and the others go away;
-  /// appended when there is none.
+  /// The first field of this name, be it the head's or an appended one, gets the value, and the others go
+  /// away; appended when there is none.
   void set(Bytes name, Pieces value);
-  /// The field's line is written as `Name: value` if it came otherwise (spaces, tabs), so that nobody behind us
-  /// reads another value. For what frames a message.
+  /// The field's line is written as `Name: value` if it came otherwise (spaces, tabs), so that nobody behind
+  /// us reads another value. For what frames a message.
   void tidy(const Field& field);
   /// The head says HTTP/1.1, whatever it came with (RFC 9112 2.3: a proxy sends its own version).
   void speak_1_1() { raised_ = head_.minor_version() == 0; }
@@ -150,8 +150,9 @@ enum class NextHop : std::uint8_t {
 /// Drops what is about the hop on which the head came (RFC 9110 7.6.1): the fields that `Connection` names,
 /// and Connection, Keep-Alive, Proxy-Connection, TE and Upgrade; then says what `next` means in words.
 ///
-/// The head goes on as HTTP/1.1; a request of HTTP/1.0 without Host, which HTTP/1.1 does not allow, stays what it
-/// is. What frames the message (Content-Length, Transfer-Encoding, Host) is written in its plainest form.
+/// The head goes on as HTTP/1.1; a request of HTTP/1.0 without Host, which HTTP/1.1 does not allow, stays
+/// what it is. What frames the message (Content-Length, Transfer-Encoding, Host) is written in its plainest
+/// form.
 ///
 /// Two stay on purpose. Transfer-Encoding, because we relay a chunked body as it is, and with it Trailer (RFC
 /// 9110 6.6.2), because the trailers pass too. Framing fields cannot be dropped by naming them in

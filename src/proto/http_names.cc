@@ -102,8 +102,7 @@ constexpr std::uint32_t fold(char byte) { return static_cast<unsigned char>(byte
 
 constexpr std::uint32_t slot_of(Bytes name, std::uint32_t magic) {
   const std::uint32_t key = fold(name.front()) | fold(name[name.size() / 2]) << 8 |
-                            fold(name[name.size() - 2]) << 16 |
-                            static_cast<std::uint32_t>(name.size()) << 24;
+                            fold(name[name.size() - 2]) << 16 | static_cast<std::uint32_t>(name.size()) << 24;
   return key * magic >> 24;
 }
 

@@ -101,8 +101,8 @@ class Router {
   /// health, for the log: a client's failure counts like a probe's.
   HealthChange failed(Choice& choice, TimePoint now);
   /// Another server shall be asked the same, although this one took the connection: it broke it without an
-  /// answer, or its answer is one that another may not give. Says nothing of its health. False, and `choice` as
-  /// it was: there is no other (`retries` are used up, nobody is left, or the client belongs there alone).
+  /// answer, or its answer is one that another may not give. Says nothing of its health. False, and `choice`
+  /// as it was: there is no other (`retries` are used up, nobody is left, or the client belongs there alone).
   bool another(Choice& choice, TimePoint now);
   /// The chosen server took the connection.
   void reached(const Choice& choice, TimePoint now) { pool().reached(*choice.server, now); }
