@@ -94,30 +94,6 @@ Task<void> end_upload(Exchange& exchange) {
 
 // --- the response ---
 
-/// Reads the head of the next response; its bytes stay in exchange.arrived.
-Task<Result<HeadVerdict>> hear_response(Exchange& exchange, ResponseHead& response) {
-  const Visit& visit = exchange.visit;
-  const Duration patience = visit.pool->plan.response_timeout.value_or(visit.listener.rules.idle_timeout);
-  TimePoint deadline = visit.in(patience);
-  for (;;) {
-    if (!exchange.arrived.empty()) {
-      const HeadVerdict verdict = response.feed(exchange.arrived.view());
-      if (verdict.state != HeadState::need_more) co_return verdict;
-    }
-    Status possible = co_await exchange.server.readable(deadline);
-    if (!possible && possible.error().kind == ErrorKind::timed_out && exchange.uploading) {
-      deadline = visit.in(patience);  // the server still gets its request, within a time-out of its own
-      continue;
-    }
-    if (!possible) co_return std::move(possible.error());
-    if (!exchange.arrived) exchange.arrived = exchange.visit.worker.world().buffers.borrow();
-    std::optional<Status> more = exchange.server.read_now(exchange.arrived);
-    if (!more) continue;
-    if (!*more) co_return std::move(more->error());
-    exchange.server_spoke = true;
-  }
-}
-
 /// No response can be passed on: says why, to the client that still listens.
 Task<After> no_response(Exchange& exchange, Error error) {
   Visit& visit = exchange.visit;
@@ -209,17 +185,21 @@ bool append_whole_body(Exchange& exchange, const ResponsePlan& plan, proto::Body
   return true;
 }
 
-/// What is left to do when the answer has gone out whole.
-Task<After> finish(Exchange& exchange, const ResponsePlan& plan, bool server_stays, Duration told) {
+/// The server's connection waits for its next request, if it may.
+void keep_server(Exchange& exchange, bool server_stays, Duration told) {
   Visit& visit = exchange.visit;
-  if (exchange.uploading) {
-    if (!server_stays || plan.next == proto::NextHop::close) co_await end_upload(exchange);
-    co_await exchange.upload.join();  // a server may answer before it has heard all, and hear on
-  }
-  const bool request_whole = exchange.uploaded.ok();
-  if (server_stays && request_whole && exchange.arrived.empty() && !visit.worker.draining())
+  if (server_stays && exchange.uploaded.ok() && exchange.arrived.empty() && !visit.worker.draining())
     visit.pool->idle.put(*exchange.choice.server, exchange.server.release(), told);
-  if (plan.next != proto::NextHop::close && request_whole) co_return After::next_request;
+}
+
+/// What is left to do when the answer has gone out whole, and something else is not as simple.
+Task<After> finish(Exchange& exchange, proto::NextHop next, bool server_stays, Duration told) {
+  Visit& visit = exchange.visit;
+  if (!server_stays || next == proto::NextHop::close) co_await end_upload(exchange);
+  co_await exchange.upload.join();  // a server may answer before it has heard all, and hear on
+  keep_server(exchange, server_stays, told);
+  const bool request_whole = exchange.uploaded.ok();
+  if (next != proto::NextHop::close && request_whole) co_return After::next_request;
   if (!request_whole || !visit.arrived.empty()) co_await visit.client.linger();
   co_return After::close;
 }
@@ -263,7 +243,11 @@ Task<After> pass_response(Exchange& exchange, const ResponseHead& response) {
       co_return After::close;
     }
   }
-  After after = co_await finish(exchange, plan, server_stays, told);
+  if (!exchange.uploading && exchange.uploaded.ok() && plan.next != proto::NextHop::close) {
+    keep_server(exchange, server_stays, told);
+    co_return After::next_request;
+  }
+  After after = co_await finish(exchange, plan.next, server_stays, told);
   co_return after;
 }
 
@@ -304,38 +288,53 @@ void forget_server(Exchange& exchange) {
   exchange.server.close();
 }
 
-enum class Sent : std::uint8_t { yes, nobody };
+/// Reaches a server. False: there is none, and choice.how says why.
+Task<bool> reach_server(Exchange& exchange) {
+  Status open = co_await dial_server(exchange.visit, exchange.choice, exchange.use, exchange.server);
+  co_return open.ok();
+}
 
-/// Reaches a server and gives it the request's head; the body begins to follow.
-Task<Sent> send_request(Exchange& exchange, Bytes head) {
-  Visit& visit = exchange.visit;
-  if (!take_kept(exchange)) {
-    Status open = co_await dial_server(visit, exchange.choice, exchange.use, exchange.server);
-    if (!open) co_return Sent::nobody;
+/// The rest of the request's head, and its body begins to follow.
+Task<void> send_rest(Exchange& exchange, Bytes head) {
+  if (!head.empty()) {
+    Status sent = co_await exchange.server.write_all(head, exchange.patience());
+    exchange.uploaded = std::move(sent);
   }
-  visit.keep_lease(exchange.choice);
-  Status sent = exchange.server.write_now(head);
-  if (sent && !head.empty()) sent = co_await exchange.server.write_all(head, exchange.patience());
-  if (!sent)
-    exchange.uploaded = sent;  // there may be an answer all the same, but the request was not heard whole
-  if (sent && exchange.request.body().kind != proto::BodyKind::none) {
+  if (exchange.uploaded && exchange.request.body().kind != proto::BodyKind::none) {
     exchange.uploading = true;
     exchange.upload.spawn(upload_body(exchange));
   }
-  co_return Sent::yes;
 }
 
-/// The final response's head, of whichever server gave it. An error: there is none.
+/// Reads heads of responses until the final one, whose bytes stay in exchange.arrived. Interim ones pass.
 Task<Status> hear_final(Exchange& exchange, ResponseHead& response) {
+  Visit& visit = exchange.visit;
+  const Duration patience = visit.pool->plan.response_timeout.value_or(visit.listener.rules.idle_timeout);
+  TimePoint deadline = visit.in(patience);
   for (;;) {
-    Result<HeadVerdict> heard = co_await hear_response(exchange, response);
-    if (!heard) co_return std::move(heard.error());
-    if (heard->state == HeadState::refused)
-      co_return Error{ErrorKind::bad_input, Side::server, Retry::no, heard->reason};
-    if (!response.interim()) co_return Status{};
-    Status passed = co_await pass_interim(exchange, response);
-    if (!passed) co_return passed;
-    response = ResponseHead();
+    const HeadVerdict verdict =
+        exchange.arrived.empty() ? HeadVerdict{} : response.feed(exchange.arrived.view());
+    if (verdict.state == HeadState::refused)
+      co_return Error{ErrorKind::bad_input, Side::server, Retry::no, verdict.reason};
+    if (verdict.state == HeadState::complete) {
+      if (!response.interim()) co_return Status{};
+      Status passed = co_await pass_interim(exchange, response);
+      if (!passed) co_return passed;
+      response = ResponseHead();
+      deadline = visit.in(patience);
+      continue;
+    }
+    Status possible = co_await exchange.server.readable(deadline);
+    if (!possible && possible.error().kind == ErrorKind::timed_out && exchange.uploading) {
+      deadline = visit.in(patience);  // the server still gets its request, within a time-out of its own
+      continue;
+    }
+    if (!possible) co_return possible;
+    if (!exchange.arrived) exchange.arrived = visit.worker.world().buffers.borrow();
+    std::optional<Status> more = exchange.server.read_now(exchange.arrived);
+    if (!more) continue;
+    if (!*more) co_return std::move(*more);
+    exchange.server_spoke = true;
   }
 }
 
@@ -349,42 +348,43 @@ Task<After> nobody_answers(Exchange& exchange) {
   co_return after;
 }
 
-Task<After> run(Exchange& exchange, Bytes head, bool upgrade) {
-  Visit& visit = exchange.visit;
-  std::optional<ResponseHead> response;
+/// Gives the request to a server, and hears the head of its answer: from one server after the other as long
+/// as that is safe and of use.
+Task<Status> ask_servers(Exchange& exchange, Bytes head, ResponseHead& response) {
+  const bool has_body = exchange.request.body().kind != proto::BodyKind::none;
   for (;;) {
-    const Sent sent = co_await send_request(exchange, head);
-    if (sent == Sent::nobody) {
-      After after = co_await nobody_answers(exchange);
-      co_return after;
+    if (!take_kept(exchange)) {
+      const bool reached = co_await reach_server(exchange);
+      if (!reached) co_return Error{ErrorKind::unreachable, Side::ours, Retry::yes, "no server"};
     }
-    response.emplace();
-    Status heard = co_await hear_final(exchange, *response);
-    if (heard && begins_anew_after(exchange, *response)) {
-      forget_server(exchange);
-      continue;
+    exchange.visit.keep_lease(exchange.choice);
+    Bytes rest = head;
+    // An error here: there may be an answer all the same, but the request was not heard whole.
+    exchange.uploaded = exchange.server.write_now(rest);
+    if (exchange.uploaded && (has_body || !rest.empty())) co_await send_rest(exchange, rest);
+    Status heard = co_await hear_final(exchange, response);
+    bool anew = false;
+    if (heard) {
+      anew = begins_anew_after(exchange, response);
+    } else if (heard.error().side == Side::server && heard.error().kind != ErrorKind::bad_input &&
+               heard.error().kind != ErrorKind::cancelled) {
+      anew = begins_anew_after(exchange, heard.error());
     }
-    if (heard) break;
-    const Error& error = heard.error();
-    if (error.side == Side::client) co_return After::close;
-    if (error.kind == ErrorKind::cancelled && visit.worker.stop_switch().requested()) co_return After::close;
-    if (error.kind != ErrorKind::bad_input && begins_anew_after(exchange, error)) {
-      forget_server(exchange);
-      continue;
-    }
-    After after = co_await no_response(exchange, std::move(heard.error()));
+    if (!anew) co_return heard;
+    response = ResponseHead();
+    forget_server(exchange);
+  }
+}
+
+/// There is no answer of a server.
+Task<After> answer_instead(Exchange& exchange, Error error) {
+  if (error.kind == ErrorKind::unreachable && error.side == Side::ours) {
+    After after = co_await nobody_answers(exchange);
     co_return after;
   }
-  if (response->status() == 101 && !upgrade) {
-    Error unasked{ErrorKind::bad_input, Side::server, Retry::no, "101 without being asked"};
-    After after = co_await no_response(exchange, std::move(unasked));
-    co_return after;
-  }
-  if (response->status() == 101) {
-    After after = co_await open_tunnel(exchange, *response);
-    co_return after;
-  }
-  After after = co_await pass_response(exchange, *response);
+  const bool stopping = error.kind == ErrorKind::cancelled && exchange.visit.worker.stop_switch().requested();
+  if (error.side == Side::client || stopping) co_return After::close;
+  After after = co_await no_response(exchange, std::move(error));
   co_return after;
 }
 
@@ -436,8 +436,20 @@ Task<After> exchange_messages(Visit& visit, const RequestHead& request, const Ru
     After after = co_await refuse(visit, 431, "no room for the proxy's own fields", &request);
     co_return after;
   }
-  const After after = co_await run(exchange, head.view(), upgrade);
-  co_await end_upload(exchange);
+  ResponseHead response;
+  Status answered = co_await ask_servers(exchange, head.view(), response);
+  head.release();
+  if (answered && response.status() == 101 && !upgrade)
+    answered = Error{ErrorKind::bad_input, Side::server, Retry::no, "101 without being asked"};
+  After after = After::close;
+  if (!answered) {
+    after = co_await answer_instead(exchange, std::move(answered.error()));
+  } else if (response.status() == 101) {
+    after = co_await open_tunnel(exchange, response);
+  } else {
+    after = co_await pass_response(exchange, response);
+  }
+  if (exchange.uploading) co_await end_upload(exchange);
   co_return after;
 }
 

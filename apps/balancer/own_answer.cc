@@ -119,7 +119,8 @@ Task<After> redirect_to_https(Visit& visit, const RequestHead& request) {
   to += path_of(request);
   // 308 keeps the method and the body; what only reads gets the one that every client knows.
   const bool reads = request.method() == proto::Method::get || request.method() == proto::Method::head;
-  After after = co_await redirect(visit, request, std::move(to), reads ? 301 : 308, nullptr);
+  const int status = reads ? 301 : 308;
+  After after = co_await redirect(visit, request, std::move(to), status, nullptr);
   co_return after;
 }
 

@@ -16,29 +16,26 @@ using proto::HeadState;
 using proto::HeadVerdict;
 using proto::RequestHead;
 
-/// Waits for the first byte of a request. A client that goes, or stays silent, between requests is no error.
-Task<Status> wait_for_request(Visit& visit) {
-  if (!visit.first_request && visit.worker.draining())
-    co_return Error{ErrorKind::cancelled, Side::ours, Retry::no, "draining"};
-  const config::Listener& rules = visit.listener.rules;
-  const Duration patience = visit.first_request ? rules.head_timeout : rules.keep_alive_timeout;
-  const Worker::Waiting waiting(visit.worker, visit.client);  // a drain ends this wait
-  Status come = co_await visit.client.readable(visit.in(patience));
-  co_return come;
-}
-
 /// Reads one whole head into visit.head, and what lies behind it into visit.arrived. False: there is none,
-/// and the client was told so where it should be.
+/// and the client was told so where it should be. (A client that goes, or stays silent, between requests is
+/// no error.)
 Task<bool> hear_request(Visit& visit, RequestHead& request) {
+  const config::Listener& rules = visit.listener.rules;
   if (visit.arrived.empty()) {
     visit.arrived.release();
     visit.head.release();  // an idle connection holds no buffer
-    Status come = co_await wait_for_request(visit);
-    if (!come) co_return false;
+    if (!visit.first_request && visit.worker.draining()) co_return false;
+    const Duration patience = visit.first_request ? rules.head_timeout : rules.keep_alive_timeout;
+    const TimePoint until = visit.in(patience);
+    {
+      const Worker::Waiting waiting(visit.worker, visit.client);  // a drain ends this wait
+      Status come = co_await visit.client.readable(until);
+      if (!come) co_return false;
+    }
     visit.arrived = visit.worker.world().buffers.borrow();
   }
   visit.head = std::move(visit.arrived);
-  const TimePoint deadline = visit.in(visit.listener.rules.head_timeout);
+  const TimePoint deadline = visit.in(rules.head_timeout);
   HeadVerdict verdict = request.feed(visit.head.view());
   while (verdict.state == HeadState::need_more) {
     Status more = co_await visit.client.readable(deadline);
@@ -105,46 +102,30 @@ void introduce(Visit& visit) {
   visit.port = std::to_string(port != 0 ? port : visit.client.socket().local_address().port);
 }
 
-/// The rule for a request; false: its path is one that servers read in different ways.
-bool rule_of(const Visit& visit, const RequestHead& request, std::string& scratch, const RulePlan*& rule,
-             Bytes& path) {
+/// Where a request goes.
+struct Way {
+  const RulePlan* rule = nullptr;
+  bool is_bad = false;  // its path is one that servers read in different ways
+  std::string target;   // what the server sees in the place of the request's; empty: as it is
+};
+
+Way way_of(const Visit& visit, const RequestHead& request) {
+  Way way;
   const std::vector<RulePlan>& rules = visit.listener.http.rules;
-  rule = nullptr;
-  if (rules.empty()) return true;
+  if (rules.empty()) return way;
+  std::string scratch;
+  Bytes path = "/";  // of OPTIONS *
   const Bytes target = request.path_and_query();
-  if (target == "*") {
-    path = "/";
-  } else {
+  if (target != "*") {
     const std::optional<Bytes> normal = proto::normal_path(target, scratch);
-    if (!normal) return false;
+    way.is_bad = !normal;
+    if (way.is_bad) return way;
     path = *normal;
   }
-  rule = find_rule(rules, request.host(), path);
-  return true;
-}
-
-/// Who answers: a rule itself, a redirect of the listener, or a server.
-Task<After> answer(Visit& visit, const RequestHead& request) {
-  std::string scratch, target;
-  const RulePlan* rule = nullptr;
-  Bytes path;
-  if (!rule_of(visit, request, scratch, rule, path)) {
-    After after = co_await refuse(visit, 400, "a path that leads out of the root, or a bad escape", &request);
-    co_return after;
-  }
-  if (rule != nullptr && (rule->rule.redirect || rule->rule.respond)) {
-    After after = co_await answer_by_rule(visit, request, *rule);
-    co_return after;
-  }
-  if (rule == nullptr && visit.listener.rules.redirect == config::RedirectAll::https) {
-    After after = co_await redirect_to_https(visit, request);
-    co_return after;
-  }
-  visit.pool = rule != nullptr ? &visit.worker.pool(rule->pool) : &visit.worker.pool(visit.listener);
-  if (rule != nullptr && !rule->rule.strip_prefix.empty())
-    target = strip_prefix(request.path_and_query(), path, rule->rule.strip_prefix);
-  After after = co_await exchange_messages(visit, request, rule, target);
-  co_return after;
+  way.rule = find_rule(rules, request.host(), path);
+  if (way.rule != nullptr && !way.rule->rule.strip_prefix.empty() && target != "*")
+    way.target = strip_prefix(target, path, way.rule->rule.strip_prefix);
+  return way;
 }
 
 }  // namespace
@@ -162,7 +143,21 @@ Task<After> serve_request(Visit& visit) {
     After after = co_await refuse_and_close(visit, wrong.status, wrong.why, request);
     co_return after;
   }
-  After after = co_await answer(visit, request);
+  const Way way = way_of(visit, request);
+  if (way.is_bad) {
+    After after = co_await refuse(visit, 400, "a path that leads out of the root, or a bad escape", &request);
+    co_return after;
+  }
+  if (way.rule != nullptr && (way.rule->rule.redirect || way.rule->rule.respond)) {
+    After after = co_await answer_by_rule(visit, request, *way.rule);
+    co_return after;
+  }
+  if (way.rule == nullptr && visit.listener.rules.redirect == config::RedirectAll::https) {
+    After after = co_await redirect_to_https(visit, request);
+    co_return after;
+  }
+  visit.pool = way.rule != nullptr ? &visit.worker.pool(way.rule->pool) : &visit.worker.pool(visit.listener);
+  After after = co_await exchange_messages(visit, request, way.rule, way.target);
   co_return after;
 }
 
