@@ -47,7 +47,7 @@ struct Exchange {
   std::array<char, 32> made_id;  // a request id of ours
   Bytes id;                      // by which the request is known; empty: by none
 
-  TimePoint patience() const { return visit.in(visit.listener.rules.idle_timeout); }
+  TimePoint patience() const { return visit.in(visit.listener->rules.idle_timeout); }
 };
 
 // --- the server ---
@@ -72,8 +72,8 @@ Task<void> upload_body(Exchange& exchange) {
                             .from = visit.client,
                             .to = exchange.server,
                             .arrived = visit.arrived,
-                            .silence_max = visit.listener.rules.idle_timeout,
-                            .bytes_max = visit.listener.rules.max_body};
+                            .silence_max = visit.listener->rules.idle_timeout,
+                            .bytes_max = visit.listener->rules.max_body};
   Status uploaded = co_await upstream::relay_body(route, exchange.request.body());
   // Without the client's body there is nothing to wait for; with a server that takes none, there is still its
   // answer.
@@ -130,7 +130,7 @@ Status edit_head(Exchange& exchange, const ResponseHead& response, const Respons
 
 /// What is told besides, on every final answer.
 void add_extras(const Exchange& exchange, ResponsePlan& plan) {
-  const config::Forwarded& rules = exchange.visit.listener.rules.forwarded;
+  const config::Forwarded& rules = exchange.visit.listener->rules.forwarded;
   if (exchange.rule != nullptr && !exchange.rule->response.empty())
     plan.header_rules = &exchange.rule->response;
   if (rules.request_id_response) plan.request_id = exchange.id;
@@ -152,9 +152,8 @@ Task<After> open_tunnel(Exchange& exchange, const ResponseHead& response) {
   if (!sent) co_return After::close;
   const upstream::ClientFin client_fin =
       exchange.request.wants_websocket() ? upstream::ClientFin::ends_both : upstream::ClientFin::passes_on;
-  visit.worker.park(visit.listener, *visit.pool, visit.client.release(), exchange.server.release(),
-                    visit.address, *exchange.choice.server, std::move(exchange.use), visit.take_lease(),
-                    client_fin);
+  visit.worker.park(visit.listener, visit.client.release(), exchange.server.release(), visit.address,
+                    std::move(exchange.use), visit.take_lease(), client_fin);
   co_return After::tunnel;
 }
 
@@ -212,7 +211,7 @@ Task<After> pass_response(Exchange& exchange, const ResponseHead& response) {
   // unknown.
   const bool body_uncertain =
       exchange.request.expects_continue() && exchange.uploading && !exchange.continued;
-  const bool last = visit.worker.draining() || body_uncertain;
+  const bool last = visit.worker.draining() || visit.is_last || body_uncertain;
   ResponsePlan plan = plan_response(exchange.request, response, body, last);
   add_extras(exchange, plan);
   const bool server_stays = response.keep_alive() && body.kind != proto::BodyKind::until_close;
@@ -233,11 +232,11 @@ Task<After> pass_response(Exchange& exchange, const ResponseHead& response) {
                               .from = exchange.server,
                               .to = visit.client,
                               .arrived = exchange.arrived,
-                              .silence_max = visit.listener.rules.idle_timeout,
+                              .silence_max = visit.listener->rules.idle_timeout,
                               .framing = plan.framing};
     Status moved = co_await upstream::relay_body(route, body);
     if (!moved) {
-      visit.worker.tell(visit.listener, visit.address, "response broken off: " + to_string(moved.error()));
+      visit.worker.tell(*visit.listener, visit.address, "response broken off: " + to_string(moved.error()));
       co_await end_upload(exchange);
       visit.client.socket().reset();  // the client must not take what it has for the whole
       co_return After::close;
@@ -259,7 +258,7 @@ bool goes_to_another(Exchange& exchange) {
   Visit& visit = exchange.visit;
   if (!visit.pool->router.another(exchange.choice, visit.in(Duration(0)))) return false;
   ++visit.worker.counts().retried;
-  visit.worker.tell(visit.listener, visit.address, "the request is sent to another server");
+  visit.worker.tell(*visit.listener, visit.address, "the request is sent to another server");
   return true;
 }
 
@@ -309,7 +308,8 @@ Task<void> send_rest(Exchange& exchange, Bytes head) {
 /// Reads heads of responses until the final one, whose bytes stay in exchange.arrived. Interim ones pass.
 Task<Status> hear_final(Exchange& exchange, ResponseHead& response) {
   Visit& visit = exchange.visit;
-  const Duration patience = visit.pool->plan.response_timeout.value_or(visit.listener.rules.idle_timeout);
+  const Duration patience =
+      visit.pool->plan.rules.response_timeout.value_or(visit.listener->rules.idle_timeout);
   TimePoint deadline = visit.in(patience);
   for (;;) {
     const HeadVerdict verdict =
@@ -402,7 +402,7 @@ Bytes make_id(Exchange& exchange) {
 
 RequestOrigin origin_of(Exchange& exchange, Bytes target, bool upgrade) {
   const Visit& visit = exchange.visit;
-  RequestOrigin origin{.rules = visit.listener.rules.forwarded,
+  RequestOrigin origin{.rules = visit.listener->rules.forwarded,
                        .client_ip = visit.client_ip,
                        .scheme = visit.scheme,
                        .port = visit.port,

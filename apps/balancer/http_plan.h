@@ -21,12 +21,14 @@ struct ErrorPage {
   int status = 0;
   std::string type;  // Content-Type, by the ending of the file's name
   std::string bytes;
+  bool operator==(const ErrorPage&) const = default;
 };
 
 /// An address with the first `bits` of it: "10.0.0.0/8".
 struct TrustedNetwork {
   Address prefix;
   unsigned bits = 0;
+  bool operator==(const TrustedNetwork&) const = default;
 };
 
 struct HttpPlan {
@@ -34,6 +36,7 @@ struct HttpPlan {
   std::vector<TrustedNetwork> trust;
   std::vector<ErrorPage> pages;
 
+  bool operator==(const HttpPlan&) const = default;
   bool trusts(const Address& peer) const;
   /// The page for a status, or nullptr.
   const ErrorPage* page(int status) const;

@@ -21,6 +21,7 @@ namespace rejoin::balancer {
 struct HeaderRules {
   std::vector<std::pair<std::string, std::string>> set, add;
   std::vector<std::string> remove;
+  bool operator==(const HeaderRules&) const = default;
   bool empty() const { return set.empty() && add.empty() && remove.empty(); }
   /// Borrows from this until the head is written. Removed first, then set, then added.
   void apply(proto::HeadEdits& edits) const;
@@ -38,6 +39,7 @@ struct RulePlan {
   config::Rule rule;
   HeaderRules request, response;
 
+  bool operator==(const RulePlan&) const = default;
   bool matches_host(Bytes host_without_port) const;
   bool matches_path(Bytes path) const;
 };

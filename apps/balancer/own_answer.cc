@@ -15,14 +15,14 @@ using proto::RequestHead;
 /// request (who asked for another protocol may have begun to speak it).
 NextHop next_after(const Visit& visit, const RequestHead* request) {
   const bool may_stay = request != nullptr && request->keep_alive() && !request->wants_upgrade() &&
-                        !visit.body_left && !visit.worker.draining();
+                        !visit.body_left && !visit.is_last && !visit.worker.draining();
   if (!may_stay) return NextHop::close;
   return request->minor_version() == 0 ? NextHop::persist_aloud : NextHop::persist;
 }
 
 /// Sends it, and ends the connection or not, as it says.
 Task<After> send(Visit& visit, const proto::SimpleResponse& response) {
-  const TimePoint deadline = visit.in(visit.listener.rules.idle_timeout);
+  const TimePoint deadline = visit.in(visit.listener->rules.idle_timeout);
   Buffer out = visit.worker.world().buffers.borrow();
   Status written = write_simple_response(out, response);
   if (written) written = co_await visit.client.write_all(out.view(), deadline);
@@ -66,14 +66,14 @@ Bytes path_of(const RequestHead& request) {
 }
 
 Task<After> refuse(Visit& visit, int status, Bytes why, proto::Method method, NextHop next) {
-  visit.worker.tell(visit.listener, visit.address,
+  visit.worker.tell(*visit.listener, visit.address,
                     "answered " + std::to_string(status) + ": " + std::string(why));
   const std::string text = std::to_string(status) + " " + std::string(proto::reason_phrase(status)) + "\n" +
                            std::string(why) + "\n";
   proto::SimpleResponse response;
   response.status = status;
   response.text = text;
-  if (const ErrorPage* page = visit.listener.http.page(status); page != nullptr && !page->bytes.empty()) {
+  if (const ErrorPage* page = visit.listener->http->page(status); page != nullptr && !page->bytes.empty()) {
     response.text = page->bytes;
     response.type = page->type;
     response.text_apart = page->bytes.size() > kTextWithHeadMax;
@@ -99,11 +99,11 @@ Task<After> refuse_and_close(Visit& visit, int status, Bytes why, const RequestH
 
 Task<After> send_away(Visit& visit, const RequestHead& request, Duration wait) {
   ++visit.worker.counts().come_again;
-  visit.worker.tell(visit.listener, visit.address, "told to come again: the server of its ticket is away");
+  visit.worker.tell(*visit.listener, visit.address, "told to come again: the server of its ticket is away");
   Buffer out = visit.worker.world().buffers.borrow();
   Status written = write_come_again(out, request, wait, visit.worker.accept_hasher());
   if (written)
-    written = co_await visit.client.write_all(out.view(), visit.in(visit.listener.rules.idle_timeout));
+    written = co_await visit.client.write_all(out.view(), visit.in(visit.listener->rules.idle_timeout));
   if (written) co_await visit.client.linger();
   co_return After::close;
 }
@@ -113,7 +113,7 @@ Task<After> redirect_to_https(Visit& visit, const RequestHead& request) {
     After after = co_await refuse(visit, 400, "no Host to redirect to", &request);
     co_return after;
   }
-  const int port = visit.listener.rules.redirect_port;
+  const int port = visit.listener->rules.redirect_port;
   std::string to = "https://" + std::string(without_port(request.host()));
   if (port != 443) to += ':' + std::to_string(port);
   to += path_of(request);

@@ -62,12 +62,12 @@ Task<Status> pass_opening(Visit& visit, io::Stream& server) {
 Task<void> turn_away(Visit& visit, const route::Choice& choice) {
   if (choice.how != route::Chosen::come_again) {
     ++visit.worker.counts().no_server;
-    visit.worker.tell(visit.listener, visit.address, "no server could be reached");
+    visit.worker.tell(*visit.listener, visit.address, "no server could be reached");
     visit.client.socket().reset();
     co_return;
   }
   ++visit.worker.counts().come_again;
-  visit.worker.tell(visit.listener, visit.address, "told to come again: the server of its ticket is away");
+  visit.worker.tell(*visit.listener, visit.address, "told to come again: the server of its ticket is away");
   const std::string frame = come_again_on_tcp(choice.wait);
   Status written = co_await visit.client.write_all(frame, visit.in(limits::kOpeningFrameS));
   if (written) co_await visit.client.linger();
@@ -75,16 +75,18 @@ Task<void> turn_away(Visit& visit, const route::Choice& choice) {
 
 }  // namespace
 
-Task<void> serve_http(Worker& worker, const ListenerPlan& listener, io::Socket accepted, Address client) {
-  Visit visit(worker, listener, std::move(accepted), client);
+Task<void> serve_http(Worker& worker, GenerationPtr generation, ListenerPtr listener, io::Socket accepted,
+                      Address client) {
+  Visit visit(worker, std::move(generation), std::move(listener), std::move(accepted), client);
   for (;;) {
     const After after = co_await serve_request(visit);
     if (after != After::next_request) co_return;
   }
 }
 
-Task<void> serve_tcp(Worker& worker, const ListenerPlan& listener, io::Socket accepted, Address client) {
-  Visit visit(worker, listener, std::move(accepted), client);
+Task<void> serve_tcp(Worker& worker, GenerationPtr generation, ListenerPtr listener, io::Socket accepted,
+                     Address client) {
+  Visit visit(worker, std::move(generation), std::move(listener), std::move(accepted), client);
   io::World& world = worker.world();
   if (visit.pool->router.wants_opening()) {
     Status heard = co_await hear_opening(visit);
@@ -103,13 +105,14 @@ Task<void> serve_tcp(Worker& worker, const ListenerPlan& listener, io::Socket ac
   Status passed = co_await pass_opening(visit, server);
   if (!passed) {
     ++worker.counts().server_failed;
-    worker.tell(listener, client, "the server did not take the first bytes: " + to_string(passed.error()));
+    worker.tell(*visit.listener, client,
+                "the server did not take the first bytes: " + to_string(passed.error()));
     visit.client.socket().reset();
     co_return;
   }
   visit.keep_lease(choice);
-  worker.park(listener, *visit.pool, visit.client.release(), server.release(), client, *choice.server,
-              std::move(use), visit.take_lease(), upstream::ClientFin::passes_on);
+  worker.park(visit.listener, visit.client.release(), server.release(), client, std::move(use),
+              visit.take_lease(), upstream::ClientFin::passes_on);
 }
 
 }  // namespace rejoin::balancer

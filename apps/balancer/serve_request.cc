@@ -20,11 +20,11 @@ using proto::RequestHead;
 /// and the client was told so where it should be. (A client that goes, or stays silent, between requests is
 /// no error.)
 Task<bool> hear_request(Visit& visit, RequestHead& request) {
-  const config::Listener& rules = visit.listener.rules;
   if (visit.arrived.empty()) {
     visit.arrived.release();
     visit.head.release();  // an idle connection holds no buffer
     if (!visit.first_request && visit.worker.draining()) co_return false;
+    const config::Listener& rules = visit.listener->rules;
     const Duration patience = visit.first_request ? rules.head_timeout : rules.keep_alive_timeout;
     const TimePoint until = visit.in(patience);
     {
@@ -34,8 +34,9 @@ Task<bool> hear_request(Visit& visit, RequestHead& request) {
     }
     visit.arrived = visit.worker.world().buffers.borrow();
   }
+  visit.follow();
   visit.head = std::move(visit.arrived);
-  const TimePoint deadline = visit.in(rules.head_timeout);
+  const TimePoint deadline = visit.in(visit.listener->rules.head_timeout);
   HeadVerdict verdict = request.feed(visit.head.view());
   while (verdict.state == HeadState::need_more) {
     Status more = co_await visit.client.readable(deadline);
@@ -81,7 +82,7 @@ Refusal judge_chunks(const Visit& visit) {
 }
 
 Refusal judge(const Visit& visit, const RequestHead& request) {
-  const config::Listener& rules = visit.listener.rules;
+  const config::Listener& rules = visit.listener->rules;
   if (request.method() == proto::Method::connect || request.method() == proto::Method::trace)
     return {501, "CONNECT and TRACE are not passed on"};
   if (expects_something_else(request)) return {417, "an expectation other than one 100-continue"};
@@ -97,8 +98,7 @@ Refusal judge(const Visit& visit, const RequestHead& request) {
 /// What servers are told of the client, once a connection.
 void introduce(Visit& visit) {
   visit.client_ip = visit.address.ip_text();
-  visit.trusted = visit.listener.http.trusts(visit.address);
-  const std::uint16_t port = visit.listener.rules.listen.port;
+  const std::uint16_t port = visit.listener->rules.listen.port;
   visit.port = std::to_string(port != 0 ? port : visit.client.socket().local_address().port);
 }
 
@@ -111,7 +111,7 @@ struct Way {
 
 Way way_of(const Visit& visit, const RequestHead& request) {
   Way way;
-  const std::vector<RulePlan>& rules = visit.listener.http.rules;
+  const std::vector<RulePlan>& rules = visit.listener->http->rules;
   if (rules.empty()) return way;
   std::string scratch;
   Bytes path = "/";  // of OPTIONS *
@@ -137,6 +137,7 @@ Task<After> serve_request(Visit& visit) {
   ++visit.worker.counts().requests;
   if (visit.first_request) introduce(visit);
   visit.first_request = false;
+  visit.trusted = visit.listener->http->trusts(visit.address);
   visit.body_left = request.body().kind != proto::BodyKind::none;
   const Refusal wrong = judge(visit, request);
   if (wrong) {
@@ -152,11 +153,12 @@ Task<After> serve_request(Visit& visit) {
     After after = co_await answer_by_rule(visit, request, *way.rule);
     co_return after;
   }
-  if (way.rule == nullptr && visit.listener.rules.redirect == config::RedirectAll::https) {
+  if (way.rule == nullptr && visit.listener->rules.redirect == config::RedirectAll::https) {
     After after = co_await redirect_to_https(visit, request);
     co_return after;
   }
-  visit.pool = way.rule != nullptr ? &visit.worker.pool(way.rule->pool) : &visit.worker.pool(visit.listener);
+  visit.pool = way.rule != nullptr ? visit.generation->pools[way.rule->pool].get()
+                                   : &visit.generation->pool(*visit.listener);
   After after = co_await exchange_messages(visit, request, way.rule, way.target);
   co_return after;
 }

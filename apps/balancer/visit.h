@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "apps/balancer/generation.h"
 #include "apps/balancer/worker.h"
 #include "base/address.h"
 #include "base/bytes.h"
@@ -24,10 +25,11 @@ enum class After : std::uint8_t { next_request, close, tunnel };
 
 /// One client's connection, and what is kept from one request to the next.
 struct Visit {
-  Visit(Worker& w, const ListenerPlan& l, io::Socket accepted, const Address& from)
+  Visit(Worker& w, GenerationPtr g, ListenerPtr l, io::Socket accepted, const Address& from)
       : worker(w),
-        listener(l),
-        pool(&w.pool(l)),
+        generation(std::move(g)),
+        listener(std::move(l)),
+        pool(&generation->pool(*listener)),
         address(from),
         client(w.world(), std::move(accepted), Side::client, w.stop_switch()) {}
   ~Visit() {
@@ -40,7 +42,7 @@ struct Visit {
   /// client is sent.
   void keep_lease(const route::Choice& choice) {
     for (PoolLease& one : leases) {
-      if (one.pool == pool) return one.lease.move_to(*choice.server);
+      if (one.pool == pool) return pool->router.move_lease(one.lease, choice);
     }
     route::Lease lease = pool->router.lease(choice, address, worker.world().clock.now());
     if (lease) leases.push_back({pool, std::move(lease)});
@@ -54,8 +56,28 @@ struct Visit {
     return {};
   }
 
+  /// Between two requests: from here on by the worker's present generation. Where its listener is gone, the
+  /// connection stays with what it has, and ends after the next answer.
+  void follow() {
+    if (generation == worker.generation()) return;
+    ListenerPtr next = worker.generation()->successor(*listener);
+    is_last = !next;
+    if (is_last) return;
+    const GenerationPtr before = std::exchange(generation, worker.generation());
+    listener = std::move(next);
+    pool = &generation->pool(*listener);
+    std::erase_if(leases, [this](PoolLease& one) {
+      PoolUse* const now = generation->find_pool(one.pool->plan.rules.name);
+      const bool stays = now != nullptr && now->plan.route->leases == one.pool->plan.route->leases;
+      if (!stays) one.lease.close(in(Duration(0)));
+      one.pool = now;
+      return !stays;
+    });
+  }
+
   Worker& worker;
-  const ListenerPlan& listener;
+  GenerationPtr generation;  // holds the two below
+  ListenerPtr listener;
   PoolUse* pool;  // of the request that is served; at layer 4 the listener's
   Address address;
   io::Stream client;
@@ -73,6 +95,7 @@ struct Visit {
   std::string port;  // on which it came in
   const char* scheme = "http";
   bool trusted = false;  // the client is a proxy in front of us
+  bool is_last = false;  // its listener is gone: the connection ends after this request
 };
 
 }  // namespace rejoin::balancer

@@ -4,6 +4,8 @@
 // everything, and hands parts of it by const reference to what it builds. Nothing here opens a socket or a
 // key file.
 //
+// Values compare by what they say (operator==), so that a reload finds what has changed.
+//
 // The defaults stand here and nowhere else: the reader starts from a default-made struct, and the reference
 // in docs/configuration.md prints what it finds in one. To add a key: a member here, a line in key_table.cc,
 // and a run of config_test with REJOIN_UPDATE_DOCS=1.
@@ -32,19 +34,25 @@ struct KeySource {
   std::string
       from;  // as written: a path (relative ones start at the configuration's folder), or a variable's name
   Place place;  // of the entry in the configuration
+
+  /// Wherever it is written.
+  bool operator==(const KeySource& other) const { return kind == other.kind && from == other.from; }
 };
 
 /// The first seals, all of them open, so that keys can be rotated. Empty: a random key for the life of the
 /// process.
 struct Keys {
+  bool operator==(const Keys&) const = default;
   std::vector<KeySource> seal;
 };
 
 struct Logging {
+  bool operator==(const Logging&) const = default;
   LogLevel level = LogLevel::info;
 };
 
 struct Balancer {
+  bool operator==(const Balancer&) const = default;
   int workers = 1;
   Duration drain_timeout = 5s;  // after SIGTERM
 };
@@ -61,12 +69,16 @@ struct Forwarded {
   bool request_id = false;           // X-Request-Id
   bool request_id_response = false;  // ... on the response, too
   std::string via;                   // our name in Via; empty: no such field
+
+  bool operator==(const Forwarded&) const = default;
 };
 
 /// A redirect of ours. `to` may hold {host}, {path} (with its query).
 struct Redirect {
   std::string to;
   int status = 302;
+
+  bool operator==(const Redirect&) const = default;
 };
 
 /// An answer of ours.
@@ -74,6 +86,8 @@ struct Respond {
   int status = 200;
   std::string body;
   std::string type = "text/plain; charset=utf-8";
+
+  bool operator==(const Respond&) const = default;
 };
 
 /// Requests of a host, a path, or both, and what becomes of them.
@@ -88,12 +102,15 @@ struct Rule {
   // "Name: value"; removed ones are names
   std::vector<std::string> set_request_headers, add_request_headers, remove_request_headers;
   std::vector<std::string> set_response_headers, add_response_headers, remove_response_headers;
+
+  bool operator==(const Rule&) const = default;
 };
 
 enum class RedirectAll : std::uint8_t { off, https };
 
 /// Where the balancer listens.
 struct Listener {
+  bool operator==(const Listener&) const = default;
   std::string name;  // after reading never empty: "listener-1" for the first that has none
   Address listen;    // port 0: the system chooses
   Mode mode = Mode::http;
@@ -116,6 +133,7 @@ enum class AffinityKind : std::uint8_t { cookie_insert, cookie_rewrite, cookie_p
 enum class SameSite : std::uint8_t { unset, lax, strict, none };  // unset: no such attribute
 
 struct CookieInsert {
+  bool operator==(const CookieInsert&) const = default;
   std::string name = "REJOIN";
   // Zero, no bound, is the default: dates in a cookie count from the last response, and a WebSocket gets none
   // while it is open, so a bound would end the pin under a player who is connected all the time.
@@ -131,20 +149,24 @@ struct CookieInsert {
 };
 
 struct CookieRewrite {
+  bool operator==(const CookieRewrite&) const = default;
   std::string name;
 };
 
 struct CookiePrefix {
+  bool operator==(const CookiePrefix&) const = default;
   std::string name;
 };
 
 struct SourceIp {
+  bool operator==(const SourceIp&) const = default;
   Duration grace = 5min;  // after the last connection of an address closed
   int prefix = 32;        // bits of an IPv4 address that count
   int prefix_v6 = 128;
 };
 
 struct Ticket {
+  bool operator==(const Ticket&) const = default;
   std::string cookie = "REJOIN-SESSION";  // as the gateways' session_cookie; REJOIN-TICKET counts, too
   Duration owner_gone = 60s;              // the session's grace: after it there is nothing to come back to
   Duration come_again = 1s;               // what a client is told to wait while its gateway is away
@@ -152,6 +174,7 @@ struct Ticket {
 
 /// One entry of a pool's list. Only the options of its kind mean anything; the others keep their defaults.
 struct Affinity {
+  bool operator==(const Affinity&) const = default;
   AffinityKind kind = AffinityKind::cookie_insert;
   CookieInsert insert;
   CookieRewrite rewrite;
@@ -166,6 +189,7 @@ struct Affinity {
 enum class HealthKind : std::uint8_t { off, tcp, http };
 
 struct Health {
+  bool operator==(const Health&) const = default;
   HealthKind kind = HealthKind::off;
   std::string path = "/";
   std::string host;  // empty: the server's own IP:PORT
@@ -180,20 +204,26 @@ struct Health {
 struct KeepAlive {
   int connections = static_cast<int>(limits::kIdlePerServerMax);  // of each server, in each worker
   Duration idle = limits::kIdleServerConnectionS;
+
+  bool operator==(const KeepAlive&) const = default;
 };
 
 /// When a request is sent a second time.
 struct RetryRules {
   std::vector<std::string> on = {"connect", "reset"};
+
+  bool operator==(const RetryRules&) const = default;
 };
 
 struct Server {
+  bool operator==(const Server&) const = default;
   std::string name;
   Address address;
   int weight = 1;  // 0: no new clients, pinned ones still come
 };
 
 struct Pool {
+  bool operator==(const Pool&) const = default;
   std::string name;
   Scheduler scheduler = Scheduler::round_robin;
   std::vector<Affinity> affinity;  // tried in order; cookie names differ, at most one source_ip, one ticket
@@ -211,6 +241,7 @@ enum class GatewayListenerKind : std::uint8_t { websocket, tcp };
 enum class LinkProtocol : std::uint8_t { any, rejoin, plain };
 
 struct GatewayListener {
+  bool operator==(const GatewayListener&) const = default;
   std::string name;  // after reading never empty: its kind, then "websocket-2" and so on
   Address listen;
   GatewayListenerKind kind = GatewayListenerKind::websocket;
@@ -221,6 +252,7 @@ enum class Overflow : std::uint8_t { pause, expire };
 
 /// What outlives a client's connection, and for how long.
 struct Session {
+  bool operator==(const Session&) const = default;
   Duration grace = 60s;
   std::uint64_t window_bytes = 256 * 1024;
   int window_messages = 2048;  // 20 messages a second fill 512 in 26 s: less than the grace
@@ -232,18 +264,21 @@ struct Session {
 };
 
 struct Heartbeat {
+  bool operator==(const Heartbeat&) const = default;
   Duration ping = 15s;
   Duration dead = 40s;
 };
 
 /// What one client may send. Zero: no such bound.
 struct ClientRate {
+  bool operator==(const ClientRate&) const = default;
   int messages = 0;  // a second
   std::uint64_t bytes = 0;
 };
 
 /// The cookie by which a plain WebSocket client gets its session back.
 struct SessionCookie {
+  bool operator==(const SessionCookie&) const = default;
   std::string name = "REJOIN-SESSION";
   std::string domain;
   std::string path = "/";
@@ -253,6 +288,7 @@ struct SessionCookie {
 
 /// Another gateway of the fleet, for clients that reach us with its tickets.
 struct PeerGateway {
+  bool operator==(const PeerGateway&) const = default;
   std::string name;
   Address websocket;  // its listeners; none: such links are not relayed
   Address tcp;
@@ -264,6 +300,7 @@ enum class ProxyProtocol : std::uint8_t { off, v1, v2 };
 
 /// What stands behind a session. Only the options of its kind mean anything; the others keep their defaults.
 struct Upstream {
+  bool operator==(const Upstream&) const = default;
   UpstreamKind kind = UpstreamKind::echo;
   // tcp and ws: after reading exactly one of the two
   Address address;                                       // of the one game server
@@ -285,6 +322,7 @@ struct Upstream {
 enum class CompressionKind : std::uint8_t { off, shared, dedicated };
 
 struct Compression {
+  bool operator==(const Compression&) const = default;
   CompressionKind kind = CompressionKind::off;
   int window_bits = 12;
   int memory_level = 5;
@@ -294,6 +332,7 @@ struct Compression {
 };
 
 struct Gateway {
+  bool operator==(const Gateway&) const = default;
   std::string name;  // as the pool calls it
   int workers = 1;
   std::vector<GatewayListener> listeners;  // at least one
@@ -313,10 +352,12 @@ struct Gateway {
   std::vector<std::string> trusted_proxies;     // "10.0.0.0/8": whose X-Forwarded-For is believed
   std::vector<std::string> advertise;           // URLs at which this gateway itself can be dialled
   std::vector<PeerGateway> peers;
+  std::string pages;  // a folder whose files the websocket listeners serve; empty: none
 };
 
 /// Where operators and their scripts ask.
 struct Admin {
+  bool operator==(const Admin&) const = default;
   Address listen;
 };
 

@@ -56,8 +56,8 @@ enum class TextForm : std::uint8_t {
   field_value,    // no control characters
   redirect_to,    // http://, https:// or a path, with {host} and {path}
   status,         // 400 to 599
-  file_path,      // not empty
   body_text,      // anything without NUL
+  file_path,      // of this machine; relative ones start at the configuration's folder
 };
 bool fits(TextForm form, std::string_view text);
 /// What would be right: "write 1 to 64 letters, digits, '.', '_' or '-'".

@@ -86,9 +86,10 @@ bool fits(TextForm form, std::string_view text) {
     case TextForm::field_value: return is_field_value(text);
     case TextForm::redirect_to: return is_redirect_to(text);
     case TextForm::status: return is_status(text);
+    case TextForm::body_text: return text.find('\0') == text.npos;
     case TextForm::file_path:
-    case TextForm::body_text:
-      return text.find('\0') == text.npos && !(form == TextForm::file_path && text.empty());
+      return !text.empty() &&
+             std::none_of(text.begin(), text.end(), [](char c) { return c >= 0 && c < 0x20; });
   }
   return false;
 }
@@ -104,6 +105,7 @@ std::string_view text_form_hint(TextForm form) {
     case TextForm::origin: return "write \"https://play.example\", without a path, or \"*\"";
     case TextForm::network:
       return "write an address such as \"10.0.0.1\", or a network such as \"10.0.0.0/8\"";
+    case TextForm::file_path: return "write a path, such as \"web\" or \"/etc/rejoin/web\"";
     case TextForm::link_url: return "write \"wss://g1.play.example\", without a path";
     case TextForm::host_pattern:
       return "write a host without a port, such as \"play.example\", or \"*.example\" for every name below";
@@ -113,7 +115,6 @@ std::string_view text_form_hint(TextForm form) {
     case TextForm::redirect_to:
       return "write a URL such as \"https://{host}{path}\", or a path such as \"/new{path}\"";
     case TextForm::status: return "write a status of 400 to 599";
-    case TextForm::file_path: return "write the path of a file";
     case TextForm::body_text: return "write a text without NUL";
   }
   return "";
