@@ -35,6 +35,7 @@ Task<Status> dial_server(Visit& visit, route::Choice& choice, route::ServerUse& 
     if (open.error().side != Side::server) co_return open;  // ours: no descriptors, or stopping
     visit.worker.server_refused(*visit.pool, choice, open.error());
     last = std::move(open.error());
+    if (!visit.pool->plan.retry.connect) break;
   }
   use.end();
   co_return last;

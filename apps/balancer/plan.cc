@@ -50,6 +50,17 @@ route::AffinityRule affinity_rule(const config::Affinity& from) {
   return rule;
 }
 
+RetryOn retry_on(const config::RetryRules& from) {
+  RetryOn on{.connect = false, .reset = false, .timeout = false, .statuses = {}};
+  for (const std::string& word : from.on) {
+    on.connect |= word == "connect";
+    on.reset |= word == "reset";
+    on.timeout |= word == "timeout";
+    if (word[0] >= '0' && word[0] <= '9') on.statuses.push_back(std::stoi(word));
+  }
+  return on;
+}
+
 route::RouteRules rules_of(const config::Pool& from) {
   route::RouteRules rules = config::route_rules(from);
   for (const config::Affinity& affinity : from.affinity) rules.affinity.push_back(affinity_rule(affinity));
@@ -78,7 +89,7 @@ Result<std::shared_ptr<const Plan>> make_plan(const config::Config& config, rout
     if (!shared) return std::move(shared.error());
     const bool close_on_down = pool.health.on_down == config::OnDown::close;
     plan.pools.push_back(std::make_shared<const PoolPlan>(
-        PoolPlan{pool, std::move(*shared), pool.connect_timeout, close_on_down}));
+        PoolPlan{pool, std::move(*shared), pool.connect_timeout, close_on_down, retry_on(pool.retry)}));
   }
   for (const config::Listener& listener : config.listeners) {
     std::size_t pool = 0;
@@ -87,7 +98,9 @@ Result<std::shared_ptr<const Plan>> make_plan(const config::Config& config, rout
       return Error{ErrorKind::config, Side::ours, Retry::no,
                    "listener " + listener.name + ": there is no pool \"" + listener.pool + "\""};
     }
-    plan.listeners.push_back({listener, pool});
+    auto http = make_http_plan(config, listener);
+    if (!http) return std::move(http.error());
+    plan.listeners.push_back({listener, pool, std::make_shared<const HttpPlan>(std::move(*http))});
   }
   return std::make_shared<const Plan>(std::move(plan));
 }

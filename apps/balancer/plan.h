@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "apps/balancer/http_plan.h"
 #include "apps/config/config.h"
 #include "base/clock.h"
 #include "base/random.h"
@@ -19,18 +20,28 @@
 
 namespace rejoin::balancer {
 
+/// When a request that may be repeated is sent to another server.
+struct RetryOn {
+  bool connect = true, reset = true, timeout = false;
+  std::vector<int> statuses;
+};
+
 struct PoolPlan {
   config::Pool rules;
   std::unique_ptr<route::SharedRoute> route;
   Duration connect_timeout{};
   bool close_on_down = false;  // a server that goes down takes its open connections with it
+  RetryOn retry;
 };
 
 struct ListenerPlan {
   config::Listener rules;
-  std::size_t pool = 0;  // index into Plan::pools
+  std::size_t pool = 0;                  // index into Plan::pools
+  std::shared_ptr<const HttpPlan> http;  // what it does with requests; always there
 
-  bool operator==(const ListenerPlan&) const = default;
+  bool operator==(const ListenerPlan& other) const {
+    return rules == other.rules && pool == other.pool && *http == *other.http;
+  }
   /// Is it the same door in two Plans? Its clients then go on with the newer one. Doors at port 0, where the
   /// system chooses, are told apart by name.
   bool same_door(const ListenerPlan& other) const {

@@ -1,7 +1,7 @@
 // Where clients of one worker wait for room at a pool's servers, and who wakes them.
 //
-// Place on the path: between the Router's choice (Chosen::waits) and the connect, see wait_for_room.h. Owner: the
-// worker (Rooms), and its PoolUses (PoolRoom); its thread, but for room_at().
+// Place on the path: between the Router's choice (Chosen::waits) and the connect, see wait_for_room.h. Owner:
+// the worker (Rooms), and its PoolUses (PoolRoom); its thread, but for room_at().
 #pragma once
 
 #include <atomic>
@@ -45,7 +45,8 @@ class PoolRoom final : private route::RoomBell, private ListNode {
 /// All of a worker.
 class Rooms {
  public:
-  /// Made on the worker's thread. `look_soon` is called on other threads, and has look() called on the worker's.
+  /// Made on the worker's thread. `look_soon` is called on other threads, and has look() called on the
+  /// worker's.
   explicit Rooms(std::function<void()> look_soon);
 
   /// Wakes those for whom there may be room by now, in all pools.

@@ -113,7 +113,7 @@ Task<void> serve_tcp(Worker& worker, GenerationPtr generation, ListenerPtr liste
   }
   visit.keep_lease(choice);
   worker.park(visit.listener, visit.client.release(), server.release(), client, std::move(use),
-              std::move(visit.lease), upstream::ClientFin::passes_on);
+              visit.take_lease(), upstream::ClientFin::passes_on);
 }
 
 }  // namespace rejoin::balancer

@@ -3,7 +3,8 @@
 namespace rejoin::balancer {
 namespace {
 
-/// A client in the queue: a wait of its own, and one for its client's socket, which both end when it is woken.
+/// A client in the queue: a wait of its own, and one for its client's socket, which both end when it is
+/// woken.
 class Waiting final : public route::RoomQueue::Place {
  public:
   explicit Waiting(Visit& visit)
@@ -96,7 +97,6 @@ Task<Status> wait_in_line(Visit& visit, route::Choice& choice, route::ServerUse&
     visit.pool->room.look(now);
   }
 }
-
 
 }  // namespace
 

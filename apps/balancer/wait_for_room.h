@@ -11,14 +11,14 @@
 
 namespace rejoin::balancer {
 
-/// Without waiting: `use` counts at choice.server when true. Else there is no server, and choice.how says why;
-/// Chosen::waits: wait_for_room().
+/// Without waiting: `use` counts at choice.server when true. Else there is no server, and choice.how says
+/// why; Chosen::waits: wait_for_room().
 bool take_room(Visit& visit, route::Choice& choice, route::ServerUse& use);
 
-/// After Chosen::waits: in the queue, for at most RouteRules::queue.timeout. Ok: `use` counts at choice.server, or
-/// there is no server, or take_room() has to be asked again. Error, Side::client: the client has gone, and so has
-/// its place; ours: stopping. What the client says meanwhile is in visit.arrived. A client that says FIN is taken
-/// for gone. All arguments outlive the task.
+/// After Chosen::waits: in the queue, for at most RouteRules::queue.timeout. Ok: `use` counts at
+/// choice.server, or there is no server, or take_room() has to be asked again. Error, Side::client: the
+/// client has gone, and so has its place; ours: stopping. What the client says meanwhile is in visit.arrived.
+/// A client that says FIN is taken for gone. All arguments outlive the task.
 Task<Status> wait_for_room(Visit& visit, route::Choice& choice, route::ServerUse& use);
 
 }  // namespace rejoin::balancer

@@ -69,9 +69,8 @@ Worker::Worker(io::World& world, std::shared_ptr<const Plan> plan, unsigned numb
       colleagues_(colleagues),
       rooms_([this] {
         if (colleagues_ == nullptr) return;
-        colleagues_->ask(number_, [](serve::WorkerProgram& program) {
-          static_cast<Worker&>(program).look_for_room();
-        });
+        colleagues_->ask(
+            number_, [](serve::WorkerProgram& program) { static_cast<Worker&>(program).look_for_room(); });
       }),
       seal_(plan->keys, world.random),
       generation_(make_local<const Generation>(world, std::move(plan), seal_, rooms_, number, nullptr)),

@@ -53,6 +53,7 @@ struct Counts {
   std::uint64_t no_server = 0;      // answered 503
   std::uint64_t come_again = 0;     // told to come again, since the server of their ticket is away
   std::uint64_t server_failed = 0;  // answered 502, 504
+  std::uint64_t retried = 0;        // requests sent to another server after one had taken the connection
 };
 
 class Worker final : public serve::WorkerProgram, private upstream::RelayOwner {
@@ -128,8 +129,8 @@ class Worker final : public serve::WorkerProgram, private upstream::RelayOwner {
   void server_refused(PoolUse& pool, route::Choice& choice, const Error& why);
   /// A server took a client and then answered badly, or not at all: counts against it (PassiveRules).
   void server_answered_badly(PoolUse& pool, route::ServerIndex server, std::string_view why);
-  /// Somebody on any worker has found that a server is down: kept connections to it end, and where `close` says so
-  /// all others too; who waits for it looks again.
+  /// Somebody on any worker has found that a server is down: kept connections to it end, and where `close`
+  /// says so all others too; who waits for it looks again.
   void server_went_down(const route::ServerRef& server, bool close);
   /// Who waits for room, in any pool, looks again.
   void look_for_room() { rooms_.look(world_.clock.now()); }
@@ -138,8 +139,7 @@ class Worker final : public serve::WorkerProgram, private upstream::RelayOwner {
   proto::AcceptHasher& accept_hasher() { return accept_hasher_; }
   /// Joins the two and forgets them until they end.
   void park(ListenerPtr listener, io::Socket client_socket, io::Socket server_socket, const Address& client,
-            route::ServerUse use, route::Lease lease, upstream::ClientFin client_fin,
-            route::Lease held = {});
+            route::ServerUse use, route::Lease lease, upstream::ClientFin client_fin, route::Lease held = {});
   std::size_t tunnels() const { return tunnels_.live(); }
   /// For a line about one client's connection in the log, if anybody reads such.
   void tell(const ListenerPlan& listener, const Address& client, std::string_view what);

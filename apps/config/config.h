@@ -15,6 +15,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "apps/config/diagnostic.h"
@@ -58,6 +59,55 @@ struct Balancer {
 
 enum class Mode : std::uint8_t { http, tcp };
 
+enum class XForwarded : std::uint8_t { append, replace, off };
+
+/// What servers are told of where a request came from, and whom we believe who says it before us.
+struct Forwarded {
+  std::vector<std::string> trust;  // "10.0.0.0/8": proxies in front of us
+  XForwarded x_forwarded = XForwarded::append;
+  bool forwarded = false;            // the field of RFC 7239 besides
+  bool request_id = false;           // X-Request-Id
+  bool request_id_response = false;  // ... on the response, too
+  std::string via;                   // our name in Via; empty: no such field
+
+  bool operator==(const Forwarded&) const = default;
+};
+
+/// A redirect of ours. `to` may hold {host}, {path} (with its query).
+struct Redirect {
+  std::string to;
+  int status = 302;
+
+  bool operator==(const Redirect&) const = default;
+};
+
+/// An answer of ours.
+struct Respond {
+  int status = 200;
+  std::string body;
+  std::string type = "text/plain; charset=utf-8";
+
+  bool operator==(const Respond&) const = default;
+};
+
+/// Requests of a host, a path, or both, and what becomes of them.
+struct Rule {
+  std::string host;  // empty: any; "*.example.com": every name below
+  std::string path = "/";
+  bool exact = false;
+  std::string pool;  // after reading the name of a pool that exists
+  std::string strip_prefix;
+  std::optional<Redirect> redirect;
+  std::optional<Respond> respond;
+  // "Name: value"; removed ones are names
+  std::vector<std::string> set_request_headers, add_request_headers, remove_request_headers;
+  std::vector<std::string> set_response_headers, add_response_headers, remove_response_headers;
+
+  bool operator==(const Rule&) const = default;
+};
+
+enum class RedirectAll : std::uint8_t { off, https };
+
 /// Where the balancer listens.
 struct Listener {
   bool operator==(const Listener&) const = default;
@@ -67,11 +117,26 @@ struct Listener {
   std::string pool;  // after reading the name of a pool that exists
   Duration head_timeout = 10s;
   Duration idle_timeout = 60s;
+  Duration keep_alive_timeout = 60s;  // after reading, unless written, the idle_timeout
   Duration tunnel_timeout = 1h;
+  // mode http
+  std::uint64_t max_body = 0;  // bytes; zero: no bound
+  RedirectAll redirect = RedirectAll::off;
+  int redirect_port = 443;
+  Forwarded forwarded;
+  std::vector<Rule> rules;
+  std::vector<std::pair<std::string, std::string>> error_pages;  // status, path of a file
 };
 
 enum class Scheduler : std::uint8_t { round_robin, least_connections, random_two, source_hash, key_hash };
-enum class AffinityKind : std::uint8_t { cookie_insert, cookie_rewrite, cookie_prefix, source_ip, ticket, key };
+enum class AffinityKind : std::uint8_t {
+  cookie_insert,
+  cookie_rewrite,
+  cookie_prefix,
+  source_ip,
+  ticket,
+  key
+};
 enum class SameSite : std::uint8_t { unset, lax, strict, none };  // unset: no such attribute
 
 struct CookieInsert {
@@ -87,7 +152,7 @@ struct CookieInsert {
   bool secure = false;
   bool http_only = true;
   bool partitioned = false;
-  bool hide = true;  // strip it before the server
+  bool hide = true;        // strip it before the server
   std::string cross_site;  // the name of a second cookie, for pages of other sites; empty: none
 };
 
@@ -174,6 +239,21 @@ struct Health {
   OnDown on_down = OnDown::keep;
 };
 
+/// Connections to servers that wait for their next request.
+struct KeepAlive {
+  int connections = static_cast<int>(limits::kIdlePerServerMax);  // of each server, in each worker
+  Duration idle = limits::kIdleServerConnectionS;
+
+  bool operator==(const KeepAlive&) const = default;
+};
+
+/// When a request is sent a second time.
+struct RetryRules {
+  std::vector<std::string> on = {"connect", "reset"};
+
+  bool operator==(const RetryRules&) const = default;
+};
+
 struct Server {
   bool operator==(const Server&) const = default;
   std::string name;
@@ -202,7 +282,10 @@ struct Pool {
   Duration burst{0};
   std::string unpin_field = "Rejoin-Unpin";  // empty: servers cannot
   Duration connect_timeout = 3s;
-  int retries = 2;              // other servers tried when one refuses
+  int retries = 2;  // other servers tried when one refuses
+  RetryRules retry;
+  std::optional<Duration> response_timeout;  // for the head of an answer; none: the listener's idle_timeout
+  KeepAlive keep_alive;
   std::vector<Server> servers;  // at least one; names are unique in the pool
 };
 

@@ -126,13 +126,20 @@ class CrossCheck {
       Listener& it = config_.listeners[i];
       const std::string path = numbered("listener", i) + ".pool";
       if (it.pool.empty() && !places_.has(path)) default_pool(it, path);
-      if (it.pool.empty()) continue;
-      const Pool* found = config_.find_pool(it.pool);
-      if (found) {
-        serves(it, i, *found);
-      } else {
-        no_such_pool(it.pool, path);
+      served_by(it, i, it.pool, path);
+      for (std::size_t r = 0; r < it.rules.size(); ++r) {
+        served_by(it, i, it.rules[r].pool, numbered(numbered("listener", i) + ".rule", r) + ".pool");
       }
+    }
+  }
+
+  void served_by(const Listener& it, std::size_t index, const std::string& pool, const std::string& path) {
+    if (pool.empty()) return;
+    const Pool* found = config_.find_pool(pool);
+    if (found) {
+      serves(it, index, *found);
+    } else {
+      no_such_pool(pool, path);
     }
   }
 
@@ -153,8 +160,10 @@ class CrossCheck {
   }
 
   bool is_listened_for(const std::string& pool) const {
-    return std::any_of(config_.listeners.begin(), config_.listeners.end(),
-                       [&](const Listener& it) { return it.pool == pool; });
+    return std::any_of(config_.listeners.begin(), config_.listeners.end(), [&](const Listener& it) {
+      return it.pool == pool || std::any_of(it.rules.begin(), it.rules.end(),
+                                            [&](const Rule& rule) { return rule.pool == pool; });
+    });
   }
 
   void default_pool(Listener& it, const std::string& path) {
@@ -210,7 +219,8 @@ class CrossCheck {
       say(numbered("pool", pool_index) + ".scheduler",
           "cannot work for listener " + in_quotes(listener.name) + " (" +
               where(numbered("listener", listener_index) + ".mode") +
-              "), whose mode is \"tcp\": the key is in HTTP, which layer 4 does not read; use \"source-hash\"");
+              "), whose mode is \"tcp\": the key is in HTTP, which layer 4 does not read; use "
+              "\"source-hash\"");
     }
     for (std::size_t i = 0; listener.listen.port != 0 && i < pool.servers.size(); ++i) {
       if (pool.servers[i].address != listener.listen) continue;
@@ -319,7 +329,8 @@ class CrossCheck {
            "the name of a cookie of this pool");
       if (kind == AffinityKind::cookie_insert) cookie(it.affinity[i].insert, rule);
       if (kind == AffinityKind::cookie_insert)
-        once(cookies, it.affinity[i].insert.cross_site, rule + ".cross_site", "the name of a cookie of this pool");
+        once(cookies, it.affinity[i].insert.cross_site, rule + ".cross_site",
+             "the name of a cookie of this pool");
       if (kind == AffinityKind::key) {
         one_place(it.affinity[i].key, rule);
         once(cookies, it.affinity[i].key.cookie, rule + ".cookie", "the name of a cookie of this pool");
@@ -342,7 +353,9 @@ class CrossCheck {
     if (written == 1) return;
     const std::string wants = R"(write one of header = "X-Room", query = "room" and cookie = "ROOM")";
     if (written == 0) return say(path, "does not say where the key is; " + wants);
-    say(path + (it.header.empty() ? ".cookie" : it.query.empty() ? ".cookie" : ".query"),
+    say(path + (it.header.empty()  ? ".cookie"
+                : it.query.empty() ? ".cookie"
+                                   : ".query"),
         "is one place too many; " + wants);
   }
 
@@ -359,8 +372,9 @@ class CrossCheck {
     if (hashes) {
       warn(path + ".slow_start", "means nothing for a scheduler that hashes: clients would change servers");
     } else if (it.health.kind == HealthKind::off && !it.health.passive) {
-      warn(path + ".slow_start",
-           R"(means nothing without health checks: no server ever comes up; write health = { kind = "tcp" })");
+      warn(
+          path + ".slow_start",
+          R"(means nothing without health checks: no server ever comes up; write health = { kind = "tcp" })");
     }
   }
 
@@ -511,6 +525,7 @@ class CrossCheck {
 
 void cross_check(Config& config, const Places& places, std::vector<Diagnostic>& out) {
   CrossCheck(config, places, out).run();
+  cross_check_http(config, places, out);
 }
 
 }  // namespace rejoin::config
