@@ -51,6 +51,24 @@ route::RouteRules rules_of(const config::Pool& from) {
   return rules;
 }
 
+upstream::CareRules care_rules(const config::Config& config, const config::Listener& from, Random& random) {
+  upstream::CareRules rules;
+  rules.bytes_from_client = from.rate.from_client;
+  rules.bytes_to_client = from.rate.to_client;
+  rules.client_timeout = from.client_timeout;
+  rules.server_timeout = from.server_timeout;
+  rules.half_closed_timeout = from.half_closed_timeout;
+  rules.write_timeout = from.write_timeout;
+  rules.ping = from.websocket.ping;
+  rules.pong_timeout = from.websocket.pong_timeout;
+  rules.message_max = from.websocket.message_max;
+  rules.frame_max = from.websocket.frame_max;
+  rules.frames_per_second = static_cast<std::uint32_t>(from.websocket.messages);
+  rules.closes_at_drain = config.balancer.drain.per_second != 0;
+  random.fill(rules.token);
+  return rules;
+}
+
 }  // namespace
 
 Result<Plan> make_plan(const config::Config& config, route::KeyRing keys, Random& random) {
@@ -58,7 +76,7 @@ Result<Plan> make_plan(const config::Config& config, route::KeyRing keys, Random
   for (const config::Pool& pool : config.pools) {
     auto shared = route::SharedRoute::make(rules_of(pool), random);
     if (!shared) return std::move(shared.error());
-    plan.pools.push_back({std::move(*shared), pool.connect_timeout});
+    plan.pools.push_back({std::move(*shared), pool.connect_timeout, pool.proxy_protocol});
   }
   for (const config::Listener& listener : config.listeners) {
     std::size_t pool = 0;
@@ -67,8 +85,12 @@ Result<Plan> make_plan(const config::Config& config, route::KeyRing keys, Random
       return Error{ErrorKind::config, Side::ours, Retry::no,
                    "listener " + listener.name + ": there is no pool \"" + listener.pool + "\""};
     }
-    plan.listeners.push_back({listener, pool});
+    Result<std::shared_ptr<serve::Gate>> gate = serve::Gate::make(listener.edge, listener.trusted, random);
+    if (!gate) return std::move(gate.error());
+    plan.listeners.push_back({listener, pool, care_rules(config, listener, random), std::move(*gate)});
   }
+  plan.drain = config.balancer.drain;
+  plan.workers = config.balancer.workers;
   return plan;
 }
 

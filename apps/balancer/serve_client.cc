@@ -10,6 +10,7 @@
 
 #include "apps/balancer/come_again.h"
 #include "apps/balancer/dial_server.h"
+#include "apps/balancer/greet_client.h"
 #include "apps/balancer/serve_request.h"
 #include "apps/balancer/visit.h"
 #include "base/limits.h"
@@ -75,16 +76,28 @@ Task<void> turn_away(Visit& visit, const route::Choice& choice) {
 
 }  // namespace
 
-Task<void> serve_http(Worker& worker, const ListenerPlan& listener, io::Socket accepted, Address client) {
-  Visit visit(worker, listener, std::move(accepted), client);
+Task<void> serve_http(Worker& worker, const ListenerPlan& listener, io::Socket accepted, Address client,
+                      Entry entry) {
+  const bool through_proxy = entry.through_proxy;
+  Visit visit(worker, listener, std::move(accepted), client, std::move(entry));
+  if (through_proxy) {
+    const bool welcome = co_await greet(visit);
+    if (!welcome) co_return;
+  }
   for (;;) {
     const After after = co_await serve_request(visit);
     if (after != After::next_request) co_return;
   }
 }
 
-Task<void> serve_tcp(Worker& worker, const ListenerPlan& listener, io::Socket accepted, Address client) {
-  Visit visit(worker, listener, std::move(accepted), client);
+Task<void> serve_tcp(Worker& worker, const ListenerPlan& listener, io::Socket accepted, Address client,
+                     Entry entry) {
+  const bool through_proxy = entry.through_proxy;
+  Visit visit(worker, listener, std::move(accepted), client, std::move(entry));
+  if (through_proxy) {
+    const bool welcome = co_await greet(visit);
+    if (!welcome) co_return;
+  }
   io::World& world = worker.world();
   if (visit.pool.router.wants_opening()) {
     Status heard = co_await hear_opening(visit);
@@ -92,7 +105,7 @@ Task<void> serve_tcp(Worker& worker, const ListenerPlan& listener, io::Socket ac
     if (!heard) co_return;
   }
   route::Choice choice = visit.pool.router.choose(
-      {client, nullptr, world.clock.now(), world.clock.unix_now(), visit.arrived.view()});
+      {visit.address, nullptr, world.clock.now(), world.clock.unix_now(), visit.arrived.view()});
   io::Stream server(world, Side::server, worker.stop_switch());
   route::ServerUse use;
   Status open = co_await dial_server(visit, choice, use, server);
@@ -103,13 +116,16 @@ Task<void> serve_tcp(Worker& worker, const ListenerPlan& listener, io::Socket ac
   Status passed = co_await pass_opening(visit, server);
   if (!passed) {
     ++worker.counts().server_failed;
-    worker.tell(listener, client, "the server did not take the first bytes: " + to_string(passed.error()));
+    worker.tell(listener, visit.address,
+                "the server did not take the first bytes: " + to_string(passed.error()));
     visit.client.socket().reset();
     co_return;
   }
   visit.keep_lease(choice);
-  worker.park(listener, visit.client.release(), server.release(), client, *choice.server, std::move(use),
-              std::move(visit.lease), upstream::ClientFin::passes_on);
+  TunnelStart start;
+  start.pass = std::move(visit.pass);
+  worker.park(listener, visit.client.release(), server.release(), visit.address, *choice.server,
+              std::move(use), std::move(visit.lease), upstream::ClientFin::passes_on, std::move(start));
 }
 
 }  // namespace rejoin::balancer

@@ -74,15 +74,32 @@ Task<After> send_away(Visit& visit, const RequestHead& request, Duration wait) {
 
 // --- the request ---
 
-/// Waits for the first byte of a request. A client that goes, or stays silent, between requests is no error.
+/// Until when a head has to be whole. The first one counts from the accept, whatever came before it.
+TimePoint head_deadline(const Visit& visit) {
+  const Duration patience = visit.listener.rules.head_timeout;
+  return visit.first_request ? visit.accepted + patience : visit.in(patience);
+}
+
+/// Waits for the first bytes of a request, into visit.arrived; a client that says nothing holds no block
+/// meanwhile. One that goes, or stays silent, between requests is no error.
 Task<Status> wait_for_request(Visit& visit) {
   if (!visit.first_request && visit.worker.draining())
     co_return Error{ErrorKind::cancelled, Side::ours, Retry::no, "draining"};
-  const Duration patience =
-      visit.first_request ? visit.listener.rules.head_timeout : visit.listener.rules.idle_timeout;
+  const TimePoint until =
+      visit.first_request ? head_deadline(visit) : visit.in(visit.listener.rules.idle_timeout);
   const Worker::Waiting waiting(visit.worker, visit.client);  // a drain ends this wait
-  Status come = co_await visit.client.readable(visit.in(patience));
-  co_return come;
+  for (;;) {
+    Status come = co_await visit.client.readable(until);
+    if (!come) co_return come;
+    const io::ReadResult read = visit.client.socket().read();
+    if (read.state == io::ReadResult::State::would_block) continue;
+    if (read.state == io::ReadResult::State::failed) co_return visit.client.broken(read.errnum, "read");
+    if (read.state == io::ReadResult::State::ended)
+      co_return Error{ErrorKind::closed, Side::client, Retry::no, "no further request"};
+    visit.arrived = visit.worker.world().buffers.borrow();
+    visit.arrived.append(read.view());
+    co_return Status{};
+  }
 }
 
 /// Reads one whole head into visit.head, and what lies behind it into visit.arrived. False: there is none,
@@ -93,10 +110,9 @@ Task<bool> hear_request(Visit& visit, RequestHead& request) {
     visit.head.release();  // an idle connection holds no buffer
     Status come = co_await wait_for_request(visit);
     if (!come) co_return false;
-    visit.arrived = visit.worker.world().buffers.borrow();
   }
   visit.head = std::move(visit.arrived);
-  const TimePoint deadline = visit.in(visit.listener.rules.head_timeout);
+  const TimePoint deadline = head_deadline(visit);
   HeadVerdict verdict = request.feed(visit.head.view());
   while (verdict.state == HeadState::need_more) {
     Status more = co_await visit.client.read_into(visit.head, deadline);
@@ -127,7 +143,7 @@ Task<Status> reach_server(Exchange& exchange, bool may_reuse) {
   Visit& visit = exchange.visit;
   exchange.reused = false;
   if (may_reuse && exchange.choice.server) {
-    io::Socket idle = visit.pool.idle.take(*exchange.choice.server);
+    io::Socket idle = take_idle(visit, *exchange.choice.server);
     if (idle) {
       exchange.reused = true;
       exchange.use = route::ServerUse(visit.pool.router.pool(), *exchange.choice.server);
@@ -146,7 +162,9 @@ Task<void> upload_body(Exchange& exchange) {
                             .from = visit.client,
                             .to = exchange.server,
                             .arrived = visit.arrived,
-                            .silence_max = visit.listener.rules.idle_timeout};
+                            .silence_max = visit.listener.rules.idle_timeout,
+                            .pace = &visit.pace_up,
+                            .stop = &visit.worker.stop_switch()};
   Status uploaded = co_await upstream::relay_body(route, exchange.request.body());
   // Without the client's body there is nothing to wait for; with a server that takes none, there is still its
   // answer.
@@ -230,16 +248,27 @@ Task<After> open_tunnel(Exchange& exchange, const ResponseHead& response) {
   Visit& visit = exchange.visit;
   const TimePoint deadline = visit.in(visit.listener.rules.idle_timeout);
   const ResponsePlan plan{.next = proto::NextHop::upgrade};
-  Status sent = co_await send_head(exchange, response, plan, response.body(exchange.request.method()));
+  TunnelStart start;
+  start.pass = std::move(visit.pass);
+  start.websocket = exchange.request.wants_websocket();
+  const bool care = visit.listener.care.any(start.websocket);
+  // Where frames are followed, the first ones are, too: what came behind the heads goes to the tunnel.
+  const proto::Body behind = care ? proto::Body() : response.body(exchange.request.method());
+  Status sent = co_await send_head(exchange, response, plan, behind);
+  if (sent && care) {
+    start.from_server = std::move(exchange.arrived);
+    start.from_client = std::move(visit.arrived);
+  }
   if (sent && !exchange.arrived.empty())
     sent = co_await visit.client.write_all(exchange.arrived.view(), deadline);
   if (sent && !visit.arrived.empty())
     sent = co_await exchange.server.write_all(visit.arrived.view(), deadline);
   if (!sent) co_return After::close;
   const upstream::ClientFin client_fin =
-      exchange.request.wants_websocket() ? upstream::ClientFin::ends_both : upstream::ClientFin::passes_on;
+      start.websocket ? upstream::ClientFin::ends_both : upstream::ClientFin::passes_on;
   visit.worker.park(visit.listener, visit.client.release(), exchange.server.release(), visit.address,
-                    *exchange.choice.server, std::move(exchange.use), std::move(visit.lease), client_fin);
+                    *exchange.choice.server, std::move(exchange.use), std::move(visit.lease), client_fin,
+                    std::move(start));
   co_return After::tunnel;
 }
 
@@ -277,7 +306,9 @@ Task<After> pass_response(Exchange& exchange, const ResponseHead& response) {
                             .to = visit.client,
                             .arrived = exchange.arrived,
                             .silence_max = visit.listener.rules.idle_timeout,
-                            .framing = plan.framing};
+                            .framing = plan.framing,
+                            .pace = &visit.pace_down,
+                            .stop = &visit.worker.stop_switch()};
   Status moved = co_await upstream::relay_body(route, body);
   if (!moved) {
     visit.worker.tell(visit.listener, visit.address, "response broken off: " + to_string(moved.error()));
@@ -289,7 +320,7 @@ Task<After> pass_response(Exchange& exchange, const ResponseHead& response) {
   co_await exchange.upload.join();  // a server may answer before it has heard all, and hear on
   const bool request_whole = exchange.uploaded.ok();
   if (server_stays && request_whole && exchange.arrived.empty() && !visit.worker.draining()) {
-    visit.pool.idle.put(*exchange.choice.server, exchange.server.release());
+    keep_idle(visit, *exchange.choice.server, exchange.server.release());
   }
   if (plan.next == proto::NextHop::close || !request_whole) {
     if (!request_whole || !visit.arrived.empty()) co_await visit.client.linger();
@@ -379,7 +410,10 @@ Task<After> exchange_messages(Exchange& exchange) {
 }  // namespace
 
 Task<After> serve_request(Visit& visit) {
-  RequestHead request;
+  proto::HeadLimits head_limits;
+  head_limits.bytes = static_cast<std::uint16_t>(visit.listener.rules.head_bytes);
+  head_limits.fields = static_cast<std::uint16_t>(visit.listener.rules.head_fields);
+  RequestHead request(head_limits);
   const bool heard = co_await hear_request(visit, request);
   if (!heard) co_return After::close;
   ++visit.worker.counts().requests;

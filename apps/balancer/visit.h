@@ -7,26 +7,36 @@
 #include <cstdint>
 
 #include "apps/balancer/worker.h"
+#include "apps/serve/client_facts.h"
 #include "base/address.h"
 #include "base/bytes.h"
 #include "base/clock.h"
 #include "io/stream.h"
 #include "route/lease_table.h"
 #include "route/router.h"
+#include "upstream/pace.h"
 
 namespace rejoin::balancer {
 
 /// What goes on after a request.
 enum class After : std::uint8_t { next_request, close, tunnel };
 
+/// A server's connection that may serve its one client again.
+struct KeptServer {
+  io::Socket socket;
+  route::ServerIndex server = 0;
+};
+
 /// One client's connection, and what is kept from one request to the next.
 struct Visit {
-  Visit(Worker& w, const ListenerPlan& l, io::Socket accepted, const Address& from)
+  Visit(Worker& w, const ListenerPlan& l, io::Socket socket, const Address& from, Entry entry)
       : worker(w),
         listener(l),
         pool(w.pool(l)),
         address(from),
-        client(w.world(), std::move(accepted), Side::client, w.stop_switch()) {}
+        pass(std::move(entry.pass)),
+        accepted(w.world().clock.now()),
+        client(w.world(), std::move(socket), Side::client, w.stop_switch()) {}
   ~Visit() { lease.close(worker.world().clock.now()); }
 
   TimePoint in(Duration time) const { return worker.world().clock.now() + time; }
@@ -45,10 +55,15 @@ struct Visit {
   const ListenerPlan& listener;
   PoolUse& pool;
   Address address;
+  route::Admission::Pass pass;
+  TimePoint accepted;  // the time to say the first head counts from here
   io::Stream client;
   Buffer head;     // the bytes of the request's head
   Buffer arrived;  // what came behind it: its body, or the next request. At layer 4: all that came
   route::Lease lease;
+  serve::ClientFacts facts;
+  upstream::Pace pace_up{listener.rules.rate.from_client}, pace_down{listener.rules.rate.to_client};
+  KeptServer kept;  // with a PROXY header a connection to a server is this client's alone
   bool first_request = true;
 };
 

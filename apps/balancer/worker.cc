@@ -1,5 +1,6 @@
 #include "apps/balancer/worker.h"
 
+#include "apps/balancer/greet_client.h"
 #include "apps/balancer/serve_client.h"
 #include "upstream/prober.h"
 
@@ -12,10 +13,11 @@ PoolUse::PoolUse(io::World& world, const PoolPlan& of, route::Seal& seal, unsign
 
 Tunnel::Tunnel(Worker& owner, const ListenerPlan& of, io::Socket client_socket, io::Socket server_socket,
                const Address& from, route::ServerIndex to, route::ServerUse counted, route::Lease pin,
-               upstream::ClientFin client_fin)
+               upstream::ClientFin client_fin, route::Admission::Pass right)
     : Relay(owner.world(), owner.tunnel_owner(), std::move(client_socket), std::move(server_socket),
             {of.rules.tunnel_timeout, client_fin}),
       listener(of),
+      pass(std::move(right)),
       use(std::move(counted)),
       lease(std::move(pin)),
       client(from),
@@ -27,10 +29,12 @@ struct Worker::Entrance final : io::AcceptEvents {
 
   void on_accept(io::Socket socket, const Address& peer) override {
     ++worker.counts_.accepted;
+    Entry entry;
+    if (plan.gate && !knock(worker, plan, socket, peer, entry)) return;
     if (plan.rules.mode == config::Mode::http) {
-      worker.connections_.spawn(serve_http(worker, plan, std::move(socket), peer));
+      worker.connections_.spawn(serve_http(worker, plan, std::move(socket), peer, std::move(entry)));
     } else {
-      worker.connections_.spawn(serve_tcp(worker, plan, std::move(socket), peer));
+      worker.connections_.spawn(serve_tcp(worker, plan, std::move(socket), peer, std::move(entry)));
     }
   }
 
@@ -45,7 +49,8 @@ Worker::Worker(io::World& world, const Plan& plan, unsigned number)
       number_(number),
       seal_(plan.keys, world.random),
       connections_(world.ready),
-      second_([](void* self) { static_cast<Worker*>(self)->tick(); }, this) {
+      second_([](void* self) { static_cast<Worker*>(self)->tick(); }, this),
+      dismissal_([](void* self) { static_cast<Worker*>(self)->dismiss_next(); }, this) {
   for (const PoolPlan& pool : plan.pools)
     pools_.push_back(std::make_unique<PoolUse>(world, pool, seal_, number));
   for (const ListenerPlan& listener : plan.listeners) {
@@ -59,8 +64,9 @@ Status Worker::open(const std::vector<Address>& at) {
   for (std::size_t i = 0; i < entrances_.size(); ++i) {
     Entrance& entrance = *entrances_[i];
     io::ListenOptions options;
-    options.client_speaks_first =
-        entrance.plan.rules.mode == config::Mode::http || pool(entrance.plan).router.wants_opening();
+    options.client_speaks_first = entrance.plan.rules.mode == config::Mode::http ||
+                                  pool(entrance.plan).router.wants_opening() ||
+                                  entrance.plan.rules.edge.proxy_protocol == config::ProxyIn::require;
     const Address& address = i < at.size() ? at[i] : entrance.plan.rules.listen;
     auto listener = world_.network.listen(address, options, entrance);
     if (!listener) {
@@ -107,29 +113,51 @@ void Worker::drain() {
   second_.cancel();
   stop_probing_.request();
   waiting_.for_each([](Waiting& waiting) { waiting.client.interrupt(); });
+  if (!dismissal_.armed()) dismiss_next();
+}
+
+// So many a second in the whole process: each worker has its share, and closes one at a time.
+void Worker::dismiss_next() {
+  const config::Drain& drain = plan_.drain;
+  if (drain.per_second == 0 || stop_.requested()) return;
+  bool dismissed = false;
+  while (!dismissed && !dismissable_.empty()) {
+    upstream::Relay& next = dismissable_.front();
+    open_tunnels_.push_back(next);
+    dismissed = next.dismiss(static_cast<std::uint16_t>(drain.code));  // it may be gone now
+  }
+  if (!dismissed) return;
+  const auto share = Duration(1s) * plan_.workers / drain.per_second;
+  world_.timers.arm(dismissal_, world_.clock.now() + share);
 }
 
 void Worker::stop() {
   drain();
   stop_.request();
-  open_tunnels_.for_each([](upstream::Relay& tunnel) { tunnel.cancel(); });
+  dismissal_.cancel();
+  for_each_tunnel([](Tunnel& tunnel) { tunnel.cancel(); });
 }
 
 bool Worker::idle() const { return connections_.running() == 0 && tunnels_.live() == 0; }
 
 void Worker::park(const ListenerPlan& listener, io::Socket client_socket, io::Socket server_socket,
                   const Address& client, route::ServerIndex server, route::ServerUse use, route::Lease lease,
-                  upstream::ClientFin client_fin) {
+                  upstream::ClientFin client_fin, TunnelStart start) {
   ++counts_.tunnels;
   Tunnel& tunnel = tunnels_.make(*this, listener, std::move(client_socket), std::move(server_socket), client,
-                                 server, std::move(use), std::move(lease), client_fin);
-  open_tunnels_.push_back(tunnel);
-  tunnel.start();
+                                 server, std::move(use), std::move(lease), client_fin, std::move(start.pass));
+  tunnel.care_for(listener.care, start.websocket);
+  (listener.care.closes_at_drain && tunnel.may_be_dismissed() ? dismissable_ : open_tunnels_)
+      .push_back(tunnel);
+  if (draining_ && !dismissal_.armed())
+    world_.timers.arm(dismissal_, world_.clock.now());  // it came from a request that was under way
+  tunnel.start(std::move(start.from_client), std::move(start.from_server));
 }
 
 void Worker::relay_ended(upstream::Relay& relay, upstream::RelayEnd end) {
   Tunnel& tunnel = static_cast<Tunnel&>(relay);
   tunnel.lease.close(world_.clock.now());
+  count_end(end);
   if (world_.log.wants(LogLevel::debug)) {
     const auto& server = pool(tunnel.listener).router.pool().server(tunnel.server);
     tell(tunnel.listener, tunnel.client,
@@ -138,6 +166,26 @@ void Worker::relay_ended(upstream::Relay& relay, upstream::RelayEnd end) {
              " bytes in, " + std::to_string(tunnel.bytes_from_server()) + " out");
   }
   tunnels_.destroy(tunnel);
+}
+
+void Worker::count_end(const upstream::RelayEnd& end) {
+  using How = upstream::RelayEnd::How;
+  switch (end.how) {
+    case How::stalled: ++edge_.stalled; break;
+    case How::silent: ++edge_.silent; break;
+    case How::dead: ++edge_.dead; break;
+    case How::dismissed: ++edge_.dismissed; break;
+    case How::refused:
+      if (end.code == proto::number(proto::CloseCode::too_big)) {
+        ++edge_.frame_too_big;
+      } else if (end.code == proto::number(proto::CloseCode::policy)) {
+        ++edge_.frames_too_many;
+      } else {
+        ++edge_.bad_frames;
+      }
+      break;
+    default: break;
+  }
 }
 
 void Worker::server_refused(PoolUse& pool, route::Choice& choice, const Error& why) {

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "apps/balancer/plan.h"
+#include "apps/serve/gate.h"
 #include "apps/serve/workers.h"
 #include "base/record_pool.h"
 #include "base/scope.h"
@@ -21,10 +22,19 @@
 #include "route/seal.h"
 #include "upstream/idle_connections.h"
 #include "upstream/relay.h"
+#include "upstream/relay_care.h"
 
 namespace rejoin::balancer {
 
 class Worker;
+
+/// What a tunnel begins with, besides its two sockets.
+struct TunnelStart {
+  route::Admission::Pass pass;
+  bool websocket = false;
+  /// Read, and not passed on: only where the listener asks for care of this kind of tunnel.
+  Buffer from_client, from_server;
+};
 
 /// What a worker keeps of one pool.
 struct PoolUse {
@@ -38,8 +48,9 @@ struct PoolUse {
 struct Tunnel final : upstream::Relay {
   Tunnel(Worker& owner, const ListenerPlan& listener, io::Socket client_socket, io::Socket server_socket,
          const Address& client, route::ServerIndex server, route::ServerUse use, route::Lease lease,
-         upstream::ClientFin client_fin);
+         upstream::ClientFin client_fin, route::Admission::Pass pass);
   const ListenerPlan& listener;
+  route::Admission::Pass pass;
   route::ServerUse use;
   route::Lease lease;
   Address client;
@@ -47,6 +58,8 @@ struct Tunnel final : upstream::Relay {
 };
 static_assert(sizeof(Tunnel) <= 352,
               "the record of an idle relayed connection; the aim for all of one is 600 bytes");
+
+using serve::Entry;
 
 /// Plain integers that only grow.
 struct Counts {
@@ -101,11 +114,19 @@ class Worker final : public serve::WorkerProgram, private upstream::RelayOwner {
   void server_refused(PoolUse& pool, route::Choice& choice, const Error& why);
   upstream::RelayOwner& tunnel_owner() { return *this; }
   Counts& counts() { return counts_; }
+  serve::EdgeCounts& edge() { return edge_; }
   proto::AcceptHasher& accept_hasher() { return accept_hasher_; }
   /// Joins the two and forgets them until they end.
   void park(const ListenerPlan& listener, io::Socket client_socket, io::Socket server_socket,
             const Address& client, route::ServerIndex server, route::ServerUse use, route::Lease lease,
-            upstream::ClientFin client_fin);
+            upstream::ClientFin client_fin, TunnelStart start);
+  /// Calls `visit(Tunnel&)` for each.
+  template <typename Visit>
+  void for_each_tunnel(Visit visit) {
+    const auto as_tunnel = [&visit](upstream::Relay& tunnel) { visit(static_cast<Tunnel&>(tunnel)); };
+    dismissable_.for_each(as_tunnel);
+    open_tunnels_.for_each(as_tunnel);
+  }
   std::size_t tunnels() const { return tunnels_.live(); }
   /// For a line about one client's connection in the log, if anybody reads such.
   void tell(const ListenerPlan& listener, const Address& client, std::string_view what);
@@ -113,7 +134,10 @@ class Worker final : public serve::WorkerProgram, private upstream::RelayOwner {
  private:
   struct Entrance;
   void relay_ended(upstream::Relay& relay, upstream::RelayEnd end) override;
+  void count_end(const upstream::RelayEnd& end);
   void tick();
+  /// Closes the next tunnel of a drain, and comes again after its share of a second.
+  void dismiss_next();
 
   io::World& world_;
   const Plan& plan_;
@@ -124,11 +148,15 @@ class Worker final : public serve::WorkerProgram, private upstream::RelayOwner {
   std::vector<std::unique_ptr<Entrance>> entrances_;
   RecordPool<Tunnel> tunnels_;
   List<upstream::Relay> open_tunnels_;
+  List<upstream::Relay>
+      dismissable_;  // tunnels that a drain closes one by one; the others are in open_tunnels_
   List<Waiting> waiting_;
   Stop stop_, stop_probing_;
   Scope connections_;
   Timer second_;  // leases expire by it
+  Timer dismissal_;
   Counts counts_;
+  serve::EdgeCounts edge_;
   bool draining_ = false;
 };
 

@@ -38,6 +38,21 @@ bool is_network(std::string_view text) {
   return error == std::errc() && end == bits.data() + bits.size() &&
          number <= (address->family == Address::Family::ipv4 ? 32u : 128u);
 }
+/// Labels of letters, digits and hyphens with dots between them, 253 bytes at most (RFC 1123 2.1); the first
+/// one may be "*", if others follow.
+bool is_host_pattern(std::string_view text) {
+  if (text.starts_with("*.")) text.remove_prefix(2);
+  if (text.empty() || text.size() > 253) return false;
+  for (;;) {
+    const std::size_t dot = text.find('.');
+    const std::string_view label = text.substr(0, dot);
+    if (label.empty() || label.size() > 63 || !only(label, "-_") || label.front() == '-' ||
+        label.back() == '-')
+      return false;
+    if (dot == text.npos) return true;
+    text.remove_prefix(dot + 1);
+  }
+}
 bool is_short(std::string_view text) { return !text.empty() && text.size() <= limits::kServerNameBytesMax; }
 
 }  // namespace
@@ -52,6 +67,8 @@ bool fits(TextForm form, std::string_view text) {
     case TextForm::host: return only(text, ".-_:[]");
     case TextForm::origin: return text == "*" || is_place(text, {"http", "https"});
     case TextForm::network: return is_network(text);
+    case TextForm::host_pattern: return is_host_pattern(text);
+    case TextForm::account: return text.size() <= 32 && only(text, "._-");
     case TextForm::link_url: return is_place(text, {"ws", "wss", "tcp", "tls"});
   }
   return false;
@@ -68,6 +85,9 @@ std::string_view text_form_hint(TextForm form) {
     case TextForm::origin: return "write \"https://play.example\", without a path, or \"*\"";
     case TextForm::network:
       return "write an address such as \"10.0.0.1\", or a network such as \"10.0.0.0/8\"";
+    case TextForm::host_pattern:
+      return "write a host name such as \"play.example\", or \"*.example\" for all names below one";
+    case TextForm::account: return "write the name of a user or group, such as \"rejoin\"";
     case TextForm::link_url: return "write \"wss://g1.play.example\", without a path";
   }
   return "";
