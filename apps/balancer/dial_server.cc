@@ -6,17 +6,17 @@
 namespace rejoin::balancer {
 
 Task<Status> dial_server(Visit& visit, route::Choice& choice, route::ServerUse& use, io::Stream& server) {
-  route::Router& router = visit.pool.router;
-  const TimePoint patience = visit.in(visit.pool.plan.connect_timeout);
+  route::Router& router = visit.pool->router;
+  const TimePoint patience = visit.in(visit.pool->plan.connect_timeout);
   Error last{ErrorKind::unreachable, Side::server, Retry::yes, "no server is up"};
   while (choice.server) {
     use = route::ServerUse(router.pool(), *choice.server);
     const Address to = router.pool().server(*choice.server).address;
     io::ConnectOptions options;
     options.keep_alive = true;  // it may become a tunnel that is silent for hours
-    const TimePoint deadline = visit.in(visit.pool.plan.connect_timeout);
+    const TimePoint deadline = visit.in(visit.pool->plan.connect_timeout);
     Status open = co_await server.connect(to, options, deadline);
-    if (open && visit.pool.plan.proxy_protocol != config::ProxyProtocol::off)
+    if (open && visit.pool->plan.rules.proxy_protocol != config::ProxyProtocol::off)
       open = co_await introduce(visit, server, deadline);
     if (open) router.reached(choice, visit.in(Duration(0)));
     if (open) co_return open;
@@ -29,7 +29,7 @@ Task<Status> dial_server(Visit& visit, route::Choice& choice, route::ServerUse& 
       continue;
     }
     if (open.error().side != Side::server) co_return open;  // ours: no descriptors, or stopping
-    visit.worker.server_refused(visit.pool, choice, open.error());
+    visit.worker.server_refused(*visit.pool, choice, open.error());
     last = std::move(open.error());
   }
   use.end();
@@ -37,7 +37,8 @@ Task<Status> dial_server(Visit& visit, route::Choice& choice, route::ServerUse& 
 }
 
 io::Socket take_idle(Visit& visit, route::ServerIndex server) {
-  if (visit.pool.plan.proxy_protocol == config::ProxyProtocol::off) return visit.pool.idle.take(server);
+  if (visit.pool->plan.rules.proxy_protocol == config::ProxyProtocol::off)
+    return visit.pool->idle.take(server);
   io::Socket kept = std::move(visit.kept.socket);
   if (!kept || visit.kept.server != server) return {};
   // Nobody watched it: a FIN, or bytes that no request asked for, make it useless.
@@ -46,8 +47,8 @@ io::Socket take_idle(Visit& visit, route::ServerIndex server) {
 }
 
 void keep_idle(Visit& visit, route::ServerIndex server, io::Socket socket) {
-  if (visit.pool.plan.proxy_protocol == config::ProxyProtocol::off) {
-    visit.pool.idle.put(server, std::move(socket));
+  if (visit.pool->plan.rules.proxy_protocol == config::ProxyProtocol::off) {
+    visit.pool->idle.put(server, std::move(socket));
     return;
   }
   socket.set_events(nullptr);

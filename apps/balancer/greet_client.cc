@@ -24,28 +24,28 @@ bool knock(Worker& worker, const ListenerPlan& listener, io::Socket& socket, con
 
 Task<bool> greet(Visit& visit) {
   Worker& worker = visit.worker;
-  serve::Gate& gate = *visit.listener.gate;
+  serve::Gate& gate = *visit.listener->gate;
   Status heard;
   {
     const Worker::Waiting waiting(worker, visit.client);  // a drain ends this wait
-    const TimePoint deadline = visit.accepted + visit.listener.rules.head_timeout;
+    const TimePoint deadline = visit.accepted + visit.listener->rules.head_timeout;
     heard = co_await serve::hear_proxy(worker.world(), visit.client, visit.arrived, gate.proxy(), deadline,
                                        visit.address, visit.facts);
   }
   if (!heard) {
     if (heard.error().kind == ErrorKind::bad_input) ++worker.edge().bad_proxy;
     if (heard.error().kind == ErrorKind::timed_out) ++worker.edge().late;
-    turn_away(worker, visit.listener, visit.client.socket(), visit.address, to_string(heard.error()));
+    turn_away(worker, *visit.listener, visit.client.socket(), visit.address, to_string(heard.error()));
     co_return false;
   }
   const std::string_view why =
       gate.name(visit.pass, visit.address, worker.world().clock.now(), worker.edge());
-  if (!why.empty()) turn_away(worker, visit.listener, visit.client.socket(), visit.address, why);
+  if (!why.empty()) turn_away(worker, *visit.listener, visit.client.socket(), visit.address, why);
   co_return why.empty();
 }
 
 Task<Status> introduce(Visit& visit, io::Stream& server, TimePoint deadline) {
-  const config::ProxyProtocol kind = visit.pool.plan.proxy_protocol;
+  const config::ProxyProtocol kind = visit.pool->plan.rules.proxy_protocol;
   if (kind == config::ProxyProtocol::v2 && visit.facts.unique_id.empty())
     visit.facts.unique_id = serve::make_unique_id(visit.worker.world().random);
   const Address dialled = visit.facts.dialled ? visit.facts.dialled : visit.client.socket().local_address();

@@ -69,29 +69,80 @@ upstream::CareRules care_rules(const config::Config& config, const config::Liste
   return rules;
 }
 
+/// The gate of the same door in the plan before, if it asks the same: those who are inside still count.
+std::shared_ptr<serve::Gate> gate_before(const Plan* before, const ListenerPlan& listener) {
+  if (before == nullptr) return nullptr;
+  for (const ListenerPlan& old : before->listeners) {
+    if (old.same_door(listener) && old.rules.edge == listener.rules.edge &&
+        old.rules.trusted == listener.rules.trusted)
+      return old.gate;
+  }
+  return nullptr;
+}
+
+Result<std::size_t> index_of_pool(const config::Config& config, const config::Listener& listener,
+                                  const std::string& name) {
+  for (std::size_t i = 0; i < config.pools.size(); ++i) {
+    if (config.pools[i].name == name) return i;
+  }
+  return Error{ErrorKind::config, Side::ours, Retry::no,
+               "listener " + listener.name + ": there is no pool \"" + name + "\""};
+}
+
+std::shared_ptr<const PoolPlan> pool_called(const Plan& plan, const std::string& name) {
+  for (const auto& pool : plan.pools) {
+    if (pool->rules.name == name) return pool;
+  }
+  return nullptr;
+}
+
 }  // namespace
 
-Result<Plan> make_plan(const config::Config& config, route::KeyRing keys, Random& random) {
-  Plan plan{.pools = {}, .listeners = {}, .keys = std::move(keys)};
+Result<std::shared_ptr<const Plan>> make_plan(const config::Config& config, route::KeyRing keys,
+                                              Random& random, const Plan* before) {
+  Plan plan{.config = config, .pools = {}, .listeners = {}, .keys = std::move(keys)};
   for (const config::Pool& pool : config.pools) {
-    auto shared = route::SharedRoute::make(rules_of(pool), random);
+    const std::shared_ptr<const PoolPlan> old = before ? pool_called(*before, pool.name) : nullptr;
+    if (old && old->rules == pool) {
+      plan.pools.push_back(old);
+      continue;
+    }
+    auto shared = route::SharedRoute::make(rules_of(pool), random, old ? old->route.get() : nullptr);
     if (!shared) return std::move(shared.error());
-    plan.pools.push_back({std::move(*shared), pool.connect_timeout, pool.proxy_protocol});
+    plan.pools.push_back(
+        std::make_shared<const PoolPlan>(PoolPlan{pool, std::move(*shared), pool.connect_timeout}));
   }
   for (const config::Listener& listener : config.listeners) {
-    std::size_t pool = 0;
-    while (pool < config.pools.size() && config.pools[pool].name != listener.pool) ++pool;
-    if (pool == config.pools.size()) {
-      return Error{ErrorKind::config, Side::ours, Retry::no,
-                   "listener " + listener.name + ": there is no pool \"" + listener.pool + "\""};
+    ListenerPlan made;
+    made.rules = listener;
+    const bool named = !listener.pool.empty() || listener.sni.empty();
+    if (named) {
+      const auto pool = index_of_pool(config, listener, listener.pool);
+      if (!pool) return pool.error();
+      made.pool = *pool;
     }
-    Result<std::shared_ptr<serve::Gate>> gate = serve::Gate::make(listener.edge, listener.trusted, random);
-    if (!gate) return std::move(gate.error());
-    plan.listeners.push_back({listener, pool, care_rules(config, listener, random), std::move(*gate)});
+    for (const config::SniRule& rule : listener.sni) {
+      const auto pool = index_of_pool(config, listener, rule.pool);
+      if (!pool) return pool.error();
+      made.by_name.add(rule.name, *pool);
+    }
+    made.care = care_rules(config, listener, random);
+    made.gate = gate_before(before, made);
+    if (!made.gate) {
+      Result<std::shared_ptr<serve::Gate>> gate = serve::Gate::make(listener.edge, listener.trusted, random);
+      if (!gate) return std::move(gate.error());
+      made.gate = std::move(*gate);
+    }
+    plan.listeners.push_back(std::move(made));
   }
-  plan.drain = config.balancer.drain;
-  plan.workers = config.balancer.workers;
-  return plan;
+  return std::make_shared<const Plan>(std::move(plan));
+}
+
+void take_effect(const Plan& plan, const Plan& before) {
+  for (const auto& pool : plan.pools) {
+    const auto old = pool_called(before, pool->rules.name);
+    if (old && old != pool) pool->route->pool->take_effect();
+  }
 }
 
 }  // namespace rejoin::balancer

@@ -5,7 +5,9 @@
 #pragma once
 
 #include <cstdint>
+#include <utility>
 
+#include "apps/balancer/generation.h"
 #include "apps/balancer/worker.h"
 #include "apps/serve/client_facts.h"
 #include "base/address.h"
@@ -29,10 +31,11 @@ struct KeptServer {
 
 /// One client's connection, and what is kept from one request to the next.
 struct Visit {
-  Visit(Worker& w, const ListenerPlan& l, io::Socket socket, const Address& from, Entry entry)
+  Visit(Worker& w, GenerationPtr g, ListenerPtr l, io::Socket socket, const Address& from, Entry entry)
       : worker(w),
-        listener(l),
-        pool(w.pool(l)),
+        generation(std::move(g)),
+        listener(std::move(l)),
+        pool(generation->pool_of(*listener)),
         address(from),
         pass(std::move(entry.pass)),
         accepted(w.world().clock.now()),
@@ -45,15 +48,29 @@ struct Visit {
   /// sent.
   void keep_lease(const route::Choice& choice) {
     if (lease) {
-      lease.move_to(*choice.server);
+      pool->router.move_lease(lease, choice);
     } else {
-      lease = pool.router.lease(choice, address, worker.world().clock.now());
+      lease = pool->router.lease(choice, address, worker.world().clock.now());
     }
   }
 
+  /// Between two requests: from here on by the worker's present generation. Where its listener is gone, the
+  /// connection stays with what it has, and ends after the next answer.
+  void follow() {
+    if (generation == worker.generation()) return;
+    ListenerPtr next = worker.generation()->successor(*listener);
+    is_last = !next;
+    if (is_last) return;
+    generation = worker.generation();
+    listener = std::move(next);
+    PoolUse* const before = std::exchange(pool, &generation->pool(*listener));
+    if (before->plan.route->leases != pool->plan.route->leases) lease.close(in(Duration(0)));
+  }
+
   Worker& worker;
-  const ListenerPlan& listener;
-  PoolUse& pool;
+  GenerationPtr generation;  // holds the two below
+  ListenerPtr listener;
+  PoolUse* pool;  // nullptr: chosen by a name that has not been heard
   Address address;
   route::Admission::Pass pass;
   TimePoint accepted;  // the time to say the first head counts from here
@@ -62,9 +79,10 @@ struct Visit {
   Buffer arrived;  // what came behind it: its body, or the next request. At layer 4: all that came
   route::Lease lease;
   serve::ClientFacts facts;
-  upstream::Pace pace_up{listener.rules.rate.from_client}, pace_down{listener.rules.rate.to_client};
+  upstream::Pace pace_up{listener->rules.rate.from_client}, pace_down{listener->rules.rate.to_client};
   KeptServer kept;  // with a PROXY header a connection to a server is this client's alone
   bool first_request = true;
+  bool is_last = false;  // its listener is gone: the connection ends after this request
 };
 
 }  // namespace rejoin::balancer

@@ -4,6 +4,8 @@
 // everything, and hands parts of it by const reference to what it builds. Nothing here opens a socket or a
 // key file.
 //
+// Values compare by what they say (operator==), so that a reload finds what has changed.
+//
 // The defaults stand here and nowhere else: the reader starts from a default-made struct, and the reference
 // in docs/configuration.md prints what it finds in one. To add a key: a member here, a line in key_table.cc,
 // and a run of config_test with REJOIN_UPDATE_DOCS=1.
@@ -31,15 +33,20 @@ struct KeySource {
   std::string
       from;  // as written: a path (relative ones start at the configuration's folder), or a variable's name
   Place place;  // of the entry in the configuration
+
+  /// Wherever it is written.
+  bool operator==(const KeySource& other) const { return kind == other.kind && from == other.from; }
 };
 
 /// The first seals, all of them open, so that keys can be rotated. Empty: a random key for the life of the
 /// process.
 struct Keys {
+  bool operator==(const Keys&) const = default;
   std::vector<KeySource> seal;
 };
 
 struct Logging {
+  bool operator==(const Logging&) const = default;
   LogLevel level = LogLevel::info;
 };
 
@@ -47,15 +54,20 @@ struct Logging {
 struct Process {
   std::string user;
   std::string group;  // empty: the user's own
+
+  bool operator==(const Process&) const = default;
 };
 
 /// How WebSockets are ended in a drain. Zero a second: they stay until the drain's time is over, and are cut.
 struct Drain {
   int per_second = 0;
   int code = 1012;
+
+  bool operator==(const Drain&) const = default;
 };
 
 struct Balancer {
+  bool operator==(const Balancer&) const = default;
   int workers = 1;
   Duration drain_timeout = 5s;  // after SIGTERM
   Drain drain;
@@ -71,6 +83,8 @@ struct EdgeLimits {
   int handshakes_per_client = 0;   // a second
   int prefix = 32;                 // bits of an IPv4 address that make one client
   int prefix_v6 = 64;
+
+  bool operator==(const EdgeLimits&) const = default;
 };
 
 /// What is asked of a connection before anything is done for it; of the balancer's and the gateway's
@@ -80,12 +94,16 @@ struct Edge {
   std::vector<std::string> allow;  // "10.0.0.0/8"; empty: everybody
   std::vector<std::string> deny;
   EdgeLimits limits;
+
+  bool operator==(const Edge&) const = default;
 };
 
 /// Of one connection. Zero: no bound.
 struct ByteRate {
   std::uint64_t from_client = 0;  // a second
   std::uint64_t to_client = 0;
+
+  bool operator==(const ByteRate&) const = default;
 };
 
 /// Care for WebSockets behind their handshake. Zeros: none, and their bytes are passed on unseen.
@@ -95,18 +113,23 @@ struct WebSocketCare {
   std::uint64_t message_max = 0;
   std::uint64_t frame_max = 0;
   int messages = 0;  // a second, from the client
+
+  bool operator==(const WebSocketCare&) const = default;
 };
 
 /// A name that a TLS client asks for, and who serves it.
 struct SniRule {
   std::string name;  // "play.example", or "*.play.example"
   std::string pool;
+
+  bool operator==(const SniRule&) const = default;
 };
 
 enum class Mode : std::uint8_t { http, tcp };
 
 /// Where the balancer listens.
 struct Listener {
+  bool operator==(const Listener&) const = default;
   std::string name;  // after reading never empty: "listener-1" for the first that has none
   Address listen;    // port 0: the system chooses
   Mode mode = Mode::http;
@@ -137,6 +160,7 @@ enum class AffinityKind : std::uint8_t { cookie_insert, cookie_rewrite, cookie_p
 enum class SameSite : std::uint8_t { unset, lax, strict, none };  // unset: no such attribute
 
 struct CookieInsert {
+  bool operator==(const CookieInsert&) const = default;
   std::string name = "REJOIN";
   // Zero, no bound, is the default: dates in a cookie count from the last response, and a WebSocket gets none
   // while it is open, so a bound would end the pin under a player who is connected all the time.
@@ -152,20 +176,24 @@ struct CookieInsert {
 };
 
 struct CookieRewrite {
+  bool operator==(const CookieRewrite&) const = default;
   std::string name;
 };
 
 struct CookiePrefix {
+  bool operator==(const CookiePrefix&) const = default;
   std::string name;
 };
 
 struct SourceIp {
+  bool operator==(const SourceIp&) const = default;
   Duration grace = 5min;  // after the last connection of an address closed
   int prefix = 32;        // bits of an IPv4 address that count
   int prefix_v6 = 128;
 };
 
 struct Ticket {
+  bool operator==(const Ticket&) const = default;
   std::string cookie = "REJOIN-SESSION";  // as the gateways' session_cookie; REJOIN-TICKET counts, too
   Duration owner_gone = 60s;              // the session's grace: after it there is nothing to come back to
   Duration come_again = 1s;               // what a client is told to wait while its gateway is away
@@ -173,6 +201,7 @@ struct Ticket {
 
 /// One entry of a pool's list. Only the options of its kind mean anything; the others keep their defaults.
 struct Affinity {
+  bool operator==(const Affinity&) const = default;
   AffinityKind kind = AffinityKind::cookie_insert;
   CookieInsert insert;
   CookieRewrite rewrite;
@@ -187,6 +216,7 @@ struct Affinity {
 enum class HealthKind : std::uint8_t { off, tcp, http };
 
 struct Health {
+  bool operator==(const Health&) const = default;
   HealthKind kind = HealthKind::off;
   std::string path = "/";
   std::string host;  // empty: the server's own IP:PORT
@@ -198,12 +228,14 @@ struct Health {
 };
 
 struct Server {
+  bool operator==(const Server&) const = default;
   std::string name;
   Address address;
   int weight = 1;  // 0: no new clients, pinned ones still come
 };
 
 struct Pool {
+  bool operator==(const Pool&) const = default;
   std::string name;
   Scheduler scheduler = Scheduler::round_robin;
   std::vector<Affinity> affinity;  // tried in order; cookie names differ, at most one source_ip, one ticket
@@ -219,6 +251,7 @@ enum class GatewayListenerKind : std::uint8_t { websocket, tcp };
 enum class LinkProtocol : std::uint8_t { any, rejoin, plain };
 
 struct GatewayListener {
+  bool operator==(const GatewayListener&) const = default;
   std::string name;  // after reading never empty: its kind, then "websocket-2" and so on
   Address listen;
   GatewayListenerKind kind = GatewayListenerKind::websocket;
@@ -231,6 +264,7 @@ enum class Overflow : std::uint8_t { pause, expire };
 
 /// What outlives a client's connection, and for how long.
 struct Session {
+  bool operator==(const Session&) const = default;
   Duration grace = 60s;
   std::uint64_t window_bytes = 256 * 1024;
   int window_messages = 2048;  // 20 messages a second fill 512 in 26 s: less than the grace
@@ -242,18 +276,21 @@ struct Session {
 };
 
 struct Heartbeat {
+  bool operator==(const Heartbeat&) const = default;
   Duration ping = 15s;
   Duration dead = 40s;
 };
 
 /// What one client may send. Zero: no such bound.
 struct ClientRate {
+  bool operator==(const ClientRate&) const = default;
   int messages = 0;  // a second
   std::uint64_t bytes = 0;
 };
 
 /// The cookie by which a plain WebSocket client gets its session back.
 struct SessionCookie {
+  bool operator==(const SessionCookie&) const = default;
   std::string name = "REJOIN-SESSION";
   std::string domain;
   std::string path = "/";
@@ -263,6 +300,7 @@ struct SessionCookie {
 
 /// Another gateway of the fleet, for clients that reach us with its tickets.
 struct PeerGateway {
+  bool operator==(const PeerGateway&) const = default;
   std::string name;
   Address websocket;  // its listeners; none: such links are not relayed
   Address tcp;
@@ -274,6 +312,7 @@ enum class Endian : std::uint8_t { big, little };
 
 /// What stands behind a session. Only the options of its kind mean anything; the others keep their defaults.
 struct Upstream {
+  bool operator==(const Upstream&) const = default;
   UpstreamKind kind = UpstreamKind::echo;
   // tcp and ws: after reading exactly one of the two
   Address address;                                       // of the one game server
@@ -295,6 +334,7 @@ struct Upstream {
 enum class CompressionKind : std::uint8_t { off, shared, dedicated };
 
 struct Compression {
+  bool operator==(const Compression&) const = default;
   CompressionKind kind = CompressionKind::off;
   int window_bits = 12;
   int memory_level = 5;
@@ -304,6 +344,7 @@ struct Compression {
 };
 
 struct Gateway {
+  bool operator==(const Gateway&) const = default;
   std::string name;  // as the pool calls it
   int workers = 1;
   std::vector<GatewayListener> listeners;  // at least one
@@ -323,10 +364,12 @@ struct Gateway {
   std::vector<std::string> trusted_proxies;     // "10.0.0.0/8": whose X-Forwarded-For is believed
   std::vector<std::string> advertise;           // URLs at which this gateway itself can be dialled
   std::vector<PeerGateway> peers;
+  std::string pages;  // a folder whose files the websocket listeners serve; empty: none
 };
 
 /// Where operators and their scripts ask.
 struct Admin {
+  bool operator==(const Admin&) const = default;
   Address listen;
 };
 

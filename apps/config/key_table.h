@@ -48,6 +48,7 @@ enum class TextForm : std::uint8_t {
   host_pattern,   // a host name, or "*." and one
   account,        // empty, or a user's or group's name
   link_url,       // ws://, wss://, tcp:// or tls://, with a host
+  file_path,      // of this machine; relative ones start at the configuration's folder
 };
 bool fits(TextForm form, std::string_view text);
 /// What would be right: "write 1 to 64 letters, digits, '.', '_' or '-'".

@@ -70,6 +70,9 @@ bool fits(TextForm form, std::string_view text) {
     case TextForm::host_pattern: return is_host_pattern(text);
     case TextForm::account: return text.size() <= 32 && only(text, "._-");
     case TextForm::link_url: return is_place(text, {"ws", "wss", "tcp", "tls"});
+    case TextForm::file_path:
+      return !text.empty() &&
+             std::none_of(text.begin(), text.end(), [](char c) { return c >= 0 && c < 0x20; });
   }
   return false;
 }
@@ -88,6 +91,7 @@ std::string_view text_form_hint(TextForm form) {
     case TextForm::host_pattern:
       return "write a host name such as \"play.example\", or \"*.example\" for all names below one";
     case TextForm::account: return "write the name of a user or group, such as \"rejoin\"";
+    case TextForm::file_path: return "write a path, such as \"web\" or \"/etc/rejoin/web\"";
     case TextForm::link_url: return "write \"wss://g1.play.example\", without a path";
   }
   return "";

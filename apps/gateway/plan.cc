@@ -18,6 +18,11 @@ Result<Plan> make_plan(const config::Config& config, route::KeyRing keys, Random
     if (!gate) return std::move(gate.error());
     plan.gates.push_back(std::move(*gate));
   }
+  if (!plan.rules.pages.empty()) {
+    Result<Pages> pages = Pages::load(config.resolve(plan.rules.pages));
+    if (!pages) return std::move(pages.error());
+    plan.pages = std::move(*pages);
+  }
   return plan;
 }
 

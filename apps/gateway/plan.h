@@ -11,6 +11,7 @@
 #include "apps/gateway/game_plan.h"
 #include "apps/serve/gate.h"
 #include "base/prefix_set.h"
+#include "apps/gateway/pages.h"
 #include "base/random.h"
 #include "base/result.h"
 #include "route/key_ring.h"
@@ -24,10 +25,11 @@ struct Plan {
   PrefixSet trusted_proxies;
   std::vector<std::shared_ptr<serve::Gate>> gates = {};  // of rules.listeners; nullptr: nothing is asked
   std::optional<config::Admin> admin;
+  Pages pages = {};
 };
 
-/// `config.gateway` is there. Error: config, when routing refuses what the configuration allows. `random` is
-/// used here only.
+/// `config.gateway` is there. Error: config, when routing refuses what the configuration allows, or its pages
+/// cannot be read. `random` is used here only.
 Result<Plan> make_plan(const config::Config& config, route::KeyRing keys, Random& random);
 
 }  // namespace rejoin::gateway

@@ -1,7 +1,6 @@
 #include "route/admission.h"
 
 #include <algorithm>
-#include <cassert>
 #include <mutex>
 #include <unordered_map>
 
@@ -29,7 +28,7 @@ std::string_view to_string(Refusal refusal) {
 
 /// In its shard's map; in the list of idle ones while it has no connection.
 struct Admission::Source : ListNode {
-  Admission* home = nullptr;
+  Core* core = nullptr;
   Address key;
   TimePoint paid_until{};  // its handshakes up to now are forgiven at that moment
   std::uint32_t connections = 0;
@@ -37,61 +36,90 @@ struct Admission::Source : ListNode {
 
 struct alignas(64) Admission::Shard {
   explicit Shard(AddressHash hash) : sources(0, hash) {}
+  /// Under the lock. Forgets those who are idle and owe nothing, and in a full shard the one that has been
+  /// idle for longest, whatever it owes.
+  bool make_room(std::size_t most, TimePoint now) {
+    for (int i = 0; i < kForgottenPerCallMax && !idle.empty(); ++i) {
+      Source& oldest = idle.front();
+      if (oldest.paid_until > now && sources.size() < most) break;
+      const Address key = oldest.key;
+      oldest.leave();
+      sources.erase(key);
+    }
+    return sources.size() < most;
+  }
+
   mutable std::mutex lock;
   List<Source> idle;
   std::unordered_map<Address, Source, AddressHash> sources;
 };
 
-Admission::Admission(AdmissionRules rules, Random& random)
-    : rules_(std::move(rules)),
-      hash_(random),
-      shard_max_(std::max<std::size_t>(1, rules_.sources_max / kShards)),
-      nobody_(std::make_unique<Source>()) {
-  nobody_->home = this;
-  if (rules_.handshakes_per_second != 0) every_ = Duration(1s) / rules_.handshakes_per_second;
-  for (auto& shard : shards_) shard = std::make_unique<Shard>(hash_);
+struct Admission::Core {
+  Core(AdmissionRules of, Random& random)
+      : rules(std::move(of)), hash(random), shard_max(std::max<std::size_t>(1, rules.sources_max / kShards)) {
+    if (rules.handshakes_per_second != 0) every = Duration(1s) / rules.handshakes_per_second;
+    for (auto& shard : shards) shard = std::make_unique<Shard>(hash);
+    nobody.core = this;
+  }
+  // Other bits than those that choose the bucket.
+  Shard& shard_of(const Address& key) const { return *shards[hash(key) >> 32 & (kShards - 1)]; }
+
+  const AdmissionRules rules;
+  Duration every{};  // of handshakes
+  const AddressHash hash;
+  const std::size_t shard_max;
+  std::array<std::unique_ptr<Shard>, kShards> shards;
+  Source nobody;                          // whose connection it is as long as it has no name
+  std::atomic<std::uint32_t> holders{1};  // connections, and the Admission
+  std::atomic<std::uint64_t> uncounted{0};
+};
+
+Admission::Admission(AdmissionRules rules, Random& random) : core_(new Core(std::move(rules), random)) {}
+
+Admission::~Admission() { leave(*core_); }
+
+void Admission::leave(Core& core) {
+  if (core.holders.fetch_sub(1, std::memory_order_acq_rel) == 1) delete &core;
 }
 
-Admission::~Admission() { assert(connections() == 0 && "a Pass outlives its Admission"); }
+std::uint32_t Admission::connections() const { return core_->holders.load(std::memory_order_relaxed) - 1; }
 
-Admission::Shard& Admission::shard_of(const Address& key) const {
-  return *shards_[hash_(key) >> 32 & (kShards - 1)];  // other bits than those that choose the bucket
-}
+std::uint64_t Admission::uncounted() const { return core_->uncounted.load(std::memory_order_relaxed); }
 
 Refusal Admission::enter(Pass& pass) {
-  const std::uint32_t others = connections_.fetch_add(1, std::memory_order_relaxed);
-  if (rules_.connections_max != 0 && others >= rules_.connections_max) {
-    connections_.fetch_sub(1, std::memory_order_relaxed);
+  const std::uint32_t others = core_->holders.fetch_add(1, std::memory_order_relaxed) - 1;
+  if (core_->rules.connections_max != 0 && others >= core_->rules.connections_max) {
+    core_->holders.fetch_sub(1, std::memory_order_relaxed);  // ours is left, so this is never the last
     return Refusal::full;
   }
-  pass.source_ = nobody_.get();
+  pass.source_ = &core_->nobody;
   return Refusal::none;
 }
 
 Refusal Admission::name(Pass& pass, const Address& client, TimePoint now) {
-  if (rules_.deny.has(client) || (!rules_.allow.empty() && !rules_.allow.has(client))) return Refusal::denied;
-  if (!rules_.counts_clients()) return Refusal::none;
-  const Address key =
-      client.prefix(client.family == Address::Family::ipv6 ? rules_.prefix_v6 : rules_.prefix);
-  Shard& shard = shard_of(key);
+  const AdmissionRules& rules = core_->rules;
+  if (rules.deny.has(client) || (!rules.allow.empty() && !rules.allow.has(client))) return Refusal::denied;
+  if (!rules.counts_clients()) return Refusal::none;
+  const Address key = client.prefix(client.family == Address::Family::ipv6 ? rules.prefix_v6 : rules.prefix);
+  Shard& shard = core_->shard_of(key);
   const std::lock_guard lock(shard.lock);
   auto at = shard.sources.find(key);
   if (at == shard.sources.end()) {
-    if (!make_room(shard, now)) {
-      uncounted_.fetch_add(1, std::memory_order_relaxed);
+    if (!shard.make_room(core_->shard_max, now)) {
+      core_->uncounted.fetch_add(1, std::memory_order_relaxed);
       return Refusal::none;
     }
     at = shard.sources.try_emplace(key).first;
-    at->second.home = this;
+    at->second.core = core_;
     at->second.key = key;
     shard.idle.push_back(at->second);
   }
   Source& source = at->second;
-  if (rules_.connections_per_client != 0 && source.connections >= rules_.connections_per_client)
+  if (rules.connections_per_client != 0 && source.connections >= rules.connections_per_client)
     return Refusal::client_full;
-  if (rules_.handshakes_per_second != 0) {
-    const TimePoint paid = std::max(source.paid_until, now) + every_;
-    if (paid > now + every_ * rules_.handshakes_per_second) return Refusal::client_too_fast;
+  if (rules.handshakes_per_second != 0) {
+    const TimePoint paid = std::max(source.paid_until, now) + core_->every;
+    if (paid > now + core_->every * rules.handshakes_per_second) return Refusal::client_too_fast;
     source.paid_until = paid;
   }
   source.leave();
@@ -100,31 +128,19 @@ Refusal Admission::name(Pass& pass, const Address& client, TimePoint now) {
   return Refusal::none;
 }
 
-/// Under the shard's lock. Forgets those who are idle and owe nothing, and in a full shard the one that has
-/// been idle for longest, whatever it owes.
-bool Admission::make_room(Shard& shard, TimePoint now) const {
-  for (int i = 0; i < kForgottenPerCallMax && !shard.idle.empty(); ++i) {
-    Source& oldest = shard.idle.front();
-    if (oldest.paid_until > now && shard.sources.size() < shard_max_) break;
-    const Address key = oldest.key;
-    oldest.leave();
-    shard.sources.erase(key);
-  }
-  return shard.sources.size() < shard_max_;
-}
-
 void Admission::release(Source& source) {
-  Admission& home = *source.home;
-  home.connections_.fetch_sub(1, std::memory_order_relaxed);
-  if (&source == home.nobody_.get()) return;
-  Shard& shard = home.shard_of(source.key);
-  const std::lock_guard lock(shard.lock);
-  if (--source.connections == 0) shard.idle.push_back(source);
+  Core& core = *source.core;
+  if (&source != &core.nobody) {
+    Shard& shard = core.shard_of(source.key);
+    const std::lock_guard lock(shard.lock);
+    if (--source.connections == 0) shard.idle.push_back(source);
+  }
+  leave(core);
 }
 
 std::size_t Admission::sources() const {
   std::size_t all = 0;
-  for (const auto& shard : shards_) {
+  for (const auto& shard : core_->shards) {
     const std::lock_guard lock(shard->lock);
     all += shard->sources.size();
   }

@@ -56,6 +56,7 @@ enum class Refusal : std::uint8_t {
 std::string_view to_string(Refusal refusal);
 
 class Admission {
+  struct Core;
   struct Source;
 
  public:
@@ -89,28 +90,20 @@ class Admission {
   /// It is `client`'s. After enter(), once; a pass that is refused here is to be dropped.
   Refusal name(Pass& pass, const Address& client, TimePoint now);
 
-  std::uint32_t connections() const { return connections_.load(std::memory_order_relaxed); }
+  std::uint32_t connections() const;
   /// Clients remembered, by walking: for tests and metrics.
   std::size_t sources() const;
   /// Clients that were let in uncounted, since there was no room to remember them.
-  std::uint64_t uncounted() const { return uncounted_.load(std::memory_order_relaxed); }
+  std::uint64_t uncounted() const;
 
  private:
   static constexpr std::size_t kShards = 16;
   struct Shard;
 
   static void release(Source& source);
-  Shard& shard_of(const Address& key) const;
-  bool make_room(Shard& shard, TimePoint now) const;
+  static void leave(Core& core);
 
-  AdmissionRules rules_;
-  Duration every_{};  // of handshakes
-  AddressHash hash_;
-  std::size_t shard_max_;
-  std::array<std::unique_ptr<Shard>, kShards> shards_;
-  std::unique_ptr<Source> nobody_;  // whose connection it is as long as it has no name
-  std::atomic<std::uint32_t> connections_{0};
-  std::atomic<std::uint64_t> uncounted_{0};
+  Core* core_;  // shared with its Passes: the last of them all takes it along
 };
 
 }  // namespace rejoin::route
