@@ -12,6 +12,7 @@ namespace {
 
 io::ListenOptions options_of(const Generation& generation, const ListenerPlan& listener) {
   io::ListenOptions options;
+  options.mptcp = listener.rules.mptcp;
   const PoolUse* const pool = generation.pool_of(listener);
   options.client_speaks_first = listener.rules.mode == config::Mode::http || !listener.by_name.empty() ||
                                 (pool != nullptr && pool->router.wants_opening()) ||
@@ -21,7 +22,7 @@ io::ListenOptions options_of(const Generation& generation, const ListenerPlan& l
 
 bool same_options(const io::ListenOptions& a, const io::ListenOptions& b) {
   return a.reuse_port == b.reuse_port && a.client_speaks_first == b.client_speaks_first &&
-         a.backlog == b.backlog;
+         a.mptcp == b.mptcp && a.backlog == b.backlog;
 }
 
 }  // namespace

@@ -9,9 +9,9 @@
 
 #include "apps/config/config.h"
 #include "apps/gateway/game_plan.h"
+#include "apps/gateway/pages.h"
 #include "apps/serve/gate.h"
 #include "base/prefix_set.h"
-#include "apps/gateway/pages.h"
 #include "base/random.h"
 #include "base/result.h"
 #include "route/key_ring.h"

@@ -137,6 +137,7 @@ Status Worker::open(const std::vector<Address>& at) {
     io::ListenOptions options;
     options.client_speaks_first = entrance.rules.kind == config::GatewayListenerKind::websocket ||
                                   entrance.rules.edge.proxy_protocol == config::ProxyIn::require;
+    options.mptcp = entrance.rules.mptcp;
     // One worker has no need to share its address, and without sharing a second gateway on it is an error.
     options.reuse_port = rules().workers > 1;
     const Address& address = i < at.size() ? at[i] : entrance.rules.listen;
