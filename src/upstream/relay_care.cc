@@ -119,11 +119,12 @@ bool RelayCare::pass_up(MutableBytes bytes) {
         refused = judge_frame();
         unbegun_ = refused != CloseCode::none;
         if (unbegun_) break;
-        if (up_.walk.opcode() == WsOpcode::pong) server_asked_ = kNever;
         pong_held_ = rules_.ping != Duration() && up_.walk.opcode() == WsOpcode::pong &&
                      up_.walk.length() == kPingTokenBytes;
         pong_have_ = 0;
-        if (!pong_held_) pass_header({});
+        if (pong_held_) break;
+        if (up_.walk.opcode() == WsOpcode::pong) server_asked_ = kNever;
+        pass_header({});
         break;
       case WsFrameWalk::Is::payload:
         if (!pong_held_) {
@@ -134,7 +135,9 @@ bool RelayCare::pass_up(MutableBytes bytes) {
         pong_have_ = static_cast<std::uint8_t>(pong_have_ + step.bytes);
         if (pong_have_ < kPingTokenBytes) break;
         pong_held_ = false;
-        if (!is_our_pong()) pass_header({pong_.data(), pong_.size()});
+        if (is_our_pong()) break;
+        server_asked_ = kNever;
+        pass_header({pong_.data(), pong_.size()});
         break;
     }
   }

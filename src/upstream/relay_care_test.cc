@@ -39,7 +39,7 @@ struct Line final : RelayOwner, io::AcceptEvents {
     client = std::make_unique<End>(std::move(*dialled));
     EXPECT_TRUE(run_until([&] { return client->writable > 0 && !servers.ends.empty(); }));
   }
-  ~Line() override { EXPECT_EQ(left(), ""); }
+  ~Line() { EXPECT_EQ(left(), ""); }
 
   void on_accept(io::Socket socket, const Address&) override {
     auto server = middle.network().connect(far.address(8000), {});
@@ -171,7 +171,7 @@ TEST(RelayCare, notices_a_client_that_is_gone_and_tells_its_server_with_1001) {
   line.run_for(2s);  // 20 s of silence, 10 s without a pong
   EXPECT_EQ(code_for_server(line.server().received), 1001);
   EXPECT_EQ(line.server_state, State::ended) << "and a FIN behind it";
-  EXPECT_EQ(line.client_state, State::failed) << "a RST, if it lives after all";
+  EXPECT_NE(line.client->failed_with, 0) << "a RST, if it lives after all";
   ASSERT_FALSE(line.end.has_value()) << "the server may say its own close frame";
   line.server().close();
   line.run_for(1s);
