@@ -168,6 +168,7 @@ class Worker final : public serve::WorkerProgram, private upstream::RelayOwner {
   Scope connections_;
   std::unique_ptr<Probes> probes_;  // of worker 0
   Timer second_;                    // leases expire by it
+  Timer dismissal_;
   Counts counts_;
   serve::EdgeCounts edge_;
   bool draining_ = false;

@@ -39,8 +39,8 @@ struct Hearing final : io::AcceptEvents {
     scope.spawn(hear(*this, sim.now() + 5s));
   }
   static Task<void> hear(Hearing& it, TimePoint deadline) {
-    Status heard = co_await hear_proxy(it.server.world(), *it.stream, it.arrived, it.rule, deadline, it.client,
-                                       it.facts);
+    Status heard = co_await hear_proxy(it.server.world(), *it.stream, it.arrived, it.rule, deadline,
+                                       it.client, it.facts);
     it.outcome = heard ? "ok" : std::string(to_string(heard.error().kind));
   }
   void say(const std::string& bytes) {
