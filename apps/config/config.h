@@ -51,10 +51,79 @@ struct Logging {
   LogLevel level = LogLevel::info;
 };
 
+/// Who the process becomes once it listens. Empty: who it is.
+struct Process {
+  std::string user;
+  std::string group;  // empty: the user's own
+
+  bool operator==(const Process&) const = default;
+};
+
+/// How WebSockets are ended in a drain. Zero a second: they stay until the drain's time is over, and are cut.
+struct Drain {
+  int per_second = 0;
+  int code = 1012;
+
+  bool operator==(const Drain&) const = default;
+};
+
 struct Balancer {
   bool operator==(const Balancer&) const = default;
   int workers = 1;
   Duration drain_timeout = 5s;  // after SIGTERM
+  Drain drain;
+};
+
+/// Whether connections begin with a PROXY header that tells who the client is.
+enum class ProxyIn : std::uint8_t { off, accept, require };
+
+/// Zero: no such bound.
+struct EdgeLimits {
+  int connections = 0;             // of the listener
+  int connections_per_client = 0;  // at once
+  int handshakes_per_client = 0;   // a second
+  int prefix = 32;                 // bits of an IPv4 address that make one client
+  int prefix_v6 = 64;
+
+  bool operator==(const EdgeLimits&) const = default;
+};
+
+/// What is asked of a connection before anything is done for it; of the balancer's and the gateway's
+/// listeners.
+struct Edge {
+  ProxyIn proxy_protocol = ProxyIn::off;
+  std::vector<std::string> allow;  // "10.0.0.0/8"; empty: everybody
+  std::vector<std::string> deny;
+  EdgeLimits limits;
+
+  bool operator==(const Edge&) const = default;
+};
+
+/// Of one connection. Zero: no bound.
+struct ByteRate {
+  std::uint64_t from_client = 0;  // a second
+  std::uint64_t to_client = 0;
+
+  bool operator==(const ByteRate&) const = default;
+};
+
+/// Care for WebSockets behind their handshake. Zeros: none, and their bytes are passed on unseen.
+struct WebSocketCare {
+  Duration ping{0};
+  Duration pong_timeout = 10s;
+  std::uint64_t message_max = 0;
+  std::uint64_t frame_max = 0;
+  int messages = 0;  // a second, from the client
+
+  bool operator==(const WebSocketCare&) const = default;
+};
+
+/// A name that a TLS client asks for, and who serves it.
+struct SniRule {
+  std::string name;  // "play.example", or "*.play.example"
+  std::string pool;
+
+  bool operator==(const SniRule&) const = default;
 };
 
 enum class Mode : std::uint8_t { http, tcp };
@@ -126,7 +195,23 @@ struct Listener {
   Forwarded forwarded;
   std::vector<Rule> rules;
   std::vector<std::pair<std::string, std::string>> error_pages;  // status, path of a file
+  // Zero: only tunnel_timeout
+  Duration client_timeout{0};
+  Duration server_timeout{0};
+  Duration half_closed_timeout{0};
+  Duration write_timeout{0};
+  int head_bytes = static_cast<int>(limits::kHeadBytesMax);
+  int head_fields = static_cast<int>(limits::kHeadFieldsMax);
+  Edge edge;
+  std::vector<std::string> trusted;  // whose PROXY headers are believed
+  ByteRate rate;
+  WebSocketCare websocket;
+  std::vector<SniRule> sni;
+  bool mptcp = false;
 };
+
+/// Whether a connection to a server begins with a PROXY header, and of which version.
+enum class ProxyProtocol : std::uint8_t { off, v1, v2 };
 
 enum class Scheduler : std::uint8_t { round_robin, least_connections, random_two, source_hash, key_hash };
 enum class AffinityKind : std::uint8_t {
@@ -286,6 +371,7 @@ struct Pool {
   RetryRules retry;
   std::optional<Duration> response_timeout;  // for the head of an answer; none: the listener's idle_timeout
   KeepAlive keep_alive;
+  ProxyProtocol proxy_protocol = ProxyProtocol::off;
   std::vector<Server> servers;  // at least one; names are unique in the pool
 };
 
@@ -299,6 +385,8 @@ struct GatewayListener {
   Address listen;
   GatewayListenerKind kind = GatewayListenerKind::websocket;
   LinkProtocol protocol = LinkProtocol::any;
+  Edge edge;
+  bool mptcp = false;
 };
 
 enum class Overflow : std::uint8_t { pause, expire };
@@ -345,11 +433,11 @@ struct PeerGateway {
   std::string name;
   Address websocket;  // its listeners; none: such links are not relayed
   Address tcp;
+  ProxyProtocol proxy_protocol = ProxyProtocol::off;
 };
 
 enum class UpstreamKind : std::uint8_t { echo, tcp, ws };
 enum class Endian : std::uint8_t { big, little };
-enum class ProxyProtocol : std::uint8_t { off, v1, v2 };
 
 /// What stands behind a session. Only the options of its kind mean anything; the others keep their defaults.
 struct Upstream {
@@ -418,6 +506,7 @@ struct Config {
   std::string file;  // as the caller named it
   Keys keys;
   Logging log;
+  Process process;
   Balancer balancer;
   std::vector<Listener> listeners;
   std::vector<Pool> pools;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <map>
 
+#include "apps/config/edge_check.h"
 #include "apps/config/key_table.h"
 #include "apps/config/nearest.h"
 #include "apps/config/units.h"
@@ -125,7 +126,9 @@ class CrossCheck {
     for (std::size_t i = 0; i < config_.listeners.size(); ++i) {
       Listener& it = config_.listeners[i];
       const std::string path = numbered("listener", i) + ".pool";
-      if (it.pool.empty() && !places_.has(path)) default_pool(it, path);
+      sni_pools(it, i);
+      if (it.pool.empty() && !places_.has(path) && !places_.has(numbered("listener", i) + ".sni"))
+        default_pool(it, path);
       served_by(it, i, it.pool, path);
       for (std::size_t r = 0; r < it.rules.size(); ++r) {
         served_by(it, i, it.rules[r].pool, numbered(numbered("listener", i) + ".rule", r) + ".pool");
@@ -143,10 +146,21 @@ class CrossCheck {
     }
   }
 
+  void sni_pools(const Listener& it, std::size_t listener) {
+    for (std::size_t i = 0; i < it.sni.size(); ++i) {
+      if (it.sni[i].pool.empty()) continue;
+      if (const Pool* found = config_.find_pool(it.sni[i].pool)) {
+        serves(it, listener, *found);
+      } else {
+        no_such_pool(it.sni[i].pool, numbered(numbered("listener", listener) + ".sni", i) + ".pool");
+      }
+    }
+  }
+
   void unused_pools() {
     if (config_.listeners.empty() && places_.has("listener")) return;  // refused as a whole, and said
     for (const Listener& it : config_.listeners) {
-      if (!config_.find_pool(it.pool)) return;  // said; and it may have meant any of them
+      if (!config_.find_pool(it.pool) && it.sni.empty()) return;  // said; and it may have meant any of them
     }
     const bool has_upstream = config_.gateway && config_.gateway->upstream.kind != UpstreamKind::echo;
     const std::string of_upstream = has_upstream ? config_.gateway->upstream.pool : "";
@@ -161,8 +175,11 @@ class CrossCheck {
 
   bool is_listened_for(const std::string& pool) const {
     return std::any_of(config_.listeners.begin(), config_.listeners.end(), [&](const Listener& it) {
-      return it.pool == pool || std::any_of(it.rules.begin(), it.rules.end(),
-                                            [&](const Rule& rule) { return rule.pool == pool; });
+      return it.pool == pool ||
+             std::any_of(it.rules.begin(), it.rules.end(),
+                         [&](const Rule& rule) { return rule.pool == pool; }) ||
+             std::any_of(it.sni.begin(), it.sni.end(),
+                         [&](const SniRule& rule) { return rule.pool == pool; });
     });
   }
 
@@ -526,6 +543,7 @@ class CrossCheck {
 void cross_check(Config& config, const Places& places, std::vector<Diagnostic>& out) {
   CrossCheck(config, places, out).run();
   cross_check_http(config, places, out);
+  check_edges(config, places, out);
 }
 
 }  // namespace rejoin::config

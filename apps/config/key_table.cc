@@ -44,6 +44,9 @@ void visit(KeyVisitor& v, Config& it) {
            R"({ seal = ["file:seal.key"] })"},
           it.keys);
   v.table({"log", "What goes to stderr.", R"({ level = "info" })"}, it.log);
+  v.table({"process", "Who the process becomes as soon as it listens, if it was started as root.",
+           R"({ user = "rejoin" })"},
+          it.process);
   v.table({"balancer", "`rejoin balancer` as a whole.", "{ workers = 1 }"}, it.balancer);
   v.list({"listener", "Where the balancer listens, and for which pool.",
           R"({ name = "play", listen = "0.0.0.0:8080", pool = "gateways" })"},
@@ -88,6 +91,11 @@ void visit(KeyVisitor& v, Balancer& it) {
             it.workers, kWorkers);
   v.duration({"drain_timeout", "After SIGTERM: clients that are there have this long before they are cut."},
              it.drain_timeout, kFromZero);
+  v.table({"drain",
+           "How WebSockets are ended in a drain, so that their clients come back one after the other and not "
+           "all at once.",
+           "{ per_second = 50, code = 1012 }"},
+          it.drain);
 }
 
 void visit(KeyVisitor& v, Listener& it) {
@@ -135,6 +143,7 @@ void visit(KeyVisitor& v, Listener& it) {
        "each. Relative paths start at the configuration's folder.",
        R"({ 503 = "sorry.html" })", Need::optional, "a line of text"},
       it.error_pages, TextForm::status, TextForm::file_path, kErrorPagesMax);
+  visit_listener_edge(v, it);
 }
 
 void visit(KeyVisitor& v, Pool& it) {
@@ -191,6 +200,12 @@ void visit(KeyVisitor& v, Pool& it) {
   v.table({"keep_alive", "Connections to servers that are kept for the next request.",
            R"({ connections = 128, idle = "30s" })"},
           it.keep_alive);
+  v.choice(
+      {"proxy_protocol",
+       "Whether connections to the servers begin with a PROXY header that tells who the client is. `v1`: a "
+       "line of text. `v2`: binary, with a unique id and what is known of the client's TLS. In mode `http` "
+       "a connection to a server then serves one client alone."},
+      it.proxy_protocol, kProxyProtocols);
   v.list({"server", "The servers; at least one.", R"({ name = "g1", address = "127.0.0.1:8000" })",
           Need::required},
          it.servers, limits::kServersPerPoolMax);
@@ -518,6 +533,11 @@ void visit(KeyVisitor& v, PeerGateway& it) {
   v.address(
       {"tcp", "Its tcp listener.", R"("127.0.0.2:8001")", Need::optional, "TCP links are not passed on"},
       it.tcp, AddressUse::connect);
+  v.choice(
+      {"proxy_protocol",
+       "Whether a client that is passed on is told by a PROXY header: for listeners of the peer that take "
+       "one. On TCP it is the only way in which the peer learns of the client's address."},
+      it.proxy_protocol, kProxyProtocols);
 }
 
 void visit(KeyVisitor& v, GatewayListener& it) {
@@ -535,6 +555,12 @@ void visit(KeyVisitor& v, GatewayListener& it) {
        "`websocket`: answers `GET /healthz` and upgrades every other path. `tcp`: messages behind a 4-byte "
        "big-endian length."},
       it.kind, kGatewayListenerKinds);
+  visit_edge(
+      v, it.edge,
+      "PROXY headers (versions 1 and 2) of proxies in front, before the connection's own first byte. "
+      "`require`: only those in `trusted_proxies` may connect, and each has to send one. `accept`: those "
+      "may send one, where clients speak first; the others are clients.");
+  v.flag({"mptcp", "Multipath TCP, where the kernel has it: see the balancer's listener."}, it.mptcp);
 }
 
 void visit(KeyVisitor& v, Upstream& it) {
