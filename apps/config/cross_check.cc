@@ -383,7 +383,8 @@ class CrossCheck {
           R"("key-hash" needs the place of the key; write hash_key = { query = "room" })");
     }
     if (it.hash_key) one_place(*it.hash_key, path + ".hash_key");
-    if (it.hash_key && it.scheduler != Scheduler::key_hash && places_.good(path + ".scheduler"))
+    const bool is_known = !places_.has(path + ".scheduler") || places_.good(path + ".scheduler");
+    if (it.hash_key && it.scheduler != Scheduler::key_hash && is_known)
       warn(path + ".hash_key", R"(means nothing without scheduler = "key-hash")");
     if (it.slow_start == Duration(0)) return;
     if (hashes) {
