@@ -3,6 +3,7 @@
 
 #include <cstdio>
 
+#include "apps/balancer/operate.h"
 #include "apps/balancer/plan.h"
 #include "apps/balancer/worker.h"
 #include "apps/config/config.h"
@@ -50,10 +51,17 @@ int run_balancer(const BalancerOptions& options) {
   serve::WorkersOptions workers;
   workers.count = static_cast<unsigned>(config.balancer.workers);
   workers.drain_time = config.balancer.drain_timeout;
-  for (const config::Listener& listener : config.listeners) workers.listener_names.push_back(listener.name);
-  return serve::run_workers(workers, *log, [&plan](io::World& world, unsigned number, serve::Colleagues&) {
-    return std::make_unique<Worker>(world, *plan, number);
-  });
+  workers.upgrade_time = config.balancer.upgrade_timeout;
+  for (const config::Listener& listener : config.listeners) {
+    workers.listener_names.push_back(listener.name);
+    workers.listener_addresses.push_back(listener.listen);
+  }
+  return serve::run_workers(
+      workers, *log, [&](io::World& world, unsigned number, serve::Colleagues& colleagues) {
+        auto worker = std::make_unique<Worker>(world, *plan, number);
+        if (number == 0) worker->be_operated_by(std::make_unique<Operations>(*worker, &colleagues, config));
+        return worker;
+      });
 }
 
 }  // namespace rejoin::balancer

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "apps/balancer/operate.h"
 #include "apps/balancer/serve_client.h"
 
 namespace rejoin::balancer {
@@ -107,6 +108,16 @@ std::vector<Address> Worker::addresses() const {
   for (const auto& entrance : entrances_)
     out.push_back(entrance->listener ? entrance->listener->address() : Address());
   return out;
+}
+
+void Worker::be_operated_by(std::unique_ptr<Operations> operations) { operations_ = std::move(operations); }
+
+void Worker::hang_up(std::function<void()> done) {
+  if (operations_ && !draining_) {
+    operations_->hang_up(std::move(done));
+  } else {
+    done();
+  }
 }
 
 // --- another plan ---
@@ -233,6 +244,7 @@ void Worker::drain() {
   for (const auto& pool : generation_->pools) pool->idle.close_all();
   second_.cancel();
   if (probes_) probes_->stop();
+  if (operations_) operations_->stop();
   waiting_.for_each([](Waiting& waiting) { waiting.client.interrupt(); });
 }
 
@@ -242,7 +254,9 @@ void Worker::stop() {
   open_tunnels_.for_each([](upstream::Relay& tunnel) { tunnel.cancel(); });
 }
 
-bool Worker::idle() const { return connections_.running() == 0 && tunnels_.live() == 0; }
+bool Worker::idle() const {
+  return connections_.running() == 0 && tunnels_.live() == 0 && (!operations_ || operations_->idle());
+}
 
 void Worker::park(ListenerPtr listener, io::Socket client_socket, io::Socket server_socket,
                   const Address& client, route::ServerUse use, route::Lease lease,

@@ -25,6 +25,7 @@
 
 namespace rejoin::balancer {
 
+class Operations;
 class Worker;
 
 /// A client's connection joined to a server's, for the rest of their lives: layer 4, and layer 7 after a 101.
@@ -73,6 +74,12 @@ class Worker final : public serve::WorkerProgram, private upstream::RelayOwner {
   /// No connection, tunnel or task is left.
   bool idle() const override;
   bool draining() const { return draining_; }
+
+  /// In worker 0: how it is changed while it runs. Once, before open().
+  void be_operated_by(std::unique_ptr<Operations> operations);
+  /// nullptr where there is none.
+  Operations* operations() { return operations_.get(); }
+  void hang_up(std::function<void()> done) override;
 
   // --- another Plan, in two halves: what can fail, and what cannot ---
   /// Makes ready to go over to `plan`: opens the listeners that are new, at `at[i]` where that is given (see
@@ -142,7 +149,8 @@ class Worker final : public serve::WorkerProgram, private upstream::RelayOwner {
   Stop stop_;
   Scope connections_;
   std::unique_ptr<Probes> probes_;  // of worker 0
-  Timer second_;                    // leases expire by it
+  std::unique_ptr<Operations> operations_;
+  Timer second_;  // leases expire by it
   Counts counts_;
   bool draining_ = false;
 };

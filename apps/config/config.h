@@ -53,7 +53,8 @@ struct Logging {
 struct Balancer {
   bool operator==(const Balancer&) const = default;
   int workers = 1;
-  Duration drain_timeout = 5s;  // after SIGTERM
+  Duration drain_timeout = 5s;     // after SIGTERM
+  Duration upgrade_timeout = 24h;  // the same after an upgrade: of those who stay with the old process
 };
 
 enum class Mode : std::uint8_t { http, tcp };

@@ -83,6 +83,9 @@ void visit(KeyVisitor& v, Balancer& it) {
             it.workers, kWorkers);
   v.duration({"drain_timeout", "After SIGTERM: clients that are there have this long before they are cut."},
              it.drain_timeout, kFromZero);
+  v.duration({"upgrade_timeout",
+              "After an upgrade of the binary: tunnels that stay with the old process have this long."},
+             it.upgrade_timeout, kFromZero);
 }
 
 void visit(KeyVisitor& v, Listener& it) {
