@@ -277,6 +277,7 @@ struct Gateway {
   std::vector<std::string> trusted_proxies;     // "10.0.0.0/8": whose X-Forwarded-For is believed
   std::vector<std::string> advertise;           // URLs at which this gateway itself can be dialled
   std::vector<PeerGateway> peers;
+  std::string pages;  // a folder whose files the websocket listeners serve; empty: none
 };
 
 /// Where operators and their scripts ask.

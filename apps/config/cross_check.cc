@@ -30,6 +30,7 @@ class CrossCheck {
     for (std::size_t i = 0; i < config_.pools.size(); ++i) pool(config_.pools[i], numbered("pool", i));
     gateway_in_pools();
     if (config_.gateway) compression(*config_.gateway);
+    if (config_.gateway) peers(*config_.gateway);
     if (config_.admin) admin(*config_.admin);
   }
 
@@ -404,6 +405,23 @@ class CrossCheck {
            "is not this machine's own: there is no password, so whoever reaches it can end every session; "
            "write "
            "\"127.0.0.1:9090\", or close the port to others");
+    }
+  }
+
+  /// One list may serve the whole fleet, so an entry for this gateway itself is no fault; another's at its
+  /// address is.
+  void peers(const Gateway& gateway) {
+    for (std::size_t i = 0; i < gateway.peers.size(); ++i) {
+      const PeerGateway& peer = gateway.peers[i];
+      if (peer.name.empty() || peer.name == gateway.name) continue;
+      for (const GatewayListener& it : gateway.listeners) {
+        if (!it.listen || it.listen.port == 0) continue;
+        const bool websocket = it.listen == peer.websocket;
+        if (!websocket && it.listen != peer.tcp) continue;
+        say(numbered("gateway.peer", i) + (websocket ? ".websocket" : ".tcp"),
+            "is the address of this gateway's own listener " + in_quotes(it.name) + ", and this gateway is " +
+                in_quotes(gateway.name) + ": write where " + in_quotes(peer.name) + " listens");
+      }
     }
   }
 

@@ -46,6 +46,7 @@ enum class TextForm : std::uint8_t {
   origin,         // "*", or scheme://host with an optional port (RFC 6454 7)
   network,        // an IP address, with an optional /bits
   link_url,       // ws://, wss://, tcp:// or tls://, with a host
+  file_path,      // of this machine; relative ones start at the configuration's folder
 };
 bool fits(TextForm form, std::string_view text);
 /// What would be right: "write 1 to 64 letters, digits, '.', '_' or '-'".

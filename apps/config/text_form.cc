@@ -53,6 +53,9 @@ bool fits(TextForm form, std::string_view text) {
     case TextForm::origin: return text == "*" || is_place(text, {"http", "https"});
     case TextForm::network: return is_network(text);
     case TextForm::link_url: return is_place(text, {"ws", "wss", "tcp", "tls"});
+    case TextForm::file_path:
+      return !text.empty() &&
+             std::none_of(text.begin(), text.end(), [](char c) { return c >= 0 && c < 0x20; });
   }
   return false;
 }
@@ -68,6 +71,7 @@ std::string_view text_form_hint(TextForm form) {
     case TextForm::origin: return "write \"https://play.example\", without a path, or \"*\"";
     case TextForm::network:
       return "write an address such as \"10.0.0.1\", or a network such as \"10.0.0.0/8\"";
+    case TextForm::file_path: return "write a path, such as \"web\" or \"/etc/rejoin/web\"";
     case TextForm::link_url: return "write \"wss://g1.play.example\", without a path";
   }
   return "";
