@@ -37,11 +37,13 @@ struct Operations::FileReading {
   }
 };
 
-Operations::Operations(Worker& worker, serve::Colleagues* colleagues, config::Config config)
+Operations::Operations(Worker& worker, serve::Colleagues* colleagues, Start start)
     : worker_(worker),
       colleagues_(colleagues),
-      started_with_(config),
-      file_(std::move(config)),
+      started_with_(start.file),
+      file_(std::move(start.file)),
+      names_(start.names ? start.names(stop_) : nullptr),
+      discovery_(worker.world(), names_.get(), stop_, std::move(start.known)),
       rollout_(worker, colleagues, stop_),
       reading_(worker.world().ready, worker.world().timers, stop_),
       tasks_(worker.world().ready) {}
@@ -58,7 +60,10 @@ Task<void> Operations::reload_then(std::function<void()> done) {
   done();
 }
 
-void Operations::stop() { stop_.request(); }
+void Operations::stop() {
+  stop_.request();
+  discovery_.stop();
+}
 
 Task<Status> Operations::wait_for_turn() {
   Waiter waiter(worker_.world().ready, worker_.world().timers, stop_);
@@ -127,7 +132,7 @@ Task<Operations::Outcome> Operations::reload() {
       route::KeyRing keys = reading->keys ? *reading->keys->ring : worker_.generation()->plan->keys;
       RuntimeServers runtime = runtime_;
       const std::vector<std::string> overruled = runtime.settle(file);
-      out = co_await go_by(file, runtime, std::move(keys));
+      out = co_await go_by(file, std::move(runtime), std::move(keys));
       if (out.wrong.empty()) {
         for (const std::string& line : overruled) log.info(line);
         log.info(out.changed.nothing() ? "reload: nothing is new" : "reload: done");
@@ -139,11 +144,13 @@ Task<Operations::Outcome> Operations::reload() {
   co_return out;
 }
 
-Task<Operations::Outcome> Operations::go_by(const config::Config& file, const RuntimeServers& runtime,
+Task<Operations::Outcome> Operations::go_by(config::Config file, RuntimeServers runtime,
                                             route::KeyRing keys) {
   Outcome out;
   const std::shared_ptr<const Plan> before = worker_.generation()->plan;
-  const config::Config now = runtime.over(file);
+  const config::Config meant = runtime.over(file);
+  co_await discovery_.learn(meant);
+  const config::Config now = with_known_names(meant, discovery_.known());
   out.changed = what_changed(before->config, now);
   out.changed.needs_restart = what_changed(started_with_, now).needs_restart;
   keys_changed(before->keys, keys, out.changed);
@@ -157,10 +164,31 @@ Task<Operations::Outcome> Operations::go_by(const config::Config& file, const Ru
     out.wrong.push_back(to_string(gone_over.error()));
     co_return out;
   }
-  file_ = file;
-  runtime_ = runtime;
+  file_ = std::move(file);
+  runtime_ = std::move(runtime);
+  follow_names();
   tell(out.changed, *before);
   co_return out;
+}
+
+// --- names ---
+
+void Operations::follow_names() {
+  discovery_.follow(runtime_.over(file_), [this] {
+    if (names_wait_) return;
+    names_wait_ = true;
+    tasks_.spawn(names_changed());
+  });
+}
+
+Task<void> Operations::names_changed() {
+  Status turn = co_await wait_for_turn();
+  names_wait_ = false;  // what is learnt from here on needs another turn
+  if (!turn) co_return;
+  const Turn ours(*this);
+  route::KeyRing keys = worker_.generation()->plan->keys;
+  const Outcome outcome = co_await go_by(file_, runtime_, std::move(keys));
+  for (const std::string& line : outcome.wrong) worker_.world().log.error("names: " + line);
 }
 
 void Operations::tell(const WhatChanged& changed, const Plan& before) {

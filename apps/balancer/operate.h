@@ -17,6 +17,7 @@
 #include <thread>
 #include <vector>
 
+#include "apps/balancer/discovery.h"
 #include "apps/balancer/rollout.h"
 #include "apps/balancer/runtime_servers.h"
 #include "apps/balancer/what_changed.h"
@@ -24,6 +25,7 @@
 #include "apps/serve/workers.h"
 #include "base/scope.h"
 #include "base/task.h"
+#include "upstream/names.h"
 #include "watch/admin_server.h"
 
 namespace rejoin::balancer {
@@ -35,20 +37,27 @@ inline constexpr std::chrono::seconds kReadFileS{30};
 
 class Operations {
  public:
-  /// `worker` is worker 0, and serves by `config`, which was read from config.file. Without `colleagues` it
-  /// is alone (a simulation), and files are read in place. Both outlive it.
-  Operations(Worker& worker, serve::Colleagues* colleagues, config::Config config);
-  /// idle() by then.
+  struct Start {
+    config::Config file;  // as it was read from file.file; `worker` serves by it, and by `known`
+    KnownNames known = {};
+    std::function<std::unique_ptr<upstream::Names>(Stop&)> names = {};  // who answers names; empty: nobody
+  };
+  /// `worker` is worker 0. Without `colleagues` it is alone (a simulation), and files are read in place. Both
+  /// outlive it.
+  Operations(Worker& worker, serve::Colleagues* colleagues, Start start);
+  /// idle() by then, or never begun.
   ~Operations();
   Operations(const Operations&) = delete;
   Operations& operator=(const Operations&) = delete;
 
+  /// The worker serves: names are asked for again from now on.
+  void begin() { follow_names(); }
   /// Reads the file again, and goes by it. What was changed, or why nothing was, goes to the log; `done` is
   /// called then.
   void hang_up(std::function<void()> done);
   /// Ends what waits; idle() follows within some turns.
   void stop();
-  bool idle() const { return tasks_.running() == 0; }
+  bool idle() const { return tasks_.running() == 0 && discovery_.idle(); }
 
   /// "POST /reload", "PUT /pools/{pool}/servers/{server}", ...: what operate() knows.
   static std::vector<std::string> routes();
@@ -87,13 +96,16 @@ class Operations {
   Task<void> reload_then(std::function<void()> done);
   Task<std::shared_ptr<FileReading>> read_file();
   /// Goes by what the file and the operators say now. Says what changed, in the log as well.
-  Task<Outcome> go_by(const config::Config& file, const RuntimeServers& runtime, route::KeyRing keys);
+  Task<Outcome> go_by(config::Config file, RuntimeServers runtime, route::KeyRing keys);
+  void follow_names();
+  Task<void> names_changed();
   void tell(const WhatChanged& changed, const Plan& before);
 
   std::optional<watch::AdminReply> find(const watch::AdminRequest& request, Target& out);
   Task<watch::AdminReply> order(watch::AdminRequest request, Target target, route::ServerOrder order);
   Task<watch::AdminReply> put_server(watch::AdminRequest request, Target target);
   Task<watch::AdminReply> remove_server(watch::AdminRequest request, Target target);
+  bool is_found_by_name(const Target& target) const;
   Task<watch::AdminReply> change_servers(RuntimeServers runtime, Target target, int status);
   Task<void> end_drain(route::ServerRef server, TimePoint when, bool close, std::uint64_t number);
   void close_connections(const route::ServerRef& server);
@@ -105,6 +117,9 @@ class Operations {
   config::Config file_;          // as it was read last
   RuntimeServers runtime_;
   Stop stop_;
+  std::unique_ptr<upstream::Names> names_;
+  Discovery discovery_;
+  bool names_wait_ = false;  // a change of theirs waits for its turn
   Rollout rollout_;
   std::deque<Waiter*> queue_;  // who waits for a turn
   bool busy_ = false;

@@ -59,6 +59,11 @@ std::optional<AdminReply> unknown_parameter(const AdminRequest& request,
   return std::nullopt;
 }
 
+AdminReply found_by_name() {
+  return AdminReply::error(409,
+                           "this server is an address of a name in DNS: change it there, or drain it here");
+}
+
 AdminReply wrong_method(std::string_view allowed) {
   AdminReply reply = AdminReply::error(405, "ask with " + std::string(allowed));
   reply.field_lines = "Allow: " + std::string(allowed) + "\r\n";
@@ -236,6 +241,13 @@ void Operations::close_connections(const route::ServerRef& server) {
 
 // --- servers come and go ---
 
+bool Operations::is_found_by_name(const Target& target) const {
+  const config::Config said = runtime_.over(file_);
+  const config::Pool* const pool = said.find_pool(target.pool);
+  return pool == nullptr || std::none_of(pool->servers.begin(), pool->servers.end(),
+                                         [&](const config::Server& it) { return it.name == target.server; });
+}
+
 Task<AdminReply> Operations::put_server(AdminRequest request, Target target) {
   if (auto unknown = unknown_parameter(request, {"address", "weight"})) co_return std::move(*unknown);
   config::Server server;
@@ -271,6 +283,7 @@ Task<AdminReply> Operations::put_server(AdminRequest request, Target target) {
   Status turn = co_await wait_for_turn();
   if (!turn) co_return AdminReply::error(503, turn.error().detail);
   const Turn ours(*this);
+  if (target.index && is_found_by_name(target)) co_return found_by_name();
   RuntimeServers runtime = runtime_;
   runtime.put(file_, target.pool, server);
   const int status = target.index ? 200 : 201;
@@ -286,6 +299,7 @@ Task<AdminReply> Operations::remove_server(AdminRequest request, Target target) 
   Status turn = co_await wait_for_turn();
   if (!turn) co_return AdminReply::error(503, turn.error().detail);
   const Turn ours(*this);
+  if (is_found_by_name(target)) co_return found_by_name();
   RuntimeServers runtime = runtime_;
   runtime.remove(file_, target.pool, target.server);
   AdminReply reply = co_await change_servers(std::move(runtime), std::move(target), 200);
@@ -295,8 +309,7 @@ Task<AdminReply> Operations::remove_server(AdminRequest request, Target target) 
 
 Task<AdminReply> Operations::change_servers(RuntimeServers runtime, Target target, int status) {
   route::KeyRing keys = worker_.generation()->plan->keys;
-  const config::Config file = file_;
-  const Outcome outcome = co_await go_by(file, runtime, std::move(keys));
+  const Outcome outcome = co_await go_by(file_, std::move(runtime), std::move(keys));
   if (!outcome.wrong.empty()) co_return reply_of(outcome);
   co_return state_of(target, status);
 }

@@ -89,6 +89,7 @@ Status Worker::open(const std::vector<Address>& at) {
     probes_ = std::make_unique<Probes>(world_, connections_, on_down);
     probes_->follow(*generation_->plan);
   }
+  if (operations_) operations_->begin();
   tick();
   return {};
 }

@@ -25,8 +25,11 @@ route::HealthRules health_rules(const Health& from) {
 route::RouteRules route_rules(const Pool& pool) {
   route::RouteRules rules;
   rules.name = pool.name;
-  for (const Server& server : pool.servers)
-    rules.servers.push_back({server.name, server.address, static_cast<std::uint32_t>(server.weight)});
+  for (const Server& server : pool.servers) {
+    rules.may_be_empty |= !server.resolve.empty();
+    if (server.resolve.empty())
+      rules.servers.push_back({server.name, server.address, static_cast<std::uint32_t>(server.weight)});
+  }
   rules.scheduler = pool.scheduler == Scheduler::least_connections ? route::SchedulerKind::least_connections
                                                                    : route::SchedulerKind::round_robin;
   rules.health = health_rules(pool.health);

@@ -222,6 +222,7 @@ class Crew final : public Colleagues {
   }
 
   void on_upgrade(std::function<void()> begin) { begin_upgrade_ = std::move(begin); }
+  io::EpollLoop* loop_of(unsigned worker) override { return &seats_[worker]->loop(); }
   void upgrade() override {
     main().loop().post([this] {
       if (begin_upgrade_) begin_upgrade_();

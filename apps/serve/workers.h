@@ -18,6 +18,10 @@
 #include "base/result.h"
 #include "io/world.h"
 
+namespace rejoin::io {
+class EpollLoop;
+}
+
 namespace rejoin::serve {
 
 /// One worker's share of a program. Knows no thread and no kernel, so that a simulation can run it as well.
@@ -59,6 +63,11 @@ class Colleagues {
   /// A connection of the caller's loop becomes one of `worker`'s. `work` takes it over.
   virtual void hand_over(unsigned worker, io::Socket socket,
                          std::function<void(WorkerProgram&, io::Socket)> work) = 0;
+  /// The caller's own loop, for what is no connection; nullptr in a simulation. `worker` is the caller.
+  virtual io::EpollLoop* loop_of(unsigned worker) {
+    (void)worker;
+    return nullptr;
+  }
   /// As SIGUSR2 does: see run_workers(). From any thread.
   virtual void upgrade() {}
 };

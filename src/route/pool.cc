@@ -47,8 +47,9 @@ std::string_view to_string(ServerOrder order) {
 }
 
 Result<std::unique_ptr<Pool>> Pool::make(std::string name, std::vector<Server> servers, HealthRules health,
-                                         const Pool* before) {
-  if (Status checked = check_servers(servers); !checked) return checked.error();
+                                         const Pool* before, NoServers empty) {
+  if (Status checked = check_servers(servers); !checked && !(servers.empty() && empty == NoServers::allowed))
+    return checked.error();
   if (Status checked = check_health(health); !checked) return checked.error();
   std::unique_ptr<Pool> pool(new Pool(std::move(name), std::move(servers), std::move(health)));
   if (before != nullptr) {

@@ -13,7 +13,8 @@ Result<std::unique_ptr<SharedRoute>> SharedRoute::make(RouteRules rules, Random&
                  "retries must be less than " + std::to_string(limits::kTriedServersMax)};
   }
   if (Status checked = check_affinity(rules.affinity); !checked) return checked.error();
-  auto pool = Pool::make(rules.name, rules.servers, rules.health, before ? before->pool.get() : nullptr);
+  auto pool = Pool::make(rules.name, rules.servers, rules.health, before ? before->pool.get() : nullptr,
+                         rules.may_be_empty ? NoServers::allowed : NoServers::refused);
   if (!pool) return pool.error();
 
   auto shared = std::make_unique<SharedRoute>();

@@ -37,7 +37,8 @@ struct RouteRules {
   SchedulerKind scheduler = SchedulerKind::round_robin;
   std::vector<AffinityRule> affinity;
   HealthRules health;
-  unsigned retries = 2;  // other servers tried when one refuses; less than limits::kTriedServersMax
+  unsigned retries = 2;       // other servers tried when one refuses; less than limits::kTriedServersMax
+  bool may_be_empty = false;  // its servers come from DNS, which may know of none
 };
 
 /// What all workers share of one pool. Outlives their Routers.
