@@ -102,7 +102,7 @@ int run_balancer(const BalancerOptions& options) {
   }
   return serve::run_workers(
       workers, *log, [&](io::World& world, unsigned number, serve::Colleagues& colleagues) {
-        auto worker = std::make_unique<Worker>(world, *plan, number);
+        auto worker = std::make_unique<Worker>(world, *plan, number, &colleagues);
         if (number != 0) return worker;
         Operations::Start start{config, known, {}};
         start.names = [&](Stop& stop) { return names_of(config.dns, *colleagues.loop_of(0), world, stop); };

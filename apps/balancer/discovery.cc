@@ -44,6 +44,7 @@ std::vector<config::Server> servers_of(const config::Server& entry,
       if (addresses[it.address.ip_text()] > 1) server.name = with_port(server.name, it.address);
     }
     if (entry.type == config::NameType::srv && entry.weight != 0) server.weight = it.weight;
+    server.backup |= it.backup;
     if (server.name.size() > limits::kServerNameBytesMax)
       server.name = with_port(name_by_address("a", it.address), it.address);
     out.push_back(std::move(server));

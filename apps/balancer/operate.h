@@ -109,6 +109,7 @@ class Operations {
   Task<watch::AdminReply> change_servers(RuntimeServers runtime, Target target, int status);
   Task<void> end_drain(route::ServerRef server, TimePoint when, bool close, std::uint64_t number);
   void close_connections(const route::ServerRef& server);
+  void look_for_room();
   watch::AdminReply state_of(const Target& target, int status);
 
   Worker& worker_;

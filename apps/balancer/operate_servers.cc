@@ -213,6 +213,7 @@ Task<AdminReply> Operations::order(AdminRequest request, Target target, route::S
   if (deadline) line += ", for " + config::duration_text(*deadline);
   worker_.world().log.info(line);
   if (order == route::ServerOrder::maintenance && *close) close_connections(server);
+  if (ready) look_for_room();
   co_return state_of(target, 200);
 }
 
@@ -237,6 +238,13 @@ void Operations::close_connections(const route::ServerRef& server) {
   close(worker_);
   for (unsigned i = 1; colleagues_ != nullptr && i < colleagues_->count(); ++i)
     colleagues_->ask(i, [close](serve::WorkerProgram& program) { close(static_cast<Worker&>(program)); });
+}
+
+/// Who waits for a server may be served now.
+void Operations::look_for_room() {
+  worker_.look_for_room();
+  for (unsigned i = 1; colleagues_ != nullptr && i < colleagues_->count(); ++i)
+    colleagues_->ask(i, [](serve::WorkerProgram& program) { static_cast<Worker&>(program).look_for_room(); });
 }
 
 // --- servers come and go ---

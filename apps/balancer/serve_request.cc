@@ -6,6 +6,7 @@
 #include "apps/balancer/come_again.h"
 #include "apps/balancer/dial_server.h"
 #include "apps/balancer/http_forward.h"
+#include "apps/balancer/wait_for_room.h"
 #include "base/limits.h"
 #include "proto/http_response.h"
 #include "upstream/body_relay.h"
@@ -24,7 +25,8 @@ struct Exchange {
       : visit(v),
         request(r),
         server(v.worker.world(), Side::server, v.worker.stop_switch()),
-        upload(v.worker.world().ready) {}
+        upload(v.worker.world().ready),
+        busy(v.worker, server) {}
 
   Visit& visit;
   const RequestHead& request;
@@ -33,6 +35,7 @@ struct Exchange {
   io::Stream server;
   Buffer arrived;             // from the server: the head of its response, then what came behind it
   Scope upload;               // home of the coroutine that moves the request's body
+  Worker::Busy busy;          // ends it when its server goes down
   Status uploaded;            // how that ended; an error when it could not begin
   bool uploading = false;     // it has begun and has not ended
   bool reused = false;        // the connection served another request before
@@ -127,16 +130,18 @@ Task<bool> hear_request(Visit& visit, RequestHead& request) {
 Task<Status> reach_server(Exchange& exchange, bool may_reuse) {
   Visit& visit = exchange.visit;
   exchange.reused = false;
-  if (may_reuse && exchange.choice.server) {
+  if (may_reuse && take_room(visit, exchange.choice, exchange.use)) {
     io::Socket idle = visit.pool->idle.take(*exchange.choice.server);
     if (idle) {
       exchange.reused = true;
-      exchange.use = route::ServerUse(visit.pool->router.pool(), *exchange.choice.server);
       exchange.server.adopt(std::move(idle));
+      visit.pool->router.reached(exchange.choice, visit.in(Duration(0)));
+      exchange.busy.at(exchange.use.server());
       co_return Status{};
     }
   }
   Status open = co_await dial_server(visit, exchange.choice, exchange.use, exchange.server);
+  if (open) exchange.busy.at(exchange.use.server());
   co_return open;
 }
 
@@ -204,6 +209,7 @@ Task<After> no_response(Exchange& exchange, Error error) {
     why = "the body of the request: " + of_client.detail;
   } else {
     ++visit.worker.counts().server_failed;
+    visit.worker.server_answered_badly(*visit.pool, *exchange.choice.server, why);
   }
   After after = co_await refuse(visit, status, why, exchange.request.method());
   co_return after;
@@ -217,6 +223,7 @@ Task<Status> send_head(Exchange& exchange, const ResponseHead& response, Respons
   Status written = write_response(out, visit.pool->router, exchange.choice, response, plan,
                                   visit.worker.world().clock.unix_now());
   if (!written) co_return written;
+  if (exchange.choice.unpinned) visit.lease.unpin();
   exchange.arrived.consume(response.bytes().size());
   // A small body leaves with its head, in one packet. (Not all bodies may be cut here: chunks are scanned
   // first.)
@@ -240,7 +247,8 @@ Task<After> open_tunnel(Exchange& exchange, const ResponseHead& response) {
   const upstream::ClientFin client_fin =
       exchange.request.wants_websocket() ? upstream::ClientFin::ends_both : upstream::ClientFin::passes_on;
   visit.worker.park(visit.listener, visit.client.release(), exchange.server.release(), visit.address,
-                    std::move(exchange.use), std::move(visit.lease), client_fin);
+                    std::move(exchange.use), std::move(visit.lease), client_fin,
+                    visit.pool->router.hold(exchange.choice, visit.in(Duration(0))));
   co_return After::tunnel;
 }
 
@@ -299,6 +307,11 @@ Task<After> pass_response(Exchange& exchange, const ResponseHead& response) {
   co_return After::next_request;
 }
 
+Bytes why_nobody(const route::Choice& choice) {
+  if (choice.how == route::Chosen::refused) return "the server of this client does not take it now";
+  return choice.gave_up ? "no server had room in time" : "no server could be reached";
+}
+
 /// From a head that was heard to the end of its answer.
 Task<After> exchange_messages(Exchange& exchange) {
   Visit& visit = exchange.visit;
@@ -323,9 +336,10 @@ Task<After> exchange_messages(Exchange& exchange) {
       After after = co_await send_away(visit, request, exchange.choice.wait);
       co_return after;
     }
+    if (!reached && reached.error().side == Side::client) co_return After::close;
     if (!reached) {
       ++visit.worker.counts().no_server;
-      After after = co_await refuse(visit, 503, "no server could be reached", request.method());
+      After after = co_await refuse(visit, 503, why_nobody(exchange.choice), request.method());
       co_return after;
     }
     visit.keep_lease(exchange.choice);
@@ -348,7 +362,9 @@ Task<After> exchange_messages(Exchange& exchange) {
     if (!heard) {
       if (heard.error().kind == ErrorKind::cancelled && visit.worker.stop_switch().requested())
         co_return After::close;
-      if (exchange.reused && !exchange.server_spoke && heard.error().kind != ErrorKind::timed_out) {
+      const bool may_retry =
+          heard.error().kind != ErrorKind::timed_out && heard.error().kind != ErrorKind::cancelled;
+      if (exchange.reused && !exchange.server_spoke && may_retry) {
         may_reuse = false;
         exchange.uploaded = Status();
         exchange.server.close();
@@ -369,6 +385,8 @@ Task<After> exchange_messages(Exchange& exchange) {
     After after = co_await no_response(exchange, std::move(unasked));
     co_return after;
   }
+  if (route::Router::is_bad_answer(response->status()))
+    visit.worker.server_answered_badly(*visit.pool, *exchange.choice.server, response->start_line());
   if (response->status() == 101) {
     After after = co_await open_tunnel(exchange, *response);
     co_return after;

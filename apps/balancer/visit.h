@@ -51,7 +51,8 @@ struct Visit {
     ListenerPtr next = worker.generation()->successor(*listener);
     is_last = !next;
     if (is_last) return;
-    generation = worker.generation();
+    const GenerationPtr old =
+        std::exchange(generation, worker.generation());  // holds `before` until we are done
     listener = std::move(next);
     PoolUse* const before = std::exchange(pool, &generation->pool(*listener));
     if (before->plan.route->leases != pool->plan.route->leases) lease.close(in(Duration(0)));

@@ -27,9 +27,10 @@ struct NameQuery {
 };
 
 struct FoundServer {
-  Address address;       // with a port
-  std::string host;      // srv: the name that the address is of; else empty
-  std::uint16_t weight;  // srv: its weight; else 1
+  Address address;           // with a port
+  std::string host{};        // srv: the name that the address is of; else empty
+  std::uint16_t weight = 1;  // srv: its own
+  bool backup = false;       // srv: there are targets of a better priority
 
   auto operator<=>(const FoundServer&) const = default;
 };

@@ -209,12 +209,11 @@ Task<Status> Resolver::add_targets(std::string name, NameAnswer& out) {
     if (record.type == proto::DnsType::srv && !record.target.empty()) targets.push_back(record);
   }
   if (targets.empty()) co_return Status();
-  // Only the most preferred ones are servers (RFC 2782): the others are for when none of them can be reached.
   const auto less = [](const proto::DnsRecord& a, const proto::DnsRecord& b) {
     return a.priority < b.priority;
   };
-  const std::uint16_t best = std::min_element(targets.begin(), targets.end(), less)->priority;
-  std::erase_if(targets, [best](const proto::DnsRecord& it) { return it.priority != best; });
+  std::stable_sort(targets.begin(), targets.end(), less);
+  const std::uint16_t best = targets.front().priority;
   if (targets.size() > kSrvTargetsMax) targets.resize(kSrvTargetsMax);
   const bool weighed =
       std::any_of(targets.begin(), targets.end(), [](const auto& it) { return it.weight > 0; });
@@ -227,10 +226,10 @@ Task<Status> Resolver::add_targets(std::string name, NameAnswer& out) {
       const bool address = beside.type == proto::DnsType::a || beside.type == proto::DnsType::aaaa;
       if (!address || beside.name != target.target || out.found.size() >= kFoundServersMax) continue;
       heed(out.ttl, beside);
-      out.found.push_back({beside.address, target.target, weight});
+      out.found.push_back({beside.address, target.target, weight, target.priority != best});
     }
     if (out.found.size() == before) {
-      const FoundServer like{{}, target.target, weight};
+      const FoundServer like{{}, target.target, weight, target.priority != best};
       Status four = co_await add_addresses(target.target, NameKind::a, like, out);
       if (!four) co_return four;
       Status six = co_await add_addresses(target.target, NameKind::aaaa, like, out);
@@ -247,7 +246,7 @@ Task<Result<NameAnswer>> Resolver::look_up(NameQuery query) {
   if (query.kind == NameKind::srv) {
     done = co_await add_targets(query.name, out);
   } else {
-    const FoundServer like{{}, {}, 1};
+    const FoundServer like{};
     done = co_await add_addresses(query.name, query.kind, like, out);
     for (FoundServer& found : out.found) found.address.port = query.port;
   }
