@@ -81,7 +81,8 @@ struct Visit {
     ListenerPtr next = worker.generation()->successor(*listener);
     is_last = !next;
     if (is_last) return;
-    const GenerationPtr before = std::exchange(generation, worker.generation());
+    const GenerationPtr before =
+        std::exchange(generation, worker.generation());  // holds the leases' pools until we are done
     listener = std::move(next);
     pool = &generation->pool(*listener);
     std::erase_if(leases, [this](PoolLease& one) {
