@@ -8,6 +8,7 @@
 #include "apps/balancer/dial_server.h"
 #include "apps/balancer/http_forward.h"
 #include "apps/balancer/own_answer.h"
+#include "apps/balancer/wait_for_room.h"
 #include "base/limits.h"
 #include "upstream/body_relay.h"
 
@@ -26,7 +27,8 @@ struct Exchange {
         request(r),
         rule(by),
         server(v.worker.world(), Side::server, v.worker.stop_switch()),
-        upload(v.worker.world().ready) {}
+        upload(v.worker.world().ready),
+        busy(v.worker, server) {}
 
   Visit& visit;
   const RequestHead& request;
@@ -36,6 +38,7 @@ struct Exchange {
   io::Stream server;
   Buffer arrived;                // from the server: the head of its response, then what came behind it
   Scope upload;                  // home of the coroutine that moves the request's body
+  Worker::Busy busy;             // ends it when its server goes down
   Status uploaded;               // how that ended; an error when it could not begin
   bool uploading = false;        // it has begun and has not ended
   bool reused = false;           // the connection served another request before
@@ -54,14 +57,15 @@ struct Exchange {
 
 /// A connection to the chosen server: one that is kept, if the request may be sent twice, or a new one.
 bool take_kept(Exchange& exchange) {
+  Visit& visit = exchange.visit;
   exchange.reused = false;
-  if (!exchange.may_reuse || !exchange.choice.server) return false;
-  PoolUse& pool = *exchange.visit.pool;
-  io::Socket idle = pool.idle.take(*exchange.choice.server);
+  if (!exchange.may_reuse || !take_room(visit, exchange.choice, exchange.use)) return false;
+  io::Socket idle = visit.pool->idle.take(*exchange.choice.server);
   if (!idle) return false;
   exchange.reused = true;
-  exchange.use = route::ServerUse(pool.router.pool(), *exchange.choice.server);
   exchange.server.adopt(std::move(idle));
+  visit.pool->router.reached(exchange.choice, visit.in(Duration(0)));
+  exchange.busy.at(exchange.use.server());
   return true;
 }
 
@@ -111,6 +115,7 @@ Task<After> no_response(Exchange& exchange, Error error) {
     why = "the body of the request: " + of_client.detail;
   } else {
     ++visit.worker.counts().server_failed;
+    visit.worker.server_answered_badly(*visit.pool, *exchange.choice.server, why);
   }
   After after = co_await refuse(visit, status, why, &exchange.request);
   co_return after;
@@ -122,6 +127,7 @@ Status edit_head(Exchange& exchange, const ResponseHead& response, const Respons
   Status written = write_response(out, exchange.visit.pool->router, exchange.choice, response, plan,
                                   exchange.visit.worker.world().clock.unix_now());
   if (!written) return written;
+  if (exchange.choice.unpinned) exchange.visit.unpin();
   exchange.arrived.consume(response.bytes().size());
   const Bytes behind = exchange.arrived.view();
   if (body.kind == proto::BodyKind::tunnel) exchange.arrived.consume(out.append(behind));
@@ -153,7 +159,8 @@ Task<After> open_tunnel(Exchange& exchange, const ResponseHead& response) {
   const upstream::ClientFin client_fin =
       exchange.request.wants_websocket() ? upstream::ClientFin::ends_both : upstream::ClientFin::passes_on;
   visit.worker.park(visit.listener, visit.client.release(), exchange.server.release(), visit.address,
-                    std::move(exchange.use), visit.take_lease(), client_fin);
+                    std::move(exchange.use), visit.take_lease(), client_fin,
+                    visit.pool->router.hold(exchange.choice, visit.in(Duration(0))));
   co_return After::tunnel;
 }
 
@@ -287,10 +294,12 @@ void forget_server(Exchange& exchange) {
   exchange.server.close();
 }
 
-/// Reaches a server. False: there is none, and choice.how says why.
-Task<bool> reach_server(Exchange& exchange) {
+/// Reaches a server. Error, Side::client: it did not wait for one; else there is none, and choice.how says
+/// why.
+Task<Status> reach_server(Exchange& exchange) {
   Status open = co_await dial_server(exchange.visit, exchange.choice, exchange.use, exchange.server);
-  co_return open.ok();
+  if (open) exchange.busy.at(exchange.use.server());
+  co_return open;
 }
 
 /// The rest of the request's head, and its body begins to follow.
@@ -338,13 +347,18 @@ Task<Status> hear_final(Exchange& exchange, ResponseHead& response) {
   }
 }
 
+Bytes why_nobody(const route::Choice& choice) {
+  if (choice.how == route::Chosen::refused) return "the server of this client does not take it now";
+  return choice.gave_up ? "no server had room in time" : "no server could be reached";
+}
+
 Task<After> nobody_answers(Exchange& exchange) {
   if (exchange.choice.how == route::Chosen::come_again) {
     After after = co_await send_away(exchange.visit, exchange.request, exchange.choice.wait);
     co_return after;
   }
   ++exchange.visit.worker.counts().no_server;
-  After after = co_await refuse(exchange.visit, 503, "no server could be reached", &exchange.request);
+  After after = co_await refuse(exchange.visit, 503, why_nobody(exchange.choice), &exchange.request);
   co_return after;
 }
 
@@ -354,7 +368,8 @@ Task<Status> ask_servers(Exchange& exchange, Bytes head, ResponseHead& response)
   const bool has_body = exchange.request.body().kind != proto::BodyKind::none;
   for (;;) {
     if (!take_kept(exchange)) {
-      const bool reached = co_await reach_server(exchange);
+      Status reached = co_await reach_server(exchange);
+      if (!reached && reached.error().side == Side::client) co_return reached;
       if (!reached) co_return Error{ErrorKind::unreachable, Side::ours, Retry::yes, "no server"};
     }
     exchange.visit.keep_lease(exchange.choice);
@@ -364,6 +379,10 @@ Task<Status> ask_servers(Exchange& exchange, Bytes head, ResponseHead& response)
     if (exchange.uploaded && (has_body || !rest.empty())) co_await send_rest(exchange, rest);
     Status heard = co_await hear_final(exchange, response);
     bool anew = false;
+    if (heard && route::Router::is_bad_answer(response.status())) {
+      exchange.visit.worker.server_answered_badly(*exchange.visit.pool, *exchange.choice.server,
+                                                  response.start_line());
+    }
     if (heard) {
       anew = begins_anew_after(exchange, response);
     } else if (heard.error().side == Side::server && heard.error().kind != ErrorKind::bad_input &&

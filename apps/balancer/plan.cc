@@ -30,15 +30,20 @@ route::AffinityRule affinity_rule(const config::Affinity& from) {
       rule.http_only = cookie.http_only;
       rule.partitioned = cookie.partitioned;
       rule.hide = cookie.hide;
+      rule.cross_site = cookie.cross_site;
+      rule.strict = from.strict;
       return rule;
     }
-    case config::AffinityKind::cookie_rewrite: return route::CookieRewriteRule{from.rewrite.name};
-    case config::AffinityKind::cookie_prefix: return route::CookiePrefixRule{from.prefix.name};
+    case config::AffinityKind::cookie_rewrite:
+      return route::CookieRewriteRule{from.rewrite.name, from.strict};
+    case config::AffinityKind::cookie_prefix: return route::CookiePrefixRule{from.prefix.name, from.strict};
+    case config::AffinityKind::key: return route::KeyRule{config::key_place(from.key), from.strict};
     case config::AffinityKind::ticket:
       return route::TicketRule{from.ticket.cookie, from.ticket.owner_gone, from.ticket.come_again};
     case config::AffinityKind::source_ip: break;
   }
   route::SourceIpRule rule;
+  rule.strict = from.strict;
   rule.leases.grace = from.source_ip.grace;
   rule.leases.prefix = static_cast<unsigned>(from.source_ip.prefix);
   rule.leases.prefix_v6 = static_cast<unsigned>(from.source_ip.prefix_v6);
@@ -82,8 +87,9 @@ Result<std::shared_ptr<const Plan>> make_plan(const config::Config& config, rout
     }
     auto shared = route::SharedRoute::make(rules_of(pool), random, old ? old->route.get() : nullptr);
     if (!shared) return std::move(shared.error());
+    const bool close_on_down = pool.health.on_down == config::OnDown::close;
     plan.pools.push_back(std::make_shared<const PoolPlan>(
-        PoolPlan{pool, std::move(*shared), pool.connect_timeout, retry_on(pool.retry)}));
+        PoolPlan{pool, std::move(*shared), pool.connect_timeout, close_on_down, retry_on(pool.retry)}));
   }
   for (const config::Listener& listener : config.listeners) {
     std::size_t pool = 0;

@@ -30,6 +30,7 @@ struct PoolPlan {
   config::Pool rules;
   std::unique_ptr<route::SharedRoute> route;
   Duration connect_timeout{};
+  bool close_on_down = false;  // a server that goes down takes its open connections with it
   RetryOn retry;
 };
 

@@ -98,6 +98,7 @@ Task<void> serve_tcp(Worker& worker, GenerationPtr generation, ListenerPtr liste
   io::Stream server(world, Side::server, worker.stop_switch());
   route::ServerUse use;
   Status open = co_await dial_server(visit, choice, use, server);
+  if (!open && open.error().side == Side::client) co_return;
   if (!open) {
     co_await turn_away(visit, choice);
     co_return;

@@ -48,6 +48,13 @@ struct Visit {
     if (lease) leases.push_back({pool, std::move(lease)});
   }
 
+  /// The server ended the client's pin in the pool.
+  void unpin() {
+    for (PoolLease& one : leases) {
+      if (one.pool == pool) one.lease.unpin();
+    }
+  }
+
   /// The pin in the pool, for the tunnel that the connection becomes; empty when there is none.
   route::Lease take_lease() {
     for (PoolLease& one : leases) {

@@ -128,15 +128,22 @@ struct Listener {
   std::vector<std::pair<std::string, std::string>> error_pages;  // status, path of a file
 };
 
-enum class Scheduler : std::uint8_t { round_robin, least_connections };
-enum class AffinityKind : std::uint8_t { cookie_insert, cookie_rewrite, cookie_prefix, source_ip, ticket };
+enum class Scheduler : std::uint8_t { round_robin, least_connections, random_two, source_hash, key_hash };
+enum class AffinityKind : std::uint8_t {
+  cookie_insert,
+  cookie_rewrite,
+  cookie_prefix,
+  source_ip,
+  ticket,
+  key
+};
 enum class SameSite : std::uint8_t { unset, lax, strict, none };  // unset: no such attribute
 
 struct CookieInsert {
   bool operator==(const CookieInsert&) const = default;
   std::string name = "REJOIN";
   // Zero, no bound, is the default: dates in a cookie count from the last response, and a WebSocket gets none
-  // while it is open, so a bound would end the pin under a player who is connected all the time.
+  // while it is open. The balancer remembers those that are open, but only as long as it runs.
   Duration max_idle{0};  // since the last use
   Duration max_life{0};  // since it was first given
   std::string domain;    // empty: no Domain attribute
@@ -145,7 +152,8 @@ struct CookieInsert {
   bool secure = false;
   bool http_only = true;
   bool partitioned = false;
-  bool hide = true;  // strip it before the server
+  bool hide = true;        // strip it before the server
+  std::string cross_site;  // the name of a second cookie, for pages of other sites; empty: none
 };
 
 struct CookieRewrite {
@@ -172,6 +180,14 @@ struct Ticket {
   Duration come_again = 1s;               // what a client is told to wait while its gateway is away
 };
 
+/// Where a request bears a key of the application. After reading exactly one of the three is not empty.
+struct RequestKey {
+  bool operator==(const RequestKey&) const = default;
+  std::string header;
+  std::string query;
+  std::string cookie;
+};
+
 /// One entry of a pool's list. Only the options of its kind mean anything; the others keep their defaults.
 struct Affinity {
   bool operator==(const Affinity&) const = default;
@@ -181,23 +197,46 @@ struct Affinity {
   CookiePrefix prefix;
   SourceIp source_ip;
   Ticket ticket;
+  RequestKey key;
+  bool strict = false;  // not of ticket
 
-  /// The cookie of the three cookie kinds and of ticket; empty for source_ip.
+  /// The cookie of the three cookie kinds and of ticket; empty for source_ip and key.
   const std::string& cookie_name() const;
 };
 
 enum class HealthKind : std::uint8_t { off, tcp, http };
+
+/// From one status to another, both included.
+struct StatusRange {
+  bool operator==(const StatusRange&) const = default;
+  int first = 200;
+  int last = 200;
+};
+
+enum class OnDown : std::uint8_t { keep, close };
+
+/// What clients' connections tell of a server.
+struct Passive {
+  bool operator==(const Passive&) const = default;
+  int failures = 5;
+  Duration within = 10s;
+  Duration out = 30s;
+};
 
 struct Health {
   bool operator==(const Health&) const = default;
   HealthKind kind = HealthKind::off;
   std::string path = "/";
   std::string host;  // empty: the server's own IP:PORT
-  int expect = 200;
+  std::vector<StatusRange> expect = {StatusRange{}};
+  std::string weight_field = "Rejoin-Weight";  // empty: no server may ask for another weight
+  Duration drain_time{0};                      // zero: as long as the server says that it drains
   Duration every = 2s;
   Duration timeout = 1s;
   int rise = 2;
   int fall = 3;
+  std::optional<Passive> passive;  // none: failures count only where a probe, or a connect, fails
+  OnDown on_down = OnDown::keep;
 };
 
 /// Connections to servers that wait for their next request.
@@ -220,6 +259,15 @@ struct Server {
   std::string name;
   Address address;
   int weight = 1;  // 0: no new clients, pinned ones still come
+  bool backup = false;
+  int max_connections = 0;  // 0: no bound
+};
+
+/// Who waits when servers have no room. Size 0: nobody.
+struct Queue {
+  bool operator==(const Queue&) const = default;
+  int size = 0;
+  Duration timeout = 10s;
 };
 
 struct Pool {
@@ -228,6 +276,11 @@ struct Pool {
   Scheduler scheduler = Scheduler::round_robin;
   std::vector<Affinity> affinity;  // tried in order; cookie names differ, at most one source_ip, one ticket
   Health health;
+  std::optional<RequestKey> hash_key;  // of scheduler key_hash; after reading there exactly then
+  Queue queue;
+  Duration slow_start{0};
+  Duration burst{0};
+  std::string unpin_field = "Rejoin-Unpin";  // empty: servers cannot
   Duration connect_timeout = 3s;
   int retries = 2;  // other servers tried when one refuses
   RetryRules retry;

@@ -51,6 +51,27 @@ std::string either(std::span<const std::string_view> words) {
   return out;
 }
 
+/// 204 or "200-299"; nothing when it is neither.
+std::optional<StatusRange> read_statuses(const toml::node& node) {
+  if (const auto* status = node.as_integer()) {
+    if (status->get() < 0 || status->get() > 999) return StatusRange{0, 0};
+    return StatusRange{static_cast<int>(status->get()), static_cast<int>(status->get())};
+  }
+  const auto* text = node.as_string();
+  if (!text) return std::nullopt;
+  StatusRange range;
+  const char* const begin = text->get().data();
+  const char* const end = begin + text->get().size();
+  const auto first = std::from_chars(begin, end, range.first);
+  if (first.ec != std::errc()) return std::nullopt;
+  range.last = range.first;
+  if (first.ptr == end) return range;
+  if (*first.ptr != '-') return std::nullopt;
+  const auto last = std::from_chars(first.ptr + 1, end, range.last);
+  if (last.ec != std::errc() || last.ptr != end) return std::nullopt;
+  return range;
+}
+
 /// Walks the key table beside the parsed file. One frame for each table that is being read.
 class TomlReader final : public KeyVisitor {
  public:
@@ -160,6 +181,33 @@ class TomlReader final : public KeyVisitor {
         into.push_back(value->get());
       }
     }
+  }
+
+  void statuses(const Key& key, std::vector<StatusRange>& into, Range<int> range) override {
+    const toml::node* node = find(key);
+    if (!node) return;
+    std::vector<StatusRange> found;
+    const auto* list = node->as_array();
+    const std::size_t count = list ? list->size() : 1;
+    if (count == 0 || count > kStatusRangesMax) {
+      return wrong(
+          key, *node,
+          "has " + std::to_string(count) + " entries; write 1 to " + std::to_string(kStatusRangesMax));
+    }
+    for (std::size_t i = 0; i < count; ++i) {
+      const toml::node& item = list ? (*list)[i] : *node;
+      const auto status = read_statuses(item);
+      if (!status)
+        return wrong(key, item, "wants a status such as 200, a range such as \"200-299\", or a list of them");
+      if (status->first < range.min || status->last > range.max || status->first > status->last) {
+        return wrong(key, item,
+                     std::to_string(status->first) + " to " + std::to_string(status->last) +
+                         " is no range of statuses; they are " + std::to_string(range.min) + " to " +
+                         std::to_string(range.max));
+      }
+      found.push_back(*status);
+    }
+    into = std::move(found);
   }
 
   void pairs(const Key& key, std::vector<std::pair<std::string, std::string>>& into, TextForm name,

@@ -33,6 +33,9 @@ class Describer final : public KeyVisitor {
   void texts(const Key& key, std::vector<std::string>&, TextForm, std::size_t most) override {
     row(key, "list of texts", {}, between("0", std::to_string(most)));
   }
+  void statuses(const Key& key, std::vector<StatusRange>&, Range<int> range) override {
+    row(key, "statuses", {}, between(std::to_string(range.min), std::to_string(range.max)));
+  }
   void key_sources(const Key& key, std::vector<KeySource>&) override { row(key, "list of texts", {}, {}); }
   void duration(const Key& key, std::optional<Duration>&, Range<Duration> range) override {
     row(key, "duration", {}, between(duration_text(range.min), duration_text(range.max)));

@@ -80,6 +80,10 @@ bool fits(TextForm form, std::string_view text) {
     case TextForm::origin: return text == "*" || is_place(text, {"http", "https"});
     case TextForm::network: return is_network(text);
     case TextForm::link_url: return is_place(text, {"ws", "wss", "tcp", "tls"});
+    case TextForm::no_or_cookie_name:
+    case TextForm::no_or_field_name: return text.empty() || fits(TextForm::cookie_name, text);
+    case TextForm::parameter_name:
+      return text.size() <= limits::kServerNameBytesMax && visible_but(text, '&');
     case TextForm::host_pattern: return is_host_pattern(text);
     case TextForm::field: return is_field(text);
     case TextForm::field_name: return is_field_name(text);
@@ -105,6 +109,9 @@ std::string_view text_form_hint(TextForm form) {
     case TextForm::origin: return "write \"https://play.example\", without a path, or \"*\"";
     case TextForm::network:
       return "write an address such as \"10.0.0.1\", or a network such as \"10.0.0.0/8\"";
+    case TextForm::no_or_cookie_name:
+    case TextForm::no_or_field_name: return "a name is 1 to 64 characters without spaces and separators";
+    case TextForm::parameter_name: return "a parameter's name is 1 to 64 visible characters without '&'";
     case TextForm::file_path: return "write a path, such as \"web\" or \"/etc/rejoin/web\"";
     case TextForm::link_url: return "write \"wss://g1.play.example\", without a path";
     case TextForm::host_pattern:

@@ -92,8 +92,8 @@ TEST(BadFile, wrong_words) {
       {in_affinity(R"({ kind = "cookie_insert" })"),
        R"(f:6:23: pool.affinity[0].kind: "cookie_insert" is not a kind; did you mean "cookie-insert"?)"},
       {in_affinity(R"({ kind = "sticky", max_idle = 3, wrong = 1 })"),
-       R"(f:6:23: pool.affinity[0].kind: "sticky" is not a kind; write one of "cookie-insert", "cookie-rewrite", "cookie-prefix", "source-ip", "ticket"
-f:6:47: pool.affinity[0].wrong: unknown key; there are kind, name, max_idle, max_life, domain, path, same_site, secure, http_only, partitioned, hide, grace, prefix, prefix_v6, cookie, owner_gone, come_again)"},
+       R"(f:6:23: pool.affinity[0].kind: "sticky" is not a kind; write one of "cookie-insert", "cookie-rewrite", "cookie-prefix", "source-ip", "ticket", "key"
+f:6:47: pool.affinity[0].wrong: unknown key; there are kind, name, max_idle, max_life, domain, path, same_site, secure, http_only, partitioned, hide, cross_site, grace, prefix, prefix_v6, cookie, owner_gone, come_again, header, query, strict)"},
       {in_affinity(R"({ kind = "cookie-insert", same_site = "relaxed" })"),
        R"(f:6:52: pool.affinity[0].same_site: "relaxed" is not a same_site; write one of "unset", "lax", "strict", "none")"},
       {in_affinity(R"({ kind = 3 })"),
@@ -105,7 +105,7 @@ f:6:47: pool.affinity[0].wrong: unknown key; there are kind, name, max_idle, max
       {in_pool(R"(scheduler = "roundrobin")"),
        R"(f:6:13: pool.scheduler: "roundrobin" is not a scheduler; did you mean "round-robin"?)"},
       {in_pool(R"(scheduler = "random")"),
-       R"(f:6:13: pool.scheduler: "random" is not a scheduler; write one of "round-robin", "least-connections")"},
+       R"(f:6:13: pool.scheduler: "random" is not a scheduler; did you mean "random-two"?)"},
       {in_pool(R"(scheduler = "least-conn")"),
        R"(f:6:13: pool.scheduler: "least-conn" is not a scheduler; did you mean "least-connections"?)"},
       {whole(R"([log]
