@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "apps/balancer/generation.h"
@@ -22,23 +23,38 @@
 #include "route/router.h"
 #include "route/seal.h"
 #include "upstream/relay.h"
+#include "upstream/relay_care.h"
 
 namespace rejoin::balancer {
 
 class Worker;
 
+/// What a tunnel begins with, besides its two sockets.
+struct TunnelStart {
+  route::Admission::Pass pass;
+  bool websocket = false;
+  route::Lease held;  // Router::hold()
+  /// Read, and not passed on: only where the listener asks for care of this kind of tunnel.
+  Buffer from_client, from_server;
+};
+
 /// A client's connection joined to a server's, for the rest of their lives: layer 4, and layer 7 after a 101.
 /// It outlives generations, see generation.h.
 struct Tunnel final : upstream::Relay {
   Tunnel(Worker& owner, ListenerPtr listener, io::Socket client_socket, io::Socket server_socket,
-         const Address& client, route::ServerUse use, route::Lease lease, upstream::ClientFin client_fin);
+         const Address& client, route::ServerUse use, route::Lease lease, upstream::ClientFin client_fin,
+         route::Admission::Pass pass, route::Lease held);
   ListenerPtr listener;
+  route::Admission::Pass pass;
   route::ServerUse use;
   route::Lease lease;
+  route::Lease held;  // Router::hold()
   Address client;
 };
-static_assert(sizeof(Tunnel) <= 352,
+static_assert(sizeof(Tunnel) <= 368,
               "the record of an idle relayed connection; the aim for all of one is 600 bytes");
+
+using serve::Entry;
 
 /// Plain integers that only grow.
 struct Counts {
@@ -50,13 +66,16 @@ struct Counts {
   std::uint64_t no_server = 0;      // answered 503
   std::uint64_t come_again = 0;     // told to come again, since the server of their ticket is away
   std::uint64_t server_failed = 0;  // answered 502, 504
+  std::uint64_t retried = 0;        // requests sent to another server after one had taken the connection
 };
 
 class Worker final : public serve::WorkerProgram, private upstream::RelayOwner {
  public:
   /// `number` from 0: worker 0 probes the servers. `world` outlives the worker, which must be idle() when it
   /// dies.
-  Worker(io::World& world, std::shared_ptr<const Plan> plan, unsigned number);
+  /// `colleagues`: the other workers of the process; none in a simulation, which has one worker.
+  Worker(io::World& world, std::shared_ptr<const Plan> plan, unsigned number,
+         serve::Colleagues* colleagues = nullptr);
   ~Worker() override;
 
   /// Opens a listener for each of the plan, at `at[i]` where given (the real port that worker 0 was given for
@@ -106,14 +125,42 @@ class Worker final : public serve::WorkerProgram, private upstream::RelayOwner {
     friend class List<Waiting>;
     io::Stream& client;
   };
+  /// One exchange with a server that may have to end when the server goes down.
+  class Busy : private ListNode {
+   public:
+    Busy(Worker& worker, io::Stream& stream) : stream_(stream) { worker.busy_.push_back(*this); }
+    /// It is with this server from now on.
+    void at(const route::ServerRef& server) { server_ = server; }
+
+   private:
+    friend class Worker;
+    friend class List<Busy>;
+    io::Stream& stream_;
+    route::ServerRef server_;
+  };
   /// A server did not take a client: marks it, makes `choice` name the next one, and logs.
   void server_refused(PoolUse& pool, route::Choice& choice, const Error& why);
+  /// A server took a client and then answered badly, or not at all: counts against it (PassiveRules).
+  void server_answered_badly(PoolUse& pool, route::ServerIndex server, std::string_view why);
+  /// Somebody on any worker has found that a server is down: kept connections to it end, and where `close`
+  /// says so all others too; who waits for it looks again.
+  void server_went_down(const route::ServerRef& server, bool close);
+  /// Who waits for room, in any pool, looks again.
+  void look_for_room() { rooms_.look(world_.clock.now()); }
   upstream::RelayOwner& tunnel_owner() { return *this; }
   Counts& counts() { return counts_; }
+  serve::EdgeCounts& edge() { return edge_; }
   proto::AcceptHasher& accept_hasher() { return accept_hasher_; }
   /// Joins the two and forgets them until they end.
   void park(ListenerPtr listener, io::Socket client_socket, io::Socket server_socket, const Address& client,
-            route::ServerUse use, route::Lease lease, upstream::ClientFin client_fin);
+            route::ServerUse use, route::Lease lease, upstream::ClientFin client_fin, TunnelStart start);
+  /// Calls `visit(Tunnel&)` for each.
+  template <typename Visit>
+  void for_each_tunnel(Visit visit) {
+    const auto as_tunnel = [&visit](upstream::Relay& tunnel) { visit(static_cast<Tunnel&>(tunnel)); };
+    dismissable_.for_each(as_tunnel);
+    open_tunnels_.for_each(as_tunnel);
+  }
   std::size_t tunnels() const { return tunnels_.live(); }
   /// For a line about one client's connection in the log, if anybody reads such.
   void tell(const ListenerPlan& listener, const Address& client, std::string_view what);
@@ -125,10 +172,16 @@ class Worker final : public serve::WorkerProgram, private upstream::RelayOwner {
   Entrance* kept_for(const Generation& next, const ListenerPlan& listener);
   void pools_changed(const Generation& before);
   void relay_ended(upstream::Relay& relay, upstream::RelayEnd end) override;
+  void count_end(const upstream::RelayEnd& end);
   void tick();
+  void tell_all_of_down(const PoolUse& pool, route::ServerIndex server);
+  /// Closes the next tunnel of a drain, and comes again after its share of a second.
+  void dismiss_next();
 
   io::World& world_;
   unsigned number_;
+  serve::Colleagues* colleagues_;
+  Rooms rooms_;
   route::Seal seal_;
   proto::AcceptHasher accept_hasher_;
   GenerationPtr generation_;
@@ -138,12 +191,16 @@ class Worker final : public serve::WorkerProgram, private upstream::RelayOwner {
   std::vector<std::shared_ptr<route::LeaseTable>> old_leases_;
   RecordPool<Tunnel> tunnels_;
   List<upstream::Relay> open_tunnels_;
+  List<upstream::Relay> dismissable_;  // of tunnels: a drain closes them one by one
   List<Waiting> waiting_;
+  List<Busy> busy_;
   Stop stop_;
   Scope connections_;
   std::unique_ptr<Probes> probes_;  // of worker 0
   Timer second_;                    // leases expire by it
+  Timer dismissal_;
   Counts counts_;
+  serve::EdgeCounts edge_;
   bool draining_ = false;
 };
 

@@ -12,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "apps/config/config.h"
 #include "base/address.h"
 #include "base/clock.h"
 #include "base/log.h"
@@ -69,6 +70,8 @@ struct WorkersOptions {
   std::vector<std::string> listener_names;
   /// After SIGTERM the clients have this long; then stop().
   Duration drain_time{};
+  /// Who we become once every worker is open.
+  config::Process process{};
 };
 
 /// Runs `options.count` workers until SIGTERM or SIGINT: worker 0 on the calling thread, the others on
