@@ -10,6 +10,7 @@ namespace {
 // In the order of the enumerators.
 constexpr std::string_view kLevels[] = {"debug", "info", "warn", "error", "off"};
 constexpr std::string_view kModes[] = {"http", "tcp"};
+constexpr std::string_view kRedirects[] = {"off", "https"};
 constexpr std::string_view kSchedulers[] = {"round-robin", "least-connections", "random-two", "source-hash",
                                             "key-hash"};
 constexpr std::string_view kAffinityKinds[] = {"cookie-insert", "cookie-rewrite", "cookie-prefix",
@@ -17,6 +18,7 @@ constexpr std::string_view kAffinityKinds[] = {"cookie-insert", "cookie-rewrite"
 constexpr std::string_view kSameSites[] = {"unset", "lax", "strict", "none"};
 constexpr std::string_view kOnDown[] = {"keep", "close"};
 constexpr std::string_view kHealthKinds[] = {"off", "tcp", "http"};
+constexpr std::string_view kNameTypes[] = {"a", "aaaa", "srv"};
 constexpr std::string_view kGatewayListenerKinds[] = {"websocket", "tcp"};
 constexpr std::string_view kLinkProtocols[] = {"any", "rejoin", "plain"};
 constexpr std::string_view kOverflows[] = {"pause", "expire"};
@@ -30,6 +32,8 @@ constexpr Range<Duration> kFromZero{0s, 24h * 365};
 constexpr Range<int> kWorkers{1, limits::kWorkersMax};
 constexpr int kRetriesMax = static_cast<int>(limits::kTriedServersMax) - 1;
 constexpr Range<std::uint64_t> kMessage{1, 64 * 1024 * 1024};
+constexpr std::size_t kRulesMax = 1024;  // of one listener
+constexpr std::size_t kErrorPagesMax = 64;
 
 }  // namespace
 
@@ -41,6 +45,9 @@ void visit(KeyVisitor& v, Config& it) {
            R"({ seal = ["file:seal.key"] })"},
           it.keys);
   v.table({"log", "What goes to stderr.", R"({ level = "info" })"}, it.log);
+  v.table({"process", "Who the process becomes as soon as it listens, if it was started as root.",
+           R"({ user = "rejoin" })"},
+          it.process);
   v.table({"balancer", "`rejoin balancer` as a whole.", "{ workers = 1 }"}, it.balancer);
   v.list({"listener", "Where the balancer listens, and for which pool.",
           R"({ name = "play", listen = "0.0.0.0:8080", pool = "gateways" })"},
@@ -48,6 +55,7 @@ void visit(KeyVisitor& v, Config& it) {
   v.list({"pool", "Servers that do the same work, and how one of them is found for a client.",
           R"({ name = "gateways", server = [ { name = "g1", address = "127.0.0.1:8000" } ] })"},
          it.pools, limits::kPoolsMax);
+  v.table({"dns", "How names of servers (`resolve`) are looked up.", R"({ server = ["10.0.0.2"] })"}, it.dns);
   v.table({"gateway", "`rejoin gateway`. A file may hold the balancer, a gateway, or both.",
            R"({ name = "g1", listener = [ { listen = "127.0.0.1:8000" } ] })"},
           it.gateway);
@@ -85,6 +93,14 @@ void visit(KeyVisitor& v, Balancer& it) {
             it.workers, kWorkers);
   v.duration({"drain_timeout", "After SIGTERM: clients that are there have this long before they are cut."},
              it.drain_timeout, kFromZero);
+  v.table({"drain",
+           "How WebSockets are ended in a drain, so that their clients come back one after the other and not "
+           "all at once.",
+           "{ per_second = 50, code = 1012 }"},
+          it.drain);
+  v.duration({"upgrade_timeout",
+              "After an upgrade of the binary: tunnels that stay with the old process have this long."},
+             it.upgrade_timeout, kFromZero);
 }
 
 void visit(KeyVisitor& v, Listener& it) {
@@ -102,10 +118,37 @@ void visit(KeyVisitor& v, Listener& it) {
       {"head_timeout",
        "`http`: for a whole request head after its first byte, and for the first one after the accept."},
       it.head_timeout, kTimeout);
-  v.duration({"idle_timeout", "`http`: between requests, and for a silent side within one."}, it.idle_timeout,
-             kTimeout);
+  v.duration({"idle_timeout", "`http`: for a side that is silent, or takes nothing, within a request."},
+             it.idle_timeout, kTimeout);
+  v.duration({"keep_alive_timeout", "`http`: for the next request of a client that stays connected.",
+              R"("15s")", Need::optional, "the `idle_timeout`"},
+             it.keep_alive_timeout, kTimeout);
   v.duration({"tunnel_timeout", "A WebSocket, or a connection in mode `tcp`, that is silent both ways."},
              it.tunnel_timeout, kTimeout);
+  v.size({"max_body", "`http`: a request with a larger body is answered with 413. `0B`: no bound."},
+         it.max_body, {0, 1024ull * 1024 * 1024 * 1024});
+  v.choice({"redirect",
+            "`https`: every request is sent to the same address under https, and none to a pool. (A `rule` "
+            "that matches goes before it.)"},
+           it.redirect, kRedirects);
+  v.integer({"redirect_port", "The port of that https; 443 is not written into the address."},
+            it.redirect_port, {1, 65535});
+  v.table({"forwarded", "`http`: what servers are told of where a request came from.",
+           R"({ trust = ["10.0.0.0/8"] })"},
+          it.forwarded);
+  v.list({"rule",
+          "`http`: what becomes of requests for a host, a path, or both. The most specific wins, wherever it "
+          "stands: first by host (a name, then the longest `*.`, then none), then by the longest path. "
+          "Requests that no rule matches go to the listener's `pool`.",
+          R"({ path = "/api/", pool = "api" })"},
+         it.rules, kRulesMax);
+  v.pairs(
+      {"error_pages",
+       "`http`: files that are sent with errors of our own, by status; read at the start, at most 256 KiB "
+       "each. Relative paths start at the configuration's folder.",
+       R"({ 503 = "sorry.html" })", Need::optional, "a line of text"},
+      it.error_pages, TextForm::status, TextForm::file_path, kErrorPagesMax);
+  visit_listener_edge(v, it);
 }
 
 void visit(KeyVisitor& v, Pool& it) {
@@ -150,9 +193,24 @@ void visit(KeyVisitor& v, Pool& it) {
        "not see it. The cookie of `cookie-insert` is deleted, an address's lease is dropped. Empty: servers "
        "cannot.",
        {}},
-      it.unpin_field, TextForm::field_name);
+      it.unpin_field, TextForm::no_or_field_name);
   v.duration({"connect_timeout", "For the connection to a server."}, it.connect_timeout, kTimeout);
-  v.integer({"retries", "Other servers tried when one refuses."}, it.retries, {0, kRetriesMax});
+  v.integer({"retries", "Other servers tried when one refuses, or does as `retry` says."}, it.retries,
+            {0, kRetriesMax});
+  v.table({"retry", "When a request is sent to another server.", R"({ on = ["connect", "reset", "503"] })"},
+          it.retry);
+  v.duration({"response_timeout", "For the head of a server's answer, from the end of the request on.",
+              R"("30s")", Need::optional, "the listener's `idle_timeout`"},
+             it.response_timeout, kTimeout);
+  v.table({"keep_alive", "Connections to servers that are kept for the next request.",
+           R"({ connections = 128, idle = "30s" })"},
+          it.keep_alive);
+  v.choice(
+      {"proxy_protocol",
+       "Whether connections to the servers begin with a PROXY header that tells who the client is. `v1`: a "
+       "line of text. `v2`: binary, with a unique id and what is known of the client's TLS. In mode `http` "
+       "a connection to a server then serves one client alone."},
+      it.proxy_protocol, kProxyProtocols);
   v.list({"server", "The servers; at least one.", R"({ name = "g1", address = "127.0.0.1:8000" })",
           Need::required},
          it.servers, limits::kServersPerPoolMax);
@@ -247,7 +305,7 @@ void visit(KeyVisitor& v, Affinity& it) {
 void visit(KeyVisitor& v, RequestKey& it) {
   v.text({"header", "The name of a field of requests. One of `header`, `query`, `cookie`.", R"("X-Room")",
           Need::optional, "none"},
-         it.header, TextForm::field_name);
+         it.header, TextForm::no_or_field_name);
   v.text({"query", "The name of a parameter in the query: `room` for `/play?room=42`.", R"("room")",
           Need::optional, "none"},
          it.query, TextForm::parameter_name);
@@ -300,7 +358,7 @@ void visit(KeyVisitor& v, Health& it) {
           "the field "
           "it has all of it. Empty: nobody looks.",
           {}},
-         it.weight_field, TextForm::field_name);
+         it.weight_field, TextForm::no_or_field_name);
   v.duration(
       {"drain_time",
        "A server that says it drains (503 with `Rejoin-State: draining`) takes no new clients, and its own "
@@ -328,7 +386,8 @@ void visit(KeyVisitor& v, Server& it) {
           "Its name, unique in the pool. Clients are bound to the name: keep it when the address changes.",
           R"("g1")", Need::required},
          it.name, TextForm::name);
-  v.address({"address", "IP:PORT.", R"("127.0.0.1:8000")", Need::required}, it.address, AddressUse::connect);
+  v.address({"address", "IP:PORT. Either this or `resolve`.", R"("127.0.0.1:8000")", Need::optional, "none"},
+            it.address, AddressUse::connect);
   v.integer({"weight", "Its share beside the others. 0: no new clients, bound ones may still come."},
             it.weight, {0, static_cast<int>(limits::kWeightMax)});
   v.flag(
@@ -337,6 +396,39 @@ void visit(KeyVisitor& v, Server& it) {
   v.integer({"max_connections",
              "Connections and requests in progress at once, over all workers. `0`: no bound. See `queue`."},
             it.max_connections, {0, 10'000'000});
+  v.text({"resolve",
+          "A name in DNS, absolute. Each of its addresses is a server, called `NAME-ADDRESS` (with `srv` "
+          "`NAME-HOST`, by the first label of the target), so that pins hold whatever the order of the "
+          "answer. Asked again when "
+          "its TTL is over.",
+          R"("gateways.internal")", Need::optional, "none"},
+         it.resolve, TextForm::host);
+  v.integer({"port", "With `resolve`, for the types `a` and `aaaa`.", "8000", Need::optional, "none"},
+            it.port, {0, 65535});
+  v.choice(
+      {"type",
+       "With `resolve`: which records. `srv` tells ports and weights, too; targets that do not have the best "
+       "priority are backups."},
+      it.type, kNameTypes);
+}
+
+void visit(KeyVisitor& v, Dns& it) {
+  v.texts({"server", "Who is asked, IP or IP:PORT.", R"(["10.0.0.2", "10.0.0.3:5353"])", Need::optional,
+           "those of /etc/resolv.conf"},
+          it.servers, TextForm::host, limits::kPeersMax);
+  v.duration({"timeout", "For a server's first answer; each further try has twice the time."}, it.timeout,
+             {10ms, 1min});
+  v.integer({"tries", "Of each server."}, it.tries, {1, 10});
+  v.duration({"ttl_min", "Names are asked for again after their TTL, but not more often than this."},
+             it.ttl_min, {100ms, 24h});
+  v.duration({"ttl_max", "... and not less often than this."}, it.ttl_max, {100ms, 24h});
+  v.duration({"retry", "After a failure. The last good answer stays in force, however long."}, it.retry,
+             {100ms, 24h});
+  v.duration(
+      {"keep_empty",
+       "An answer without addresses is believed only when nothing else has come for so long; until then "
+       "the last good one stays in force."},
+      it.keep_empty, kFromZero);
 }
 
 void visit(KeyVisitor& v, Gateway& it) {
@@ -480,6 +572,11 @@ void visit(KeyVisitor& v, PeerGateway& it) {
   v.address(
       {"tcp", "Its tcp listener.", R"("127.0.0.2:8001")", Need::optional, "TCP links are not passed on"},
       it.tcp, AddressUse::connect);
+  v.choice(
+      {"proxy_protocol",
+       "Whether a client that is passed on is told by a PROXY header: for listeners of the peer that take "
+       "one. On TCP it is the only way in which the peer learns of the client's address."},
+      it.proxy_protocol, kProxyProtocols);
 }
 
 void visit(KeyVisitor& v, GatewayListener& it) {
@@ -497,6 +594,12 @@ void visit(KeyVisitor& v, GatewayListener& it) {
        "`websocket`: answers `GET /healthz` and upgrades every other path. `tcp`: messages behind a 4-byte "
        "big-endian length."},
       it.kind, kGatewayListenerKinds);
+  visit_edge(
+      v, it.edge,
+      "PROXY headers (versions 1 and 2) of proxies in front, before the connection's own first byte. "
+      "`require`: only those in `trusted_proxies` may connect, and each has to send one. `accept`: those "
+      "may send one, where clients speak first; the others are clients.");
+  v.flag({"mptcp", "Multipath TCP, where the kernel has it: see the balancer's listener."}, it.mptcp);
 }
 
 void visit(KeyVisitor& v, Upstream& it) {

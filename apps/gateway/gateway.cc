@@ -47,6 +47,7 @@ int run_gateway(const GatewayOptions& options) {
 
   serve::WorkersOptions workers;
   workers.count = static_cast<unsigned>(plan->rules.workers);
+  workers.process = reading.config.process;
   workers.drain_time = plan->rules.drain_timeout;
   for (const config::GatewayListener& listener : plan->rules.listeners)
     workers.listener_names.push_back(listener.name);

@@ -29,7 +29,7 @@ Result<std::unique_ptr<SharedRoute>> SharedRoute::make(RouteRules rules, Random&
                  "burst and the queue's timeout cannot be negative"};
   }
   auto pool = Pool::make(rules.name, rules.servers, rules.health, before ? before->pool.get() : nullptr,
-                         rules.slow_start);
+                         rules.slow_start, rules.may_be_empty ? NoServers::allowed : NoServers::refused);
   if (!pool) return pool.error();
 
   auto shared = std::make_unique<SharedRoute>();
@@ -321,6 +321,19 @@ void Router::waited_in_vain(Choice& choice, TimePoint now, bool is_full) {
 bool Router::answered_badly(ServerIndex server, TimePoint now) {
   ++counts_.bad_answers;
   return pool().mark_failure(server, now);
+}
+
+bool Router::another(Choice& choice, TimePoint now) {
+  assert(choice.server);
+  const ServerIndex server = *choice.server;
+  const Chosen how = choice.how;
+  const bool is_noted = choice.tried.add(server);
+  settle(choice, now, is_noted && may_try(choice));
+  if (choice.server) return true;
+  choice.server = server;
+  choice.how = how;
+  choice.waits_for.reset();
+  return false;
 }
 
 void Router::edit_request(Choice& choice, const proto::RequestHead& head, proto::HeadEdits& edits) const {

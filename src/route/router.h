@@ -53,6 +53,7 @@ struct RouteRules {
   } queue;
   /// A response field that ends the client's pin where its value is "1"; clients never see it. Empty: none.
   std::string unpin_field = "Rejoin-Unpin";
+  bool may_be_empty = false;  // its servers come from DNS, which may know of none
 };
 
 /// What all workers share of one pool. Outlives their Routers.
@@ -184,6 +185,11 @@ class Router {
   static bool is_bad_answer(int status) { return status >= 500 && status != 501 && status != 505; }
   /// Counts against `server`. True: it is out from now on (PassiveRules), for the log.
   bool answered_badly(ServerIndex server, TimePoint now);
+  /// Another server shall be asked the same, although this one took the connection: it broke it without an
+  /// answer, or its answer is one that another may not give. Says nothing of its health. False, and `choice`
+  /// as it was: there is no other (`retries` are used up, nobody is left, all are full, or the client belongs
+  /// there alone).
+  bool another(Choice& choice, TimePoint now);
 
   /// Takes out of the request what the server must not see. The same for every server, so once per request is
   /// enough. Failures are told by edits.write().
