@@ -68,6 +68,7 @@ struct Visit {
 
   /// The pin in the pool, for the tunnel that the connection becomes; empty when there is none.
   route::Lease take_lease() {
+    if (generation != worker.generation()) worker.keep_tables(*pool);
     for (PoolLease& one : leases) {
       if (one.pool == pool) return std::move(one.lease);
     }
