@@ -81,9 +81,11 @@ struct Visit {
     ListenerPtr next = worker.generation()->successor(*listener);
     is_last = !next;
     if (is_last) return;
-    const GenerationPtr before = std::exchange(generation, worker.generation());
+    const GenerationPtr before =
+        std::exchange(generation, worker.generation());  // holds the leases' pools until we are done
     listener = std::move(next);
     pool = &generation->pool(*listener);
+    kept = KeptServer();  // its pool may be gone, and its server another
     std::erase_if(leases, [this](PoolLease& one) {
       PoolUse* const now = generation->find_pool(one.pool->plan.rules.name);
       const bool stays = now != nullptr && now->plan.route->leases == one.pool->plan.route->leases;

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "apps/balancer/greet_client.h"
+#include "apps/balancer/operate.h"
 #include "apps/balancer/serve_client.h"
 
 namespace rejoin::balancer {
@@ -106,6 +107,7 @@ Status Worker::open(const std::vector<Address>& at) {
     probes_ = std::make_unique<Probes>(world_, connections_, on_down);
     probes_->follow(*generation_->plan);
   }
+  if (operations_) operations_->begin();
   tick();
   return {};
 }
@@ -125,6 +127,16 @@ std::vector<Address> Worker::addresses() const {
   for (const auto& entrance : entrances_)
     out.push_back(entrance->listener ? entrance->listener->address() : Address());
   return out;
+}
+
+void Worker::be_operated_by(std::unique_ptr<Operations> operations) { operations_ = std::move(operations); }
+
+void Worker::hang_up(std::function<void()> done) {
+  if (operations_ && !draining_) {
+    operations_->hang_up(std::move(done));
+  } else {
+    done();
+  }
 }
 
 // --- another plan ---
@@ -201,6 +213,7 @@ void Worker::commit() {
   seal_.use(generation_->plan->keys);
   pools_changed(*before);
   if (probes_) probes_->follow(*generation_->plan);
+  look_for_room();
 }
 
 void Worker::pools_changed(const Generation& before) {
@@ -255,6 +268,7 @@ void Worker::drain() {
   for (const auto& pool : generation_->pools) pool->idle.close_all();
   second_.cancel();
   if (probes_) probes_->stop();
+  if (operations_) operations_->stop();
   waiting_.for_each([](Waiting& waiting) { waiting.client.interrupt(); });
   if (!dismissal_.armed()) dismiss_next();
 }
@@ -282,7 +296,9 @@ void Worker::stop() {
   for_each_tunnel([](Tunnel& tunnel) { tunnel.cancel(); });
 }
 
-bool Worker::idle() const { return connections_.running() == 0 && tunnels_.live() == 0; }
+bool Worker::idle() const {
+  return connections_.running() == 0 && tunnels_.live() == 0 && (!operations_ || operations_->idle());
+}
 
 void Worker::park(ListenerPtr listener, io::Socket client_socket, io::Socket server_socket,
                   const Address& client, route::ServerUse use, route::Lease lease,

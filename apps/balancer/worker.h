@@ -27,6 +27,7 @@
 
 namespace rejoin::balancer {
 
+class Operations;
 class Worker;
 
 /// What a tunnel begins with, besides its two sockets.
@@ -92,6 +93,12 @@ class Worker final : public serve::WorkerProgram, private upstream::RelayOwner {
   /// No connection, tunnel or task is left.
   bool idle() const override;
   bool draining() const { return draining_; }
+
+  /// In worker 0: how it is changed while it runs. Once, before open().
+  void be_operated_by(std::unique_ptr<Operations> operations);
+  /// nullptr where there is none.
+  Operations* operations() { return operations_.get(); }
+  void hang_up(std::function<void()> done) override;
 
   // --- another Plan, in two halves: what can fail, and what cannot ---
   /// Makes ready to go over to `plan`: opens the listeners that are new, at `at[i]` where that is given (see
@@ -197,7 +204,8 @@ class Worker final : public serve::WorkerProgram, private upstream::RelayOwner {
   Stop stop_;
   Scope connections_;
   std::unique_ptr<Probes> probes_;  // of worker 0
-  Timer second_;                    // leases expire by it
+  std::unique_ptr<Operations> operations_;
+  Timer second_;  // leases expire by it
   Timer dismissal_;
   Counts counts_;
   serve::EdgeCounts edge_;

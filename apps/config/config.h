@@ -70,7 +70,8 @@ struct Drain {
 struct Balancer {
   bool operator==(const Balancer&) const = default;
   int workers = 1;
-  Duration drain_timeout = 5s;  // after SIGTERM
+  Duration drain_timeout = 5s;     // after SIGTERM
+  Duration upgrade_timeout = 24h;  // the same after an upgrade: of those who stay with the old process
   Drain drain;
 };
 
@@ -339,11 +340,16 @@ struct RetryRules {
   bool operator==(const RetryRules&) const = default;
 };
 
+enum class NameType : std::uint8_t { a, aaaa, srv };
+
 struct Server {
   bool operator==(const Server&) const = default;
-  std::string name;
-  Address address;
-  int weight = 1;  // 0: no new clients, pinned ones still come
+  std::string name;     // with `resolve`: what the names of its servers begin with
+  Address address;      // this, or `resolve`
+  int weight = 1;       // 0: no new clients, pinned ones still come
+  std::string resolve;  // a name in DNS, which stands for servers: discovery.h of the balancer
+  int port = 0;         // with `resolve` of type a or aaaa
+  NameType type = NameType::a;
   bool backup = false;
   int max_connections = 0;  // 0: no bound
 };
@@ -373,6 +379,18 @@ struct Pool {
   KeepAlive keep_alive;
   ProxyProtocol proxy_protocol = ProxyProtocol::off;
   std::vector<Server> servers;  // at least one; names are unique in the pool
+};
+
+/// How names of servers are looked up.
+struct Dns {
+  bool operator==(const Dns&) const = default;
+  std::vector<std::string> servers;  // "IP:PORT"; empty: those of /etc/resolv.conf
+  Duration timeout = 2s;
+  int tries = 3;
+  Duration ttl_min = 1s;
+  Duration ttl_max = 5min;
+  Duration retry = 5s;        // after a failure
+  Duration keep_empty = 30s;  // how long an answer without addresses is not believed
 };
 
 enum class GatewayListenerKind : std::uint8_t { websocket, tcp };
@@ -510,6 +528,7 @@ struct Config {
   Balancer balancer;
   std::vector<Listener> listeners;
   std::vector<Pool> pools;
+  Dns dns;
   std::optional<Gateway> gateway;
   std::optional<Admin> admin;  // none: no such port
   /// What was found doubtful, sorted by place: log it at start. No errors are among them.

@@ -29,6 +29,7 @@ class CrossCheck {
       upstream(*config_.gateway, config_.gateway->upstream);
     unused_pools();
     for (std::size_t i = 0; i < config_.pools.size(); ++i) pool(config_.pools[i], numbered("pool", i));
+    dns(config_.dns);
     gateway_in_pools();
     if (config_.gateway) compression(*config_.gateway);
     if (config_.gateway) peers(*config_.gateway);
@@ -320,6 +321,7 @@ class CrossCheck {
       const std::string server = numbered(path + ".server", i);
       once(names, it.servers[i].name, server + ".name", "the name of a server of this pool");
       somebody_takes_new |= it.servers[i].weight > 0;
+      where_it_is(it.servers[i], server);
       if (!it.servers[i].address) continue;
       const auto [first, fresh] = addresses.emplace(it.servers[i].address.text(), server + ".address");
       if (!fresh)
@@ -362,6 +364,52 @@ class CrossCheck {
       warn(path + ".health.timeout",
            "is longer than `every`: a probe may begin while the one before still waits");
     }
+  }
+
+  /// An address, or a name that stands for several.
+  void where_it_is(const Server& it, const std::string& path) {
+    const bool resolved = places_.has(path + ".resolve"), addressed = places_.has(path + ".address");
+    if (resolved && addressed) {
+      say(path + ".resolve", "stands beside `address` (" + where(path + ".address") + "); write one of them");
+    } else if (!resolved && !addressed) {
+      say(path + ".address",
+          R"(is missing; write address = "127.0.0.1:8000", or resolve = "NAME" for the addresses of a name in DNS)");
+    }
+    if (!resolved) {
+      if (places_.has(path + ".port"))
+        say(path + ".port", "belongs to `resolve`; here it is part of `address`");
+      if (places_.has(path + ".type")) say(path + ".type", "belongs to `resolve`");
+      return;
+    }
+    if (it.type == NameType::srv && places_.has(path + ".port")) {
+      say(path + ".port", "is told by the SRV records themselves; leave it out");
+    } else if (it.type != NameType::srv && it.port == 0) {
+      say(path + ".port", "is missing; addresses in DNS have no port: write port = 8000");
+    }
+    if (it.resolve.find(':') != it.resolve.npos || it.resolve.size() > 253) {
+      say(path + ".resolve", "is no name; write " + std::string(R"(resolve = "gateways.internal")") +
+                                 ", and the port in `port`");
+    }
+    if (config_.gateway && config_.gateway->upstream.pool == pool_of(path)) {
+      say(path + ".resolve", "is for the balancer; a gateway's pool wants addresses");
+    }
+  }
+
+  std::string pool_of(const std::string& server_path) const {
+    for (std::size_t i = 0; i < config_.pools.size(); ++i) {
+      if (server_path.starts_with(numbered("pool", i) + '.')) return config_.pools[i].name;
+    }
+    return {};
+  }
+
+  void dns(const Dns& it) {
+    for (std::size_t i = 0; i < it.servers.size(); ++i) {
+      if (Address::parse(it.servers[i]) || Address::parse_ip(it.servers[i])) continue;
+      say(places_.has("dns.server") ? "dns.server" : "dns",
+          in_quotes(it.servers[i]) + " is not an address; write IP or IP:PORT");
+    }
+    if (it.ttl_max < it.ttl_min)
+      say(places_.has("dns.ttl_max") ? "dns.ttl_max" : "dns.ttl_min", "ttl_max is less than ttl_min");
   }
 
   /// A key is in one place.

@@ -18,6 +18,7 @@ constexpr std::string_view kAffinityKinds[] = {"cookie-insert", "cookie-rewrite"
 constexpr std::string_view kSameSites[] = {"unset", "lax", "strict", "none"};
 constexpr std::string_view kOnDown[] = {"keep", "close"};
 constexpr std::string_view kHealthKinds[] = {"off", "tcp", "http"};
+constexpr std::string_view kNameTypes[] = {"a", "aaaa", "srv"};
 constexpr std::string_view kGatewayListenerKinds[] = {"websocket", "tcp"};
 constexpr std::string_view kLinkProtocols[] = {"any", "rejoin", "plain"};
 constexpr std::string_view kOverflows[] = {"pause", "expire"};
@@ -54,6 +55,7 @@ void visit(KeyVisitor& v, Config& it) {
   v.list({"pool", "Servers that do the same work, and how one of them is found for a client.",
           R"({ name = "gateways", server = [ { name = "g1", address = "127.0.0.1:8000" } ] })"},
          it.pools, limits::kPoolsMax);
+  v.table({"dns", "How names of servers (`resolve`) are looked up.", R"({ server = ["10.0.0.2"] })"}, it.dns);
   v.table({"gateway", "`rejoin gateway`. A file may hold the balancer, a gateway, or both.",
            R"({ name = "g1", listener = [ { listen = "127.0.0.1:8000" } ] })"},
           it.gateway);
@@ -96,6 +98,9 @@ void visit(KeyVisitor& v, Balancer& it) {
            "all at once.",
            "{ per_second = 50, code = 1012 }"},
           it.drain);
+  v.duration({"upgrade_timeout",
+              "After an upgrade of the binary: tunnels that stay with the old process have this long."},
+             it.upgrade_timeout, kFromZero);
 }
 
 void visit(KeyVisitor& v, Listener& it) {
@@ -381,7 +386,8 @@ void visit(KeyVisitor& v, Server& it) {
           "Its name, unique in the pool. Clients are bound to the name: keep it when the address changes.",
           R"("g1")", Need::required},
          it.name, TextForm::name);
-  v.address({"address", "IP:PORT.", R"("127.0.0.1:8000")", Need::required}, it.address, AddressUse::connect);
+  v.address({"address", "IP:PORT. Either this or `resolve`.", R"("127.0.0.1:8000")", Need::optional, "none"},
+            it.address, AddressUse::connect);
   v.integer({"weight", "Its share beside the others. 0: no new clients, bound ones may still come."},
             it.weight, {0, static_cast<int>(limits::kWeightMax)});
   v.flag(
@@ -390,6 +396,39 @@ void visit(KeyVisitor& v, Server& it) {
   v.integer({"max_connections",
              "Connections and requests in progress at once, over all workers. `0`: no bound. See `queue`."},
             it.max_connections, {0, 10'000'000});
+  v.text({"resolve",
+          "A name in DNS, absolute. Each of its addresses is a server, called `NAME-ADDRESS` (with `srv` "
+          "`NAME-HOST`, by the first label of the target), so that pins hold whatever the order of the "
+          "answer. Asked again when "
+          "its TTL is over.",
+          R"("gateways.internal")", Need::optional, "none"},
+         it.resolve, TextForm::host);
+  v.integer({"port", "With `resolve`, for the types `a` and `aaaa`.", "8000", Need::optional, "none"},
+            it.port, {0, 65535});
+  v.choice(
+      {"type",
+       "With `resolve`: which records. `srv` tells ports and weights, too; targets that do not have the best "
+       "priority are backups."},
+      it.type, kNameTypes);
+}
+
+void visit(KeyVisitor& v, Dns& it) {
+  v.texts({"server", "Who is asked, IP or IP:PORT.", R"(["10.0.0.2", "10.0.0.3:5353"])", Need::optional,
+           "those of /etc/resolv.conf"},
+          it.servers, TextForm::host, limits::kPeersMax);
+  v.duration({"timeout", "For a server's first answer; each further try has twice the time."}, it.timeout,
+             {10ms, 1min});
+  v.integer({"tries", "Of each server."}, it.tries, {1, 10});
+  v.duration({"ttl_min", "Names are asked for again after their TTL, but not more often than this."},
+             it.ttl_min, {100ms, 24h});
+  v.duration({"ttl_max", "... and not less often than this."}, it.ttl_max, {100ms, 24h});
+  v.duration({"retry", "After a failure. The last good answer stays in force, however long."}, it.retry,
+             {100ms, 24h});
+  v.duration(
+      {"keep_empty",
+       "An answer without addresses is believed only when nothing else has come for so long; until then "
+       "the last good one stays in force."},
+      it.keep_empty, kFromZero);
 }
 
 void visit(KeyVisitor& v, Gateway& it) {

@@ -109,6 +109,7 @@ void visit(KeyVisitor& visitor, Passive& it);
 void visit(KeyVisitor& visitor, Health& it);
 void visit(KeyVisitor& visitor, Server& it);
 void visit(KeyVisitor& visitor, Pool& it);
+void visit(KeyVisitor& visitor, Dns& it);
 void visit(KeyVisitor& visitor, GatewayListener& it);
 void visit(KeyVisitor& visitor, Session& it);
 void visit(KeyVisitor& visitor, Heartbeat& it);
