@@ -157,7 +157,11 @@ TEST_F(TlsServer, tls_1_2_is_resumed_by_the_process_alone) {
   const auto keys = ticket_keys(10);
   SSL_SESSION* session = nullptr;
   const auto dial_1_2 = [&] {
-    dial_raw_client([](SSL_CTX* handle) { SSL_CTX_set_max_proto_version(handle, TLS1_2_VERSION); });
+    auto plain = client_host.network().connect(server_host.address(kPort), {});
+    EXPECT_TRUE(run_until([&] { return plain->may_write(); }));
+    raw = std::make_unique<RawTls>(std::move(*plain), RawTls::Side::client, nullptr, [](SSL_CTX* handle) {
+      SSL_CTX_set_max_proto_version(handle, TLS1_2_VERSION);
+    });
     if (session != nullptr) SSL_set_session(raw->ssl, session);
     EXPECT_TRUE(run_until([&] { return raw->open(); }));
     SSL_SESSION_free(session);
