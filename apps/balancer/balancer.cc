@@ -7,6 +7,7 @@
 #include "apps/balancer/worker.h"
 #include "apps/config/config.h"
 #include "apps/config/keys.h"
+#include "apps/config/tls_files.h"
 #include "apps/serve/workers.h"
 #include "base/log.h"
 #include "base/random.h"
@@ -47,7 +48,13 @@ int run_balancer(const BalancerOptions& options) {
     return kConfigurationStatus;
   }
 
+  const config::TlsReading tls = config::load_tls(config, plan->tickets, SystemClock().unix_now());
+  print(tls.diagnostics);
+  if (!tls.ok()) return kConfigurationStatus;
+  use_tls(*plan, tls.contexts);
+
   serve::WorkersOptions workers;
+  workers.on_hangup = [&] { renew_certificates(config, *plan, *log); };
   workers.count = static_cast<unsigned>(config.balancer.workers);
   workers.drain_time = config.balancer.drain_timeout;
   for (const config::Listener& listener : config.listeners) workers.listener_names.push_back(listener.name);

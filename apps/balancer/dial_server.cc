@@ -1,5 +1,6 @@
 #include "apps/balancer/dial_server.h"
 
+#include "apps/balancer/enter_tls.h"
 #include "base/limits.h"
 
 namespace rejoin::balancer {
@@ -14,6 +15,8 @@ Task<Status> dial_server(Visit& visit, route::Choice& choice, route::ServerUse& 
     const io::ConnectOptions options;
     const TimePoint deadline = visit.in(visit.pool.plan.connect_timeout);
     Status open = co_await server.connect(to, options, deadline);
+    if (open && visit.pool.plan.tls)
+      open = co_await enter_tls_to_server(visit, *choice.server, server, deadline);
     if (open) router.reached(choice, visit.in(Duration(0)));
     if (open) co_return open;
     if (open.error().kind == ErrorKind::exhausted && visit.in(Duration(0)) < patience) {

@@ -10,6 +10,35 @@ using proto::NextHop;
 using proto::RequestHead;
 using proto::ResponseHead;
 
+namespace {
+
+/// "X-Client-Cert-Subject" and the like, also as they reach servers that take '_' for '-'.
+bool is_of_certificate(Bytes name) {
+  constexpr Bytes kPrefix = "x-client-cert";
+  if (name.size() < kPrefix.size()) return false;
+  for (std::size_t i = 0; i < kPrefix.size(); ++i) {
+    char c = name[i];
+    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+    if (c == '_') c = '-';
+    if (c != kPrefix[i]) return false;
+  }
+  return true;
+}
+
+void tell_certificate(const RequestHead& request, const ClientTls& tls, HeadEdits& edits) {
+  if (!tls.tells_certificates) return;
+  for (const proto::Field& field : request.fields()) {
+    if (is_of_certificate(request.name(field))) edits.drop(field);
+  }
+  if (tls.certificate == nullptr) return;
+  edits.append("X-Client-Cert-Subject", Bytes(tls.certificate->subject));
+  edits.append("X-Client-Cert-Issuer", Bytes(tls.certificate->issuer));
+  edits.append("X-Client-Cert-Serial", Bytes(tls.certificate->serial));
+  edits.append("X-Client-Cert-Sha256", Bytes(tls.certificate->sha256));
+}
+
+}  // namespace
+
 bool passes_upgrade(const RequestHead& request) {
   return request.wants_upgrade() && request.body().kind == proto::BodyKind::none &&
          !proto::list_has(request.value_of(KnownField::upgrade), "h2c");
@@ -27,7 +56,7 @@ bool may_be_repeated(proto::Method method) {
 }
 
 Status write_request(Buffer& out, route::Router& router, route::Choice& choice, const RequestHead& request,
-                     const Address& client, bool upgrade) {
+                     const Address& client, bool upgrade, const ClientTls& tls) {
   HeadEdits edits(request);
   hop_by_hop(request, edits, upgrade ? NextHop::upgrade : NextHop::persist);
   if (request.target_form() == proto::TargetForm::absolute) edits.replace_target(request.path_and_query());
@@ -40,9 +69,10 @@ Status write_request(Buffer& out, route::Router& router, route::Choice& choice, 
   forwarded_for += client.ip_text();
   edits.set(KnownField::x_forwarded_for, Bytes(forwarded_for));
   // What a client says of these two would be believed by the server, so it is not passed on.
-  edits.set(KnownField::x_forwarded_proto, "http");
+  edits.set(KnownField::x_forwarded_proto, tls.used ? "https" : "http");
   if (!request.host().empty()) edits.set(KnownField::x_forwarded_host, request.host());
 
+  tell_certificate(request, tls, edits);
   router.edit_request(choice, request, edits);
   return edits.write(out);
 }

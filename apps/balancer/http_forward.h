@@ -5,6 +5,7 @@
 #include "base/address.h"
 #include "base/bytes.h"
 #include "base/result.h"
+#include "io/tls_connection.h"
 #include "proto/http_editor.h"
 #include "proto/http_head.h"
 #include "route/router.h"
@@ -20,11 +21,20 @@ bool passes_upgrade(const proto::RequestHead& request);
 /// those without a body.
 bool may_be_repeated(proto::Method method);
 
+/// What a server is told of the client's TLS.
+struct ClientTls {
+  bool used = false;
+  /// Some client of this pool may have one: what stands in its fields is ours alone.
+  bool tells_certificates = false;
+  const io::TlsClientCertificate* certificate = nullptr;  // outlives the head
+};
+
 /// Writes the head for the server: no hop-by-hop fields, X-Forwarded-For grown by `client`, X-Forwarded-Proto
-/// and -Host set, an absolute target made a path, and what the affinities take out. Errors: exhausted or
-/// too_large, when the fields that are added have no room: answer 431.
+/// and -Host set, X-Client-Cert-* only as `tls` says, an absolute target made a path, and what the affinities
+/// take out. Errors: exhausted or too_large, when the fields that are added have no room: answer 431.
 Status write_request(Buffer& out, route::Router& router, route::Choice& choice,
-                     const proto::RequestHead& request, const Address& client, bool upgrade);
+                     const proto::RequestHead& request, const Address& client, bool upgrade,
+                     const ClientTls& tls = {});
 
 /// How a final response is passed on. `last`: the client's connection ends after it, whatever the heads say.
 struct ResponsePlan {

@@ -55,10 +55,15 @@ route::RouteRules rules_of(const config::Pool& from) {
 
 Result<Plan> make_plan(const config::Config& config, route::KeyRing keys, Random& random) {
   Plan plan{.pools = {}, .listeners = {}, .keys = std::move(keys)};
+  plan.tickets = config::make_ticket_keys(config.tls, plan.keys, random);
   for (const config::Pool& pool : config.pools) {
     auto shared = route::SharedRoute::make(rules_of(pool), random);
     if (!shared) return std::move(shared.error());
-    plan.pools.push_back({std::move(*shared), pool.connect_timeout});
+    PoolPlan& made = plan.pools.emplace_back(PoolPlan{std::move(*shared), pool.connect_timeout});
+    made.tls = config::tls_in_use(pool.tls);
+    made.probes = made.tls;
+    if (!made.tls && pool.health.kind == config::HealthKind::tls)
+      made.probes = std::make_shared<io::TlsContextInUse>(nullptr);
   }
   for (const config::Listener& listener : config.listeners) {
     std::size_t pool = 0;
@@ -67,9 +72,26 @@ Result<Plan> make_plan(const config::Config& config, route::KeyRing keys, Random
       return Error{ErrorKind::config, Side::ours, Retry::no,
                    "listener " + listener.name + ": there is no pool \"" + listener.pool + "\""};
     }
-    plan.listeners.push_back({listener, pool});
+    plan.listeners.push_back({listener, pool, config::tls_in_use(listener.tls)});
+    const bool asks = listener.tls && listener.tls->client_certificate != config::ClientCertificate::off;
+    plan.pools[pool].tells_certificates |= asks;
   }
   return plan;
+}
+
+void use_tls(const Plan& plan, const config::TlsContexts& contexts) {
+  for (std::size_t i = 0; i < plan.listeners.size(); ++i)
+    config::use(plan.listeners[i].tls, contexts.listeners[i]);
+  for (std::size_t i = 0; i < plan.pools.size(); ++i) {
+    config::use(plan.pools[i].tls, contexts.pools[i]);
+    config::use(plan.pools[i].probes, contexts.probes[i]);
+  }
+}
+
+void renew_certificates(const config::Config& config, const Plan& plan, Log& log) {
+  const config::TlsReading read = config::load_tls(config, plan.tickets, SystemClock().unix_now());
+  config::say_reading(read, log);
+  if (read.ok()) use_tls(plan, read.contexts);
 }
 
 }  // namespace rejoin::balancer

@@ -10,6 +10,7 @@
 
 #include "apps/balancer/come_again.h"
 #include "apps/balancer/dial_server.h"
+#include "apps/balancer/enter_tls.h"
 #include "apps/balancer/serve_request.h"
 #include "apps/balancer/visit.h"
 #include "base/limits.h"
@@ -77,6 +78,10 @@ Task<void> turn_away(Visit& visit, const route::Choice& choice) {
 
 Task<void> serve_http(Worker& worker, const ListenerPlan& listener, io::Socket accepted, Address client) {
   Visit visit(worker, listener, std::move(accepted), client);
+  if (listener.tls) {
+    const bool entered = co_await enter_tls(visit);
+    if (!entered) co_return;
+  }
   for (;;) {
     const After after = co_await serve_request(visit);
     if (after != After::next_request) co_return;
@@ -86,6 +91,10 @@ Task<void> serve_http(Worker& worker, const ListenerPlan& listener, io::Socket a
 Task<void> serve_tcp(Worker& worker, const ListenerPlan& listener, io::Socket accepted, Address client) {
   Visit visit(worker, listener, std::move(accepted), client);
   io::World& world = worker.world();
+  if (listener.tls) {
+    const bool entered = co_await enter_tls(visit);
+    if (!entered) co_return;
+  }
   if (visit.pool.router.wants_opening()) {
     Status heard = co_await hear_opening(visit);
     if (!heard && heard.error().kind == ErrorKind::timed_out) ++worker.counts().timed_out;

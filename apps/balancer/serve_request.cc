@@ -305,8 +305,10 @@ Task<After> exchange_messages(Exchange& exchange) {
   const bool upgrade = passes_upgrade(request);
   const bool has_body = request.body().kind != proto::BodyKind::none;
   Buffer outgoing = visit.worker.world().buffers.borrow();
+  const ClientTls tls{visit.secure, visit.pool.plan.tells_certificates,
+                      visit.certificate ? &*visit.certificate : nullptr};
   Status written =
-      write_request(outgoing, visit.pool.router, exchange.choice, request, visit.address, upgrade);
+      write_request(outgoing, visit.pool.router, exchange.choice, request, visit.address, upgrade, tls);
   if (!written) {
     After after = co_await refuse(visit, 431, "no room for the proxy's own fields", request.method());
     co_return after;

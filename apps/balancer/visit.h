@@ -5,12 +5,14 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 
 #include "apps/balancer/worker.h"
 #include "base/address.h"
 #include "base/bytes.h"
 #include "base/clock.h"
 #include "io/stream.h"
+#include "io/tls_connection.h"
 #include "route/lease_table.h"
 #include "route/router.h"
 
@@ -50,6 +52,8 @@ struct Visit {
   Buffer arrived;  // what came behind it: its body, or the next request. At layer 4: all that came
   route::Lease lease;
   bool first_request = true;
+  bool secure = false;                                  // the client speaks TLS
+  std::optional<io::TlsClientCertificate> certificate;  // that it has shown
 };
 
 }  // namespace rejoin::balancer

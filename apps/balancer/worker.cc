@@ -5,6 +5,10 @@
 
 namespace rejoin::balancer {
 
+namespace {
+constexpr Duration kTlsWarnEvery = 10s;  // of one pool, per worker
+}
+
 PoolUse::PoolUse(io::World& world, const PoolPlan& of, route::Seal& seal, unsigned worker)
     : plan(of),
       router(*of.route, seal, worker),
@@ -43,6 +47,7 @@ Worker::Worker(io::World& world, const Plan& plan, unsigned number)
     : world_(world),
       plan_(plan),
       number_(number),
+      tls_(world, {}),
       seal_(plan.keys, world.random),
       connections_(world.ready),
       second_([](void* self) { static_cast<Worker*>(self)->tick(); }, this) {
@@ -59,8 +64,8 @@ Status Worker::open(const std::vector<Address>& at) {
   for (std::size_t i = 0; i < entrances_.size(); ++i) {
     Entrance& entrance = *entrances_[i];
     io::ListenOptions options;
-    options.client_speaks_first =
-        entrance.plan.rules.mode == config::Mode::http || pool(entrance.plan).router.wants_opening();
+    options.client_speaks_first = entrance.plan.rules.mode == config::Mode::http || entrance.plan.tls ||
+                                  pool(entrance.plan).router.wants_opening();
     const Address& address = i < at.size() ? at[i] : entrance.plan.rules.listen;
     auto listener = world_.network.listen(address, options, entrance);
     if (!listener) {
@@ -76,9 +81,10 @@ Status Worker::open(const std::vector<Address>& at) {
       const upstream::OnHealth on_health = [&idle](route::ServerIndex server, route::HealthChange change) {
         if (change == route::HealthChange::went_down) idle.close(server);
       };
+      const upstream::ProbeTls tls{&tls_, use->plan.probes};
       for (std::size_t i = 0; i < pool.size(); ++i) {
         connections_.spawn(upstream::probe_for_ever(world_, pool, static_cast<route::ServerIndex>(i),
-                                                    on_health, stop_probing_));
+                                                    on_health, stop_probing_, tls));
       }
     }
   }
@@ -148,6 +154,14 @@ void Worker::server_refused(PoolUse& pool, route::Choice& choice, const Error& w
   if (change != route::HealthChange::went_down) return;
   pool.idle.close(refused);
   world_.log.warn("server " + name + " is down: " + to_string(why));
+}
+
+void Worker::server_spoke_no_tls(PoolUse& pool, route::ServerIndex server, const Error& why) {
+  const TimePoint now = world_.clock.now();
+  if (pool.tls_warned != TimePoint() && now < pool.tls_warned + kTlsWarnEvery) return;
+  pool.tls_warned = now;
+  world_.log.warn("server " + pool.router.rules().name + "/" + pool.router.pool().server(server).name +
+                  " cannot be spoken to: " + to_string(why));
 }
 
 void Worker::tell(const ListenerPlan& listener, const Address& client, std::string_view what) {

@@ -15,6 +15,7 @@
 #include "base/scope.h"
 #include "io/network.h"
 #include "io/stream.h"
+#include "io/tls_network.h"
 #include "io/world.h"
 #include "proto/ws_handshake.h"
 #include "route/router.h"
@@ -32,6 +33,7 @@ struct PoolUse {
   const PoolPlan& plan;
   route::Router router;
   upstream::IdleConnections idle;
+  TimePoint tls_warned{};  // when a server's failing TLS was last said
 };
 
 /// A client's connection joined to a server's, for the rest of their lives: layer 4, and layer 7 after a 101.
@@ -53,11 +55,14 @@ struct Counts {
   std::uint64_t accepted = 0;
   std::uint64_t requests = 0;
   std::uint64_t tunnels = 0;
-  std::uint64_t refused_heads = 0;  // answered 400, 414, 431, 501, 505
-  std::uint64_t timed_out = 0;      // clients that did not send their head, or their first frame, in time
-  std::uint64_t no_server = 0;      // answered 503
-  std::uint64_t come_again = 0;     // told to come again, since the server of their ticket is away
-  std::uint64_t server_failed = 0;  // answered 502, 504
+  std::uint64_t refused_heads = 0;   // answered 400, 414, 431, 501, 505
+  std::uint64_t timed_out = 0;       // clients that did not send their head, or their first frame, in time
+  std::uint64_t no_server = 0;       // answered 503
+  std::uint64_t come_again = 0;      // told to come again, since the server of their ticket is away
+  std::uint64_t server_failed = 0;   // answered 502, 504
+  std::uint64_t tls_handshakes = 0;  // of clients, that succeeded
+  std::uint64_t tls_resumed = 0;     // of these: with a session of before
+  std::uint64_t tls_failed = 0;      // those that did not, but for the timed out
 };
 
 class Worker final : public serve::WorkerProgram, private upstream::RelayOwner {
@@ -99,7 +104,11 @@ class Worker final : public serve::WorkerProgram, private upstream::RelayOwner {
   };
   /// A server did not take a client: marks it, makes `choice` name the next one, and logs.
   void server_refused(PoolUse& pool, route::Choice& choice, const Error& why);
+  /// TLS with a server did not come to be: says so aloud, though not at each connection.
+  void server_spoke_no_tls(PoolUse& pool, route::ServerIndex server, const Error& why);
   upstream::RelayOwner& tunnel_owner() { return *this; }
+  /// Every TLS connection of this worker is one of it, to clients and to servers.
+  io::TlsNetwork& tls() { return tls_; }
   Counts& counts() { return counts_; }
   proto::AcceptHasher& accept_hasher() { return accept_hasher_; }
   /// Joins the two and forgets them until they end.
@@ -118,6 +127,7 @@ class Worker final : public serve::WorkerProgram, private upstream::RelayOwner {
   io::World& world_;
   const Plan& plan_;
   unsigned number_;
+  io::TlsNetwork tls_;
   route::Seal seal_;
   proto::AcceptHasher accept_hasher_;
   std::vector<std::unique_ptr<PoolUse>> pools_;

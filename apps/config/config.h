@@ -48,6 +48,46 @@ struct Balancer {
   Duration drain_timeout = 5s;  // after SIGTERM
 };
 
+enum class TlsVersion : std::uint8_t { v1_2, v1_3 };
+/// Whether clients are asked for a certificate.
+enum class ClientCertificate : std::uint8_t { off, optional, required };
+
+/// Most certificates of one listener.
+inline constexpr std::size_t kCertificatesMax = 256;
+
+/// Paths of PEM files; tls_files.h reads them.
+struct CertificateFiles {
+  std::string certificate;  // the chain: the server's own first
+  std::string key;          // without a pass phrase; may be the same file
+};
+
+/// What a listener speaks TLS with.
+struct ListenerTls {
+  std::string certificate, key;                // the first of the list, after reading
+  std::vector<CertificateFiles> certificates;  // after reading all, at least one; the first is the default
+  bool strict_sni = false;
+  TlsVersion min_version = TlsVersion::v1_2;
+  ClientCertificate client_certificate = ClientCertificate::off;
+  std::string client_ca;
+  Duration handshake_timeout = 10s;
+  Place place;  // of the table
+};
+
+/// What a pool's servers are spoken to with.
+struct ServerTls {
+  bool verify = true;
+  std::string ca;                // empty: the system's
+  std::string name;              // of those servers that have no tls_name; empty: their address
+  std::string certificate, key;  // ours, if they ask; both or none
+  TlsVersion min_version = TlsVersion::v1_2;
+  Place place;
+};
+
+/// What all listeners with TLS have together.
+struct Tls {
+  Duration session_lifetime = 2h;  // zero: no session is resumed
+};
+
 enum class Mode : std::uint8_t { http, tcp };
 
 /// Where the balancer listens.
@@ -59,6 +99,7 @@ struct Listener {
   Duration head_timeout = 10s;
   Duration idle_timeout = 60s;
   Duration tunnel_timeout = 1h;
+  std::optional<ListenerTls> tls;
 };
 
 enum class Scheduler : std::uint8_t { round_robin, least_connections };
@@ -113,7 +154,7 @@ struct Affinity {
   const std::string& cookie_name() const;
 };
 
-enum class HealthKind : std::uint8_t { off, tcp, http };
+enum class HealthKind : std::uint8_t { off, tcp, http, tls };
 
 struct Health {
   HealthKind kind = HealthKind::off;
@@ -129,7 +170,8 @@ struct Health {
 struct Server {
   std::string name;
   Address address;
-  int weight = 1;  // 0: no new clients, pinned ones still come
+  int weight = 1;        // 0: no new clients, pinned ones still come
+  std::string tls_name;  // whom its certificate must be for; empty: the pool's tls.name
 };
 
 struct Pool {
@@ -138,7 +180,8 @@ struct Pool {
   std::vector<Affinity> affinity;  // tried in order; cookie names differ, at most one source_ip, one ticket
   Health health;
   Duration connect_timeout = 3s;
-  int retries = 2;              // other servers tried when one refuses
+  int retries = 2;  // other servers tried when one refuses
+  std::optional<ServerTls> tls;
   std::vector<Server> servers;  // at least one; names are unique in the pool
 };
 
@@ -151,6 +194,7 @@ struct GatewayListener {
   Address listen;
   GatewayListenerKind kind = GatewayListenerKind::websocket;
   LinkProtocol protocol = LinkProtocol::any;
+  std::optional<ListenerTls> tls;
 };
 
 enum class Overflow : std::uint8_t { pause, expire };
@@ -260,6 +304,7 @@ struct Config {
   std::string file;  // as the caller named it
   Keys keys;
   Logging log;
+  Tls tls;
   Balancer balancer;
   std::vector<Listener> listeners;
   std::vector<Pool> pools;

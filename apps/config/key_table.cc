@@ -14,13 +14,15 @@ constexpr std::string_view kSchedulers[] = {"round-robin", "least-connections"};
 constexpr std::string_view kAffinityKinds[] = {"cookie-insert", "cookie-rewrite", "cookie-prefix",
                                                "source-ip", "ticket"};
 constexpr std::string_view kSameSites[] = {"unset", "lax", "strict", "none"};
-constexpr std::string_view kHealthKinds[] = {"off", "tcp", "http"};
+constexpr std::string_view kHealthKinds[] = {"off", "tcp", "http", "tls"};
 constexpr std::string_view kGatewayListenerKinds[] = {"websocket", "tcp"};
 constexpr std::string_view kLinkProtocols[] = {"any", "rejoin", "plain"};
 constexpr std::string_view kOverflows[] = {"pause", "expire"};
 constexpr std::string_view kUpstreamKinds[] = {"echo", "tcp", "ws"};
 constexpr std::string_view kEndians[] = {"big", "little"};
 constexpr std::string_view kProxyProtocols[] = {"off", "v1", "v2"};
+constexpr std::string_view kTlsVersions[] = {"1.2", "1.3"};
+constexpr std::string_view kClientCertificates[] = {"off", "optional", "required"};
 constexpr std::string_view kCompressionKinds[] = {"off", "shared", "dedicated"};
 
 constexpr Range<Duration> kTimeout{1ms, 24h * 365};
@@ -39,6 +41,7 @@ void visit(KeyVisitor& v, Config& it) {
            R"({ seal = ["file:seal.key"] })"},
           it.keys);
   v.table({"log", "What goes to stderr.", R"({ level = "info" })"}, it.log);
+  v.table({"tls", "What all listeners with TLS have together.", R"({ session_lifetime = "2h" })"}, it.tls);
   v.table({"balancer", "`rejoin balancer` as a whole.", "{ workers = 1 }"}, it.balancer);
   v.list({"listener", "Where the balancer listens, and for which pool.",
           R"({ name = "play", listen = "0.0.0.0:8080", pool = "gateways" })"},
@@ -85,6 +88,74 @@ void visit(KeyVisitor& v, Balancer& it) {
              it.drain_timeout, kFromZero);
 }
 
+void visit(KeyVisitor& v, Tls& it) {
+  v.duration({"session_lifetime",
+              "A client that comes back within this time resumes its TLS session, which saves half of a "
+              "handshake. What seals the tickets changes as often. Balancers and gateways with the same "
+              "[keys] and the same value resume each other's sessions (TLS 1.3). `0s`: none is resumed."},
+             it.session_lifetime, {0s, 24h});
+}
+
+void visit(KeyVisitor& v, CertificateFiles& it) {
+  v.text({"certificate", "PEM file: the certificate, then those that lead to its root.", R"("arena.pem")",
+          Need::required},
+         it.certificate, TextForm::file);
+  v.text({"key", "PEM file: its private key, without a pass phrase.", R"("arena.key")", Need::required},
+         it.key, TextForm::file);
+}
+
+void visit(KeyVisitor& v, ListenerTls& it) {
+  v.text({"certificate",
+          "PEM file: the certificate, then those that lead to its root. A relative path starts at the "
+          "configuration's folder. SIGHUP reads all such files again.",
+          R"("play.pem")", Need::optional, "the first of `certificates`"},
+         it.certificate, TextForm::file);
+  v.text({"key", "PEM file: its private key, without a pass phrase. May be the same file.", R"("play.key")",
+          Need::optional, "the first of `certificates`"},
+         it.key, TextForm::file);
+  v.list({"certificates",
+          "More of them. A client gets the one that is for the name that it asks for (SNI): exact names "
+          "before wildcards, as they stand in the certificates. Who asks for another name, or for none, gets "
+          "the first of all. Two for the same names with keys of two kinds (ECDSA, RSA): whatever the client "
+          "can use.",
+          R"({ certificate = "arena.pem", key = "arena.key" })"},
+         it.certificates, kCertificatesMax);
+  v.flag({"strict_sni", "Refuse who asks for no name, or for one that no certificate has."}, it.strict_sni);
+  v.choice({"min_version", "The least version of TLS that is spoken."}, it.min_version, kTlsVersions);
+  v.choice({"client_certificate",
+            "Whether clients are asked for a certificate. `optional`: who has none may come. One that cannot "
+            "be verified is refused always. In mode `http`, servers learn who the client is from "
+            "X-Client-Cert-Subject, -Issuer, -Serial and -Sha256; what clients send by such names is taken "
+            "out."},
+           it.client_certificate, kClientCertificates);
+  v.text({"client_ca", "PEM file: who may have signed clients' certificates.", R"("guild-ca.pem")",
+          Need::optional, "none"},
+         it.client_ca, TextForm::file);
+  v.duration({"handshake_timeout", "For the handshake of TLS."}, it.handshake_timeout, kTimeout);
+}
+
+void visit(KeyVisitor& v, ServerTls& it) {
+  v.flag({"verify",
+          "Whether a server's certificate must be good: signed by who is trusted, not expired, and for its "
+          "name. Without, whoever answers at its address is believed."},
+         it.verify);
+  v.text({"ca", "PEM file: who may have signed the servers' certificates.", R"("servers-ca.pem")",
+          Need::optional, "the system's"},
+         it.ca, TextForm::file);
+  v.text({"name",
+          "The name that the servers' certificates must be for, and that they are asked for (SNI), where the "
+          "server has no `tls_name`.",
+          R"("gateways.internal")", Need::optional, "the server's own IP address"},
+         it.name, TextForm::server_name);
+  v.text({"certificate", "PEM file: our certificate, for servers that ask for one.", R"("balancer.pem")",
+          Need::optional, "none"},
+         it.certificate, TextForm::file);
+  v.text({"key", "PEM file: its private key, without a pass phrase.", R"("balancer.key")", Need::optional,
+          "none"},
+         it.key, TextForm::file);
+  v.choice({"min_version", "The least version of TLS that is spoken."}, it.min_version, kTlsVersions);
+}
+
 void visit(KeyVisitor& v, Listener& it) {
   v.text({"name", "What logs and metrics call it.", R"("play")", Need::optional,
           "`listener-1`, `listener-2`, ..."},
@@ -104,6 +175,9 @@ void visit(KeyVisitor& v, Listener& it) {
              kTimeout);
   v.duration({"tunnel_timeout", "A WebSocket, or a connection in mode `tcp`, that is silent both ways."},
              it.tunnel_timeout, kTimeout);
+  v.table({"tls", "Its clients speak TLS: https, wss, or whatever the servers speak, in TLS. Without: none.",
+           R"({ certificate = "play.pem", key = "play.key" })"},
+          it.tls);
 }
 
 void visit(KeyVisitor& v, Pool& it) {
@@ -121,6 +195,9 @@ void visit(KeyVisitor& v, Pool& it) {
       it.health);
   v.duration({"connect_timeout", "For the connection to a server."}, it.connect_timeout, kTimeout);
   v.integer({"retries", "Other servers tried when one refuses."}, it.retries, {0, kRetriesMax});
+  v.table({"tls", "Its servers speak TLS, to probes as well. Without: none.",
+           R"({ ca = "servers-ca.pem", name = "gateways.internal" })"},
+          it.tls);
   v.list({"server", "The servers; at least one.", R"({ name = "g1", address = "127.0.0.1:8000" })",
           Need::required},
          it.servers, limits::kServersPerPoolMax);
@@ -194,7 +271,10 @@ void visit(KeyVisitor& v, Affinity& it) {
 }
 
 void visit(KeyVisitor& v, Health& it) {
-  v.choice({"kind", "`tcp`: a connection can be opened. `http`: a GET is answered with the status `expect`."},
+  v.choice({"kind",
+            "`tcp`: a connection can be opened. `http`: a GET is answered with the status `expect`. `tls`: a "
+            "handshake of TLS succeeds; in a pool without `tls`, whose servers speak it with the clients "
+            "themselves, whatever the certificate is."},
            it.kind, kHealthKinds);
   const std::string_view kind = word_of(it.kind);
   v.only_for({"http"}, kind);
@@ -202,7 +282,7 @@ void visit(KeyVisitor& v, Health& it) {
   v.text({"host", "The Host field.", R"("play.example")", Need::optional, "the server's IP:PORT"}, it.host,
          TextForm::host);
   v.integer({"expect", "The status of a healthy answer."}, it.expect, {200, 599});
-  v.only_for({"tcp", "http"}, kind);
+  v.only_for({"tcp", "http", "tls"}, kind);
   v.duration({"every", "From one probe of a server to the next."}, it.every, {10ms, 24h});
   v.duration({"timeout", "A probe without an answer for so long has failed."}, it.timeout, {1ms, 24h});
   v.integer({"rise", "Good probes in a row that bring a server up."}, it.rise, {1, 100});
@@ -218,6 +298,10 @@ void visit(KeyVisitor& v, Server& it) {
   v.address({"address", "IP:PORT.", R"("127.0.0.1:8000")", Need::required}, it.address, AddressUse::connect);
   v.integer({"weight", "Its share beside the others. 0: no new clients, bound ones may still come."},
             it.weight, {0, static_cast<int>(limits::kWeightMax)});
+  v.text({"tls_name",
+          "In a pool with `tls`: the name that its certificate must be for, and that it is asked for.",
+          R"("g1.internal")", Need::optional, "the pool's `tls.name`"},
+         it.tls_name, TextForm::server_name);
 }
 
 void visit(KeyVisitor& v, Gateway& it) {
@@ -372,6 +456,10 @@ void visit(KeyVisitor& v, GatewayListener& it) {
        "`websocket`: answers `GET /healthz` and upgrades every other path. `tcp`: messages behind a 4-byte "
        "big-endian length."},
       it.kind, kGatewayListenerKinds);
+  v.table(
+      {"tls", "Its clients speak TLS: wss:// or tls://. Without: ws:// or tcp://, and a warning at start.",
+       R"({ certificate = "play.pem", key = "play.key" })"},
+      it.tls);
 }
 
 void visit(KeyVisitor& v, Upstream& it) {
@@ -424,25 +512,56 @@ std::string_view our_word_for(std::string_view key) {
     std::string_view theirs, ours;
   };
   static constexpr Word kWords[] = {
-      {"bind", "listen"},         {"port", "listen"},
-      {"interval", "every"},      {"inter", "every"},
-      {"balance", "scheduler"},   {"algorithm", "scheduler"},
-      {"policy", "scheduler"},    {"sticky", "affinity"},
-      {"stickiness", "affinity"}, {"persistence", "affinity"},
-      {"session", "affinity"},    {"cookie", "affinity"},
-      {"backend", "pool"},        {"backends", "pool"},
-      {"upstreams", "pool"},      {"frontend", "listener"},
-      {"members", "server"},      {"targets", "server"},
-      {"endpoints", "server"},    {"url", "address"},
-      {"check", "health"},        {"health_check", "health"},
-      {"status", "expect"},       {"uri", "path"},
-      {"threads", "workers"},     {"id", "name"},
-      {"type", "kind"},           {"max_age", "max_life"},
-      {"ttl", "max_life"},        {"verbosity", "level"},
-      {"protocol", "mode"},       {"max_message", "message_max"},
-      {"byte_order", "endian"},   {"send_proxy", "proxy_protocol"},
-      {"deflate", "compression"}, {"permessage_deflate", "compression"},
-      {"threshold", "min_bytes"}, {"mem_level", "memory_level"},
+      {"bind", "listen"},
+      {"port", "listen"},
+      {"interval", "every"},
+      {"inter", "every"},
+      {"balance", "scheduler"},
+      {"algorithm", "scheduler"},
+      {"policy", "scheduler"},
+      {"sticky", "affinity"},
+      {"stickiness", "affinity"},
+      {"persistence", "affinity"},
+      {"session", "affinity"},
+      {"cookie", "affinity"},
+      {"backend", "pool"},
+      {"backends", "pool"},
+      {"upstreams", "pool"},
+      {"frontend", "listener"},
+      {"members", "server"},
+      {"targets", "server"},
+      {"endpoints", "server"},
+      {"url", "address"},
+      {"check", "health"},
+      {"health_check", "health"},
+      {"status", "expect"},
+      {"uri", "path"},
+      {"threads", "workers"},
+      {"id", "name"},
+      {"type", "kind"},
+      {"max_age", "max_life"},
+      {"ttl", "max_life"},
+      {"verbosity", "level"},
+      {"protocol", "mode"},
+      {"max_message", "message_max"},
+      {"byte_order", "endian"},
+      {"send_proxy", "proxy_protocol"},
+      {"deflate", "compression"},
+      {"permessage_deflate", "compression"},
+      {"threshold", "min_bytes"},
+      {"mem_level", "memory_level"},
+      {"ssl", "tls"},
+      {"crt", "certificate"},
+      {"cert", "certificate"},
+      {"cert_file", "certificate"},
+      {"key_file", "key"},
+      {"ssl_certificate", "certificate"},
+      {"private_key", "key"},
+      {"ca_file", "ca"},
+      {"sni", "name"},
+      {"ssl_min_ver", "min_version"},
+      {"insecure", "verify"},
+      {"tls_version", "min_version"},
   };
   const auto found =
       std::find_if(std::begin(kWords), std::end(kWords), [&](const Word& it) { return it.theirs == key; });

@@ -46,6 +46,8 @@ enum class TextForm : std::uint8_t {
   origin,         // "*", or scheme://host with an optional port (RFC 6454 7)
   network,        // an IP address, with an optional /bits
   link_url,       // ws://, wss://, tcp:// or tls://, with a host
+  file,           // a path: not empty, without control characters
+  server_name,    // empty, or a host name or IP address as in a certificate
 };
 bool fits(TextForm form, std::string_view text);
 /// What would be right: "write 1 to 64 letters, digits, '.', '_' or '-'".
@@ -70,6 +72,10 @@ class KeyVisitor;
 void visit(KeyVisitor& visitor, Keys& it);
 void visit(KeyVisitor& visitor, Logging& it);
 void visit(KeyVisitor& visitor, Balancer& it);
+void visit(KeyVisitor& visitor, Tls& it);
+void visit(KeyVisitor& visitor, CertificateFiles& it);
+void visit(KeyVisitor& visitor, ListenerTls& it);
+void visit(KeyVisitor& visitor, ServerTls& it);
 void visit(KeyVisitor& visitor, Listener& it);
 void visit(KeyVisitor& visitor, Affinity& it);
 void visit(KeyVisitor& visitor, Health& it);

@@ -9,6 +9,7 @@ route::HealthRules health_rules(const Health& from) {
     case HealthKind::off: rules.kind = route::HealthKind::off; break;
     case HealthKind::tcp: rules.kind = route::HealthKind::tcp; break;
     case HealthKind::http: rules.kind = route::HealthKind::http; break;
+    case HealthKind::tls: rules.kind = route::HealthKind::tls; break;
   }
   rules.path = from.path;
   rules.host = from.host;
@@ -25,8 +26,11 @@ route::HealthRules health_rules(const Health& from) {
 route::RouteRules route_rules(const Pool& pool) {
   route::RouteRules rules;
   rules.name = pool.name;
-  for (const Server& server : pool.servers)
-    rules.servers.push_back({server.name, server.address, static_cast<std::uint32_t>(server.weight)});
+  for (const Server& server : pool.servers) {
+    route::Server& it = rules.servers.emplace_back(
+        route::Server{server.name, server.address, static_cast<std::uint32_t>(server.weight)});
+    it.tls_name = server.tls_name.empty() && pool.tls ? pool.tls->name : server.tls_name;
+  }
   rules.scheduler = pool.scheduler == Scheduler::least_connections ? route::SchedulerKind::least_connections
                                                                    : route::SchedulerKind::round_robin;
   rules.health = health_rules(pool.health);

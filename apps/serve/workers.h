@@ -69,6 +69,8 @@ struct WorkersOptions {
   std::vector<std::string> listener_names;
   /// After SIGTERM the clients have this long; then stop().
   Duration drain_time{};
+  /// At SIGHUP, on worker 0's thread, between two turns of its loop.
+  std::function<void()> on_hangup;
 };
 
 /// Runs `options.count` workers until SIGTERM or SIGINT: worker 0 on the calling thread, the others on

@@ -185,17 +185,18 @@ Status TlsContext::set_trust(const TlsClientOptions& options) {
 Status TlsContext::add_identities(const TlsServerOptions& options) {
   std::vector<std::set<std::string>> names;  // of each handle
   std::vector<std::set<int>> kinds;          // of its keys
-  std::vector<const TlsIdentity*> all;
-  const TlsIdentity first{options.chain_pem, options.key_pem};
-  all.push_back(&first);
-  for (const TlsIdentity& more : options.more) all.push_back(&more);
+  struct Texts {
+    const std::string &chain_pem, &key_pem;
+  };
+  std::vector<Texts> all{{options.chain_pem, options.key_pem}};
+  for (const TlsIdentity& more : options.more) all.push_back({more.chain_pem, more.key_pem});
   for (std::size_t i = 0; i < all.size(); ++i) {
     const std::string which = all.size() == 1 ? "" : "certificate " + std::to_string(i + 1) + ": ";
     const auto blame = [&](Error error) {
       error.detail = which + error.detail;
       return error;
     };
-    const auto chain = read_certificates(all[i]->chain_pem, "certificate chain");
+    const auto chain = read_certificates(all[i].chain_pem, "certificate chain");
     if (!chain) return blame(chain.error());
     const std::vector<std::string> listed = dns_names_of(chain->front().get());
     const std::set<std::string> own(listed.begin(), listed.end());
@@ -209,7 +210,7 @@ Status TlsContext::add_identities(const TlsServerOptions& options) {
       kinds.emplace_back();
     }
     kinds[at].insert(kind);
-    const Status good = use_identity(handles_[at], *chain, all[i]->key_pem);
+    const Status good = use_identity(handles_[at], *chain, all[i].key_pem);
     if (!good) return blame(good.error());
     bool found = false;
     for (const std::string& name : listed) found |= names_.add(name, at);

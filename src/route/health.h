@@ -20,7 +20,7 @@
 
 namespace rejoin::route {
 
-enum class HealthKind : std::uint8_t { off, tcp, http };
+enum class HealthKind : std::uint8_t { off, tcp, http, tls };
 
 /// What the configuration says of a pool's health checks. This folder uses kind, rise, fall and every; the
 /// rest is for the prober.

@@ -34,6 +34,7 @@ struct Server {
   std::string name;  // unique in its pool; this is what a cookie carries
   Address address;
   std::uint32_t weight = 1;  // share of new clients; 0 takes pinned clients only. At most limits::kWeightMax
+  std::string tls_name{};    // over TLS: whom its certificate must be for; empty: its address
 };
 
 /// The live state of one server, shared by all workers. On a cache line of its own: it is written at each

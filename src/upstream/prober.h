@@ -5,9 +5,12 @@
 #pragma once
 
 #include <functional>
+#include <memory>
+#include <string>
 
 #include "base/scope.h"
 #include "base/task.h"
+#include "io/tls_network.h"
 #include "io/world.h"
 #include "route/pool.h"
 
@@ -18,10 +21,16 @@ namespace rejoin::upstream {
 inline constexpr Bytes kStateField = "Rejoin-State";
 inline constexpr Bytes kDrainingLine = "Rejoin-State: draining\r\n";
 
+/// With what a server is spoken to; without a context in the clear.
+struct ProbeTls {
+  io::TlsNetwork* network = nullptr;
+  std::shared_ptr<io::TlsContextInUse> context{};
+};
+
 /// One probe. Ok: the server is well; `draining` (if given) is then whether it takes no new clients.
-/// Otherwise what was wrong, for the log.
+/// Otherwise what was wrong, for the log. `name`: whom its certificate must be for.
 Task<Status> probe(io::World& world, const route::HealthRules& rules, Address server, Stop& stop,
-                   bool* draining = nullptr);
+                   bool* draining = nullptr, ProbeTls tls = ProbeTls(), std::string name = std::string());
 
 /// Told of each change of a server's health, after it was logged.
 using OnHealth = std::function<void(route::ServerIndex, route::HealthChange)>;
@@ -29,6 +38,6 @@ using OnHealth = std::function<void(route::ServerIndex, route::HealthChange)>;
 /// Probes one server of `pool` on its schedule until `stop`, and keeps Pool::draining() as the server says.
 /// With health checks off it ends at once.
 Task<void> probe_for_ever(io::World& world, route::Pool& pool, route::ServerIndex server, OnHealth on_health,
-                          Stop& stop);
+                          Stop& stop, ProbeTls tls = ProbeTls());
 
 }  // namespace rejoin::upstream
