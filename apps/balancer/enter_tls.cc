@@ -70,6 +70,8 @@ Task<Status> enter_tls_to_server(Visit& visit, route::ServerIndex index, io::Str
   Status open = co_await server.writable(deadline);
   if (open) open = server.socket().connect_status();
   if (open) co_return open;
+  if (open.error().kind == ErrorKind::timed_out)
+    open.error().detail = "no answer to the TLS handshake in time";
   server.close();
   if (open.error().side == Side::server) visit.worker.server_spoke_no_tls(visit.pool, index, open.error());
   co_return open;

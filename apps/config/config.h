@@ -249,6 +249,7 @@ struct Upstream {
   Address address;                                       // of the one game server
   std::string pool;                                      // the name of a pool that exists
   Duration connect_timeout = 3s;                         // with a pool, the pool's
+  std::optional<ServerTls> tls;                          // with a pool, the pool's
   std::uint64_t message_max = limits::kMessageBytesMax;  // bytes, from the game server
   // tcp
   int length_bytes = 4;  // 2 or 4

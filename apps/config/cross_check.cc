@@ -234,6 +234,11 @@ class CrossCheck {
           "belongs to a single game server; this one is for the pool to say (" + where(pool + ".name") + ')');
     }
     it.connect_timeout = found->connect_timeout;
+    if (it.tls) {
+      say(path + ".tls",
+          "belongs to a single game server; this one is for the pool to say (" + where(pool + ".name") + ')');
+    }
+    it.tls = found->tls;
     if (!found->affinity.empty() && !is_listened_for(it.pool)) {
       warn(pool + ".affinity",
            "means nothing for game servers: a session keeps its one connection for as long as it lives");
@@ -326,6 +331,8 @@ class CrossCheck {
       auto& it = config_.gateway->listeners[i].tls;
       if (it) listener_tls(*it, numbered("gateway.listener", i) + ".tls");
     }
+    if (config_.gateway && config_.gateway->upstream.kind != UpstreamKind::echo)
+      upstream_tls(config_.gateway->upstream);
     for (std::size_t i = 0; i < config_.pools.size(); ++i) {
       server_tls(config_.pools[i], numbered("pool", i));
       insecure_cookies(config_.pools[i], numbered("pool", i));
@@ -358,17 +365,31 @@ class CrossCheck {
     }
   }
 
+  void upstream_tls(Upstream& it) {
+    const std::string path = "gateway.upstream";
+    if (!it.tls) return;
+    if (it.pool.empty()) server_files(*it.tls, path + ".tls");
+    if (it.kind == UpstreamKind::tcp && it.proxy_protocol != ProxyProtocol::off) {
+      say(path + ".proxy_protocol",
+          "cannot go with tls: a game server expects the PROXY header before its TLS, and it would stand "
+          "inside");
+    }
+  }
+
+  void server_files(ServerTls& it, const std::string& path) {
+    it.place = places_.at(path).place;
+    both_files(it.certificate, it.key, path);
+    if (!it.verify && !it.ca.empty())
+      warn(path + ".ca", "means nothing with verify = false: whoever answers is believed");
+  }
+
   void server_tls(Pool& it, const std::string& path) {
     for (std::size_t i = 0; !it.tls && !places_.has(path + ".tls") && i < it.servers.size(); ++i) {
       // A probe of kind "tls" asks for it.
       if (it.servers[i].tls_name.empty() || it.health.kind == HealthKind::tls) continue;
       warn(numbered(path + ".server", i) + ".tls_name", "means nothing without `tls` in the pool");
     }
-    if (!it.tls) return;
-    it.tls->place = places_.at(path + ".tls").place;
-    both_files(it.tls->certificate, it.tls->key, path + ".tls");
-    if (!it.tls->verify && !it.tls->ca.empty())
-      warn(path + ".tls.ca", "means nothing with verify = false: whoever answers is believed");
+    if (it.tls) server_files(*it.tls, path + ".tls");
   }
 
   /// Cookies of a pool that is reached over TLS alone.

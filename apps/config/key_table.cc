@@ -486,6 +486,9 @@ void visit(KeyVisitor& v, Upstream& it) {
              it.connect_timeout, kTimeout);
   v.size({"message_max", "The largest message taken from the game server; a larger one ends the session."},
          it.message_max, kMessage);
+  v.table({"tls", "The game server speaks TLS. Without: it does not. A pool has its own.",
+           R"({ ca = "servers-ca.pem", name = "arena.internal" })"},
+          it.tls);
 
   v.only_for({"tcp"}, kind);
   v.integer({"length_bytes", "Bytes of the length before each message: 2 or 4."}, it.length_bytes, {2, 4});

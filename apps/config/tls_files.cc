@@ -75,14 +75,27 @@ class Loader {
       }
     }
     for (const Pool& it : config_.pools) {
-      out_.contexts.pools.push_back(it.tls ? client(*it.tls, it.name) : nullptr);
+      out_.contexts.pools.push_back(it.tls ? client(*it.tls, "pool.tls", "pool " + it.name + ": ") : nullptr);
       const bool only_probed = !it.tls && it.health.kind == HealthKind::tls;
       out_.contexts.probes.push_back(only_probed ? any_server() : out_.contexts.pools.back());
     }
+    if (config_.gateway) upstream(config_.gateway->upstream);
     return std::move(out_);
   }
 
  private:
+  void upstream(const Upstream& rules) {
+    if (rules.kind == UpstreamKind::echo) return;
+    const Pool* const pool = config_.find_pool(rules.pool);
+    if (pool != nullptr) {
+      const auto at = static_cast<std::size_t>(pool - config_.pools.data());
+      out_.contexts.upstream = out_.contexts.pools[at];
+      out_.contexts.upstream_probes = out_.contexts.probes[at];
+    } else if (rules.tls) {
+      out_.contexts.upstream = client(*rules.tls, "gateway.upstream.tls", "upstream: ");
+    }
+  }
+
   void say(std::string_view key, std::string message, Severity severity = Severity::error) {
     out_.diagnostics.push_back(
         {config_.file, place_, where_ + "." + std::string(key), std::move(message), severity});
@@ -178,8 +191,8 @@ class Loader {
     return made;
   }
 
-  TlsContexts::Context client(const ServerTls& rules, const std::string& name) {
-    where_ = "pool.tls";
+  TlsContexts::Context client(const ServerTls& rules, std::string_view what, const std::string& whose) {
+    where_ = what;
     place_ = rules.place;
     io::TlsClientOptions options;
     if (!rules.ca.empty() && rules.verify) {
@@ -195,7 +208,7 @@ class Loader {
     using Verify = io::TlsClientOptions::Verify;
     options.verify = rules.verify ? Verify::yes : Verify::no;
     options.version_min = version(rules.min_version);
-    TlsContexts::Context made = taken(io::TlsContext::make(options), "pool " + name + ": ");
+    TlsContexts::Context made = taken(io::TlsContext::make(options), whose);
     wipe(options.identity.key_pem);
     return made;
   }

@@ -27,6 +27,8 @@ struct TlsContexts {
   std::vector<Context> gateway_listeners;
   std::vector<Context> pools;
   std::vector<Context> probes;  // of pools: as theirs; and of those that are only asked for a handshake
+  Context upstream;             // of the gateway's game servers
+  Context upstream_probes;
 };
 
 struct TlsReading {

@@ -4,12 +4,15 @@
 // says is shared. Outlives them.
 #pragma once
 
+#include <memory>
 #include <optional>
 #include <vector>
 
 #include "apps/config/config.h"
+#include "apps/config/tls_files.h"
 #include "apps/gateway/client_address.h"
 #include "apps/gateway/game_plan.h"
+#include "base/log.h"
 #include "base/random.h"
 #include "base/result.h"
 #include "route/key_ring.h"
@@ -22,10 +25,17 @@ struct Plan {
   GamePlan game;
   std::vector<AddressRange> trusted_proxies;
   std::optional<config::Admin> admin;
+  std::vector<config::TlsInUse> listener_tls{};  // one for each; nullptr: in the clear
+  std::shared_ptr<io::TlsTicketKeys> tickets{};  // of TLS; nullptr: no session is resumed
 };
 
 /// `config.gateway` is there. Error: config, when routing refuses what the configuration allows. `random` is
 /// used here only.
 Result<Plan> make_plan(const config::Config& config, route::KeyRing keys, Random& random);
+
+/// As balancer::use_tls: for connections that begin from now on, in all workers. Any thread.
+void use_tls(const Plan& plan, const config::TlsContexts& contexts);
+/// As balancer::renew_certificates: reads all files again; one bad file, and nothing changes.
+void renew_certificates(const config::Config& config, const Plan& plan, Log& log);
 
 }  // namespace rejoin::gateway

@@ -4,19 +4,40 @@
 #include <string>
 
 #include "apps/gateway/admin.h"
+#include "apps/gateway/enter_tls.h"
 #include "apps/gateway/opening.h"
 #include "apps/gateway/serve_player.h"
 #include "base/limits.h"
 
 namespace rejoin::gateway {
 
+namespace {
+
+/// What goes over with a connection's socket, where it speaks TLS. A std::function has to be copyable.
+using Parcel = std::shared_ptr<io::TlsParcel>;
+
+Parcel pack(io::TlsNetwork& tls, io::Socket& socket) {
+  if (!tls.has(socket)) return nullptr;
+  return std::make_shared<io::TlsParcel>(tls.give_up(socket));
+}
+
+io::Socket unpack(io::TlsNetwork& tls, io::Socket taken, const Parcel& parcel) {
+  if (!parcel) return taken;
+  return tls.take_over(std::move(taken), std::move(*parcel));
+}
+
+}  // namespace
+
 // One listener, and what it makes of a connection.
 struct Worker::Entrance final : io::AcceptEvents {
-  Entrance(Worker& w, const config::GatewayListener& r) : worker(w), rules(r) {}
+  Entrance(Worker& w, const config::GatewayListener& r, config::TlsInUse t)
+      : worker(w), rules(r), tls(std::move(t)) {}
 
   void on_accept(io::Socket socket, const Address& peer) override {
     ++worker.counts_.accepted;
-    if (rules.kind == config::GatewayListenerKind::websocket) {
+    if (tls) {
+      worker.spawn(enter_tls(worker, std::move(socket), peer, rules, tls));
+    } else if (rules.kind == config::GatewayListenerKind::websocket) {
       worker.spawn(serve_websocket(worker, std::move(socket), peer, rules, {}));
     } else {
       worker.park_tcp(std::move(socket), peer, rules.protocol);
@@ -25,6 +46,7 @@ struct Worker::Entrance final : io::AcceptEvents {
 
   Worker& worker;
   const config::GatewayListener& rules;
+  const config::TlsInUse tls;  // nullptr: its clients speak in the clear
   std::unique_ptr<io::Listener> listener;
 };
 
@@ -104,14 +126,15 @@ Worker::Worker(io::World& world, const Plan& plan, unsigned number, serve::Colle
       plan_(plan),
       number_(number),
       colleagues_(colleagues),
+      tls_(world, {}),
       games_(world, plan.game.rules, plan.rules.name, plan.game.pool.get(), number),
       sessions_(*this, world, plan.rules, plan.keys, number),
       flusher_(std::make_unique<Flusher>(world.ready)),
       compression_(make_compression(plan.rules)),
       handshakes_(world.ready),
       operator_drain_(*this) {
-  for (const config::GatewayListener& listener : plan.rules.listeners) {
-    entrances_.push_back(std::make_unique<Entrance>(*this, listener));
+  for (std::size_t i = 0; i < plan.rules.listeners.size(); ++i) {
+    entrances_.push_back(std::make_unique<Entrance>(*this, plan.rules.listeners[i], plan.listener_tls[i]));
   }
 }
 
@@ -121,7 +144,8 @@ Status Worker::open(const std::vector<Address>& at) {
   for (std::size_t i = 0; i < entrances_.size(); ++i) {
     Entrance& entrance = *entrances_[i];
     io::ListenOptions options;
-    options.client_speaks_first = entrance.rules.kind == config::GatewayListenerKind::websocket;
+    options.client_speaks_first =
+        entrance.tls || entrance.rules.kind == config::GatewayListenerKind::websocket;
     // One worker has no need to share its address, and without sharing a second gateway on it is an error.
     options.reuse_port = rules().workers > 1;
     const Address& address = i < at.size() ? at[i] : entrance.rules.listen;
@@ -140,7 +164,7 @@ Status Worker::open(const std::vector<Address>& at) {
       return admin;
     }
   }
-  if (number_ == 0) games_.probe_servers();
+  if (number_ == 0) games_.probe_servers(plan_.game.probes);
   return {};
 }
 
@@ -279,10 +303,12 @@ void Worker::hand_over(Link& link, unsigned worker, std::string frame) {
   auto compression = std::make_shared<WebSocketLink::Compression>();
   if (websocket) *compression = static_cast<WebSocketLink&>(link).give_away_compression();
   io::Socket socket = link.give_away();
+  const Parcel parcel = pack(tls_, socket);
   colleagues_->hand_over(worker, std::move(socket),
-                         [client, websocket, openings, compression, frame = std::move(frame)](
-                             serve::WorkerProgram& program, io::Socket taken) {
+                         [client, websocket, openings, compression, parcel, frame = std::move(frame)](
+                             serve::WorkerProgram& program, io::Socket from_loop) {
                            auto& other = static_cast<Worker&>(program);
+                           io::Socket taken = unpack(other.tls_, std::move(from_loop), parcel);
                            if (websocket) {
                              if (*compression) (*compression)->join(*other.compression_);
                              WebSocketLink& there = other.add_websocket(
@@ -305,12 +331,14 @@ void Worker::hand_over(Link& link, unsigned worker, std::string frame) {
 void Worker::hand_over(io::Socket socket, const Address& client, unsigned worker,
                        const config::GatewayListener& listener, std::string said) {
   ++counts_.handed_over;
-  colleagues_->hand_over(
-      worker, std::move(socket),
-      [client, &listener, said = std::move(said)](serve::WorkerProgram& program, io::Socket taken) {
-        auto& other = static_cast<Worker&>(program);
-        other.spawn(serve_websocket(other, std::move(taken), client, listener, said));
-      });
+  const Parcel parcel = pack(tls_, socket);
+  colleagues_->hand_over(worker, std::move(socket),
+                         [client, &listener, parcel, said = std::move(said)](serve::WorkerProgram& program,
+                                                                             io::Socket from_loop) {
+                           auto& other = static_cast<Worker&>(program);
+                           io::Socket taken = unpack(other.tls_, std::move(from_loop), parcel);
+                           other.spawn(serve_websocket(other, std::move(taken), client, listener, said));
+                         });
 }
 
 template <typename Pool, typename LinkKind>
