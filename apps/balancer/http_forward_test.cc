@@ -14,12 +14,13 @@ using proto::HeadState;
 
 /// A router of one pool with one server and a cookie, and heads to pass through it.
 struct Forward : testing::Test {
-  std::string forward(const std::string& text, const char* client = "192.0.2.7") {
+  std::string forward(const std::string& text, const char* client = "192.0.2.7", const ClientTls& tls = {}) {
     proto::RequestHead request;
     if (request.feed(text).state != HeadState::complete) return "not a request";
     route::Choice choice = router.choose({address(client), &request, {}, 1'700'000'000});
     Buffer out = buffers.borrow();
-    Status written = write_request(out, router, choice, request, address(client), passes_upgrade(request));
+    Status written =
+        write_request(out, router, choice, request, address(client), passes_upgrade(request), tls);
     return written ? std::string(out.view()) : to_string(written.error());
   }
   static Address address(const char* ip) { return *Address::parse_ip(ip, 4000); }
@@ -52,6 +53,24 @@ TEST_F(Forward, forwarded_for_grows_over_all_its_lines_and_the_other_two_are_our
               "2001:db8::1"),
       "GET / HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: 1.1.1.1, 2.2.2.2, 3.3.3.3, 2001:db8::1\r\n"
       "X-Forwarded-Proto: http\r\nX-Forwarded-Host: a\r\n\r\n");
+}
+
+TEST_F(Forward, who_speaks_tls_is_said_to_and_what_a_certificate_says_is_ours_alone) {
+  const std::string head =
+      "GET / HTTP/1.1\r\nHost: a\r\nX-Client-Cert-Subject: CN=root\r\nx_client_cert_sha256: 00\r\n"
+      "X-Client-Certificate: x\r\nX-Client-Cer: kept\r\n\r\n";
+  const std::string forwarded =
+      "X-Forwarded-For: 192.0.2.7\r\nX-Forwarded-Proto: https\r\nX-Forwarded-Host: a\r\n";
+  const io::TlsClientCertificate ann{
+      .subject = "CN=ann", .issuer = "CN=guild", .serial = "0a", .sha256 = "ff"};
+  EXPECT_EQ(
+      forward(head, "192.0.2.7", {.used = true, .tells_certificates = true, .certificate = &ann}),
+      "GET / HTTP/1.1\r\nHost: a\r\nX-Client-Cer: kept\r\n" + forwarded +
+          "X-Client-Cert-Subject: CN=ann\r\nX-Client-Cert-Issuer: CN=guild\r\nX-Client-Cert-Serial: 0a\r\n"
+          "X-Client-Cert-Sha256: ff\r\n\r\n");
+  EXPECT_EQ(forward(head, "192.0.2.7", {.used = true, .tells_certificates = true}),
+            "GET / HTTP/1.1\r\nHost: a\r\nX-Client-Cer: kept\r\n" + forwarded + "\r\n");
+  EXPECT_EQ(forward(head, "192.0.2.7", {.used = true}), head.substr(0, head.size() - 2) + forwarded + "\r\n");
 }
 
 TEST_F(Forward, an_absolute_target_becomes_a_path) {

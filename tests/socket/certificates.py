@@ -63,7 +63,8 @@ class Authority:
         self.pem = folder / f"{name.replace(' ', '-')}.pem"
         self.pem.write_bytes(self.certificate.public_bytes(serialization.Encoding.PEM))
 
-    def issue(self, file, names, days=90, since=-1, common_name=None, kind="ecdsa", client=False):
+    def issue(self, file, names, days=90, since=-1, common_name=None, kind="ecdsa", client=False,
+              crl=None):
         """`names`: DNS names and IP addresses. Written as FILE.pem and FILE.key, over what was there before."""
         key = (
             ec.generate_private_key(ec.SECP256R1())
@@ -78,6 +79,9 @@ class Authority:
         )
         usage = ExtendedKeyUsageOID.CLIENT_AUTH if client else ExtendedKeyUsageOID.SERVER_AUTH
         builder = builder.add_extension(x509.ExtendedKeyUsage([usage]), False)
+        if crl:
+            point = x509.DistributionPoint([x509.UniformResourceIdentifier(crl)], None, None, None)
+            builder = builder.add_extension(x509.CRLDistributionPoints([point]), False)
         if names:
             builder = builder.add_extension(x509.SubjectAlternativeName([san(n) for n in names]), False)
         return Identity(self.folder, file, builder.sign(self.key, hashes.SHA256()), key)
