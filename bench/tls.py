@@ -82,7 +82,7 @@ class TlsBench(Bench):
             if not got:
                 raise Failure(f"{relay.name}: closed in the handshake, after {head[:200]!r}")
             head += got
-        if not head.startswith(b"HTTP/1.1 101 ") or b"Set-Cookie" not in head:
+        if not head.startswith(b"HTTP/1.1 101 ") or b"set-cookie" not in head.lower():
             raise Failure(f"{relay.name}: {head[:200]!r}")
         return secure
 

@@ -360,7 +360,8 @@ class CrossCheck {
       say(path + ".client_certificate",
           R"(nothing says who may have signed clients' certificates; write client_ca = "guild-ca.pem")");
     }
-    if (!asks && !it.client_ca.empty() && places_.good(path + ".client_certificate")) {
+    const std::string asked = path + ".client_certificate";
+    if (!asks && !it.client_ca.empty() && (!places_.has(asked) || places_.good(asked))) {
       warn(path + ".client_ca", R"(means nothing with client_certificate = "off": nobody is asked for one)");
     }
   }

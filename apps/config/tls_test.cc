@@ -41,7 +41,8 @@ TEST(BadFile, tls) {
       {whole(listener("{ certificate = \"a.pem\", key = \"a.key\", min_version = \"1.1\" }")),
        R"(f:3:55: listener.tls.min_version: "1.1" is not a min_version; did you mean "1.2"?)"},
       {whole(listener("{ crt = \"a.pem\", key = \"a.key\" }")),
-       R"(f:3:9: listener.tls.crt: unknown key; did you mean "certificate"?)"},
+       "f:3:9: listener.tls.crt: unknown key; did you mean \"certificate\"?\n"
+       "f:3:30: listener.tls.key: stands alone; write what it belongs to: certificate = \"play.pem\""},
       {whole(pool("tls = { certificate = \"a.pem\" }")),
        R"(f:6:23: pool.tls.certificate: stands alone; write its key beside it: key = "play.key")"},
       {whole(pool("tls = { name = \"a b\" }")),
@@ -143,7 +144,8 @@ TEST_F(TlsFiles, good_ones_become_contexts) {
   write("ca.pem", authority.pem());
   const TlsReading read = load(
       listener(
-          R"({ certificate = "play.pem", key = "play.key", certificates = [ { certificate = "other.pem", key = "other.key" } ], client_certificate = "optional", client_ca = "ca.pem" })") +
+          R"({ certificate = "play.pem", key = "play.key", certificates = [ { certificate = "other.pem", key = "other.key" } ], client_certificate = "optional", client_ca = "ca.pem" })",
+          "pool = \"p\"\n") +
       R"(tls = { ca = "ca.pem", certificate = "play.pem", key = "play.key" })" + "\n" +
       "[[pool]]\nname = \"passed-through\"\nhealth = { kind = \"tls\" }\nserver = [ { name = \"a\", address "
       "= \"127.0.0.1:1\" } ]\n" +
