@@ -42,19 +42,19 @@ int run_balancer(const BalancerOptions& options) {
   const std::unique_ptr<Log> log = make_stderr_log("balancer", config.log.level);
   if (config.keys.seal.empty())
     log->warn("no [keys]: cookies are sealed with a random key and will not open after a restart");
-  Result<Plan> plan = make_plan(config, std::move(*keys.ring), random);
+  Result<std::shared_ptr<const Plan>> plan = make_plan(config, std::move(*keys.ring), random);
   if (!plan) {
     std::fprintf(stderr, "%s: %s\n", options.config_file.c_str(), plan.error().detail.c_str());
     return kConfigurationStatus;
   }
 
-  const config::TlsReading tls = config::load_tls(config, plan->tickets, SystemClock().unix_now());
+  const config::TlsReading tls = config::load_tls(config, (*plan)->tickets, SystemClock().unix_now());
   print(tls.diagnostics);
   if (!tls.ok()) return kConfigurationStatus;
-  use_tls(*plan, tls.contexts);
+  use_tls(**plan, tls.contexts);
 
   serve::WorkersOptions workers;
-  workers.on_hangup = [&] { renew_certificates(config, *plan, *log); };
+  workers.on_hangup = [&] { renew_certificates(**plan, *log); };
   workers.count = static_cast<unsigned>(config.balancer.workers);
   workers.drain_time = config.balancer.drain_timeout;
   for (const config::Listener& listener : config.listeners) workers.listener_names.push_back(listener.name);

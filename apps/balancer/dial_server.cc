@@ -6,16 +6,16 @@
 namespace rejoin::balancer {
 
 Task<Status> dial_server(Visit& visit, route::Choice& choice, route::ServerUse& use, io::Stream& server) {
-  route::Router& router = visit.pool.router;
-  const TimePoint patience = visit.in(visit.pool.plan.connect_timeout);
+  route::Router& router = visit.pool->router;
+  const TimePoint patience = visit.in(visit.pool->plan.connect_timeout);
   Error last{ErrorKind::unreachable, Side::server, Retry::yes, "no server is up"};
   while (choice.server) {
     use = route::ServerUse(router.pool(), *choice.server);
     const Address to = router.pool().server(*choice.server).address;
     const io::ConnectOptions options;
-    const TimePoint deadline = visit.in(visit.pool.plan.connect_timeout);
+    const TimePoint deadline = visit.in(visit.pool->plan.connect_timeout);
     Status open = co_await server.connect(to, options, deadline);
-    if (open && visit.pool.plan.tls)
+    if (open && visit.pool->plan.tls)
       open = co_await enter_tls_to_server(visit, *choice.server, server, deadline);
     if (open) router.reached(choice, visit.in(Duration(0)));
     if (open) co_return open;
@@ -28,7 +28,7 @@ Task<Status> dial_server(Visit& visit, route::Choice& choice, route::ServerUse& 
       continue;
     }
     if (open.error().side != Side::server) co_return open;  // ours: no descriptors, or stopping
-    visit.worker.server_refused(visit.pool, choice, open.error());
+    visit.worker.server_refused(*visit.pool, choice, open.error());
     last = std::move(open.error());
   }
   use.end();

@@ -13,7 +13,7 @@ constexpr std::size_t kSubjectBytesMax = 1024;
 /// The handshake, until its end or the listener's patience.
 Task<Status> shake_hands(Visit& visit) {
   const Worker::Waiting waiting(visit.worker, visit.client);  // a drain ends this wait
-  const TimePoint deadline = visit.in(visit.listener.rules.tls->handshake_timeout);
+  const TimePoint deadline = visit.in(visit.listener->rules.tls->handshake_timeout);
   Status open = co_await visit.client.writable(deadline);
   if (open) open = visit.client.socket().connect_status();
   co_return open;
@@ -38,7 +38,7 @@ Status know_client(Visit& visit) {
 Task<bool> enter_tls(Visit& visit) {
   Worker& worker = visit.worker;
   Result<io::Socket> begun =
-      worker.tls().accept_with(visit.listener.tls->get(), visit.client.release(), visit.arrived.view());
+      worker.tls().accept_with(visit.listener->tls->get(), visit.client.release(), visit.arrived.view());
   visit.arrived.release();
   if (!begun) {
     worker.world().log.warn("accepting " + visit.address.text() + ": " + to_string(begun.error()));
@@ -56,15 +56,15 @@ Task<bool> enter_tls(Visit& visit) {
   } else {
     ++worker.counts().tls_failed;
   }
-  worker.tell(visit.listener, visit.address, "no TLS: " + to_string(open.error()));
+  worker.tell(*visit.listener, visit.address, "no TLS: " + to_string(open.error()));
   co_return false;
 }
 
 Task<Status> enter_tls_to_server(Visit& visit, route::ServerIndex index, io::Stream& server,
                                  TimePoint deadline) {
-  const route::Server& to = visit.pool.router.pool().server(index);
+  const route::Server& to = visit.pool->router.pool().server(index);
   Result<io::Socket> begun =
-      visit.worker.tls().dial_with(visit.pool.plan.tls->get(), server.release(), to.tls_name);
+      visit.worker.tls().dial_with(visit.pool->plan.tls->get(), server.release(), to.tls_name);
   if (!begun) co_return std::move(begun.error());
   server.adopt(std::move(*begun));
   Status open = co_await server.writable(deadline);
@@ -73,7 +73,7 @@ Task<Status> enter_tls_to_server(Visit& visit, route::ServerIndex index, io::Str
   if (open.error().kind == ErrorKind::timed_out)
     open.error().detail = "no answer to the TLS handshake in time";
   server.close();
-  if (open.error().side == Side::server) visit.worker.server_spoke_no_tls(visit.pool, index, open.error());
+  if (open.error().side == Side::server) visit.worker.server_spoke_no_tls(*visit.pool, index, open.error());
   co_return open;
 }
 

@@ -1,5 +1,7 @@
 #include "apps/balancer/plan.h"
 
+#include <algorithm>
+
 #include "apps/config/route_rules.h"
 
 namespace rejoin::balancer {
@@ -51,19 +53,48 @@ route::RouteRules rules_of(const config::Pool& from) {
   return rules;
 }
 
+std::shared_ptr<const PoolPlan> pool_called(const Plan& plan, const std::string& name) {
+  for (const auto& pool : plan.pools) {
+    if (pool->rules.name == name) return pool;
+  }
+  return nullptr;
+}
+
+/// What a listener that says the same of its TLS has already, so that its clients' rules did not change.
+config::TlsInUse tls_of_before(const Plan& before, const config::Listener& listener) {
+  for (const ListenerPlan& old : before.listeners) {
+    if (old.rules.name == listener.name && old.rules.tls == listener.tls) return old.tls;
+  }
+  return nullptr;
+}
+
+bool same_keys(const Plan& a, const Plan& b) {
+  return std::equal(a.keys.keys().begin(), a.keys.keys().end(), b.keys.keys().begin(), b.keys.keys().end(),
+                    [](const route::Key& x, const route::Key& y) { return x.bytes() == y.bytes(); });
+}
+
 }  // namespace
 
-Result<Plan> make_plan(const config::Config& config, route::KeyRing keys, Random& random) {
-  Plan plan{.pools = {}, .listeners = {}, .keys = std::move(keys)};
-  plan.tickets = config::make_ticket_keys(config.tls, plan.keys, random);
+Result<std::shared_ptr<const Plan>> make_plan(const config::Config& config, route::KeyRing keys,
+                                              Random& random, const Plan* before) {
+  Plan plan{.config = config, .pools = {}, .listeners = {}, .keys = std::move(keys)};
+  const bool same_tickets = before != nullptr && before->config.tls == config.tls && same_keys(*before, plan);
+  plan.tickets = same_tickets ? before->tickets : config::make_ticket_keys(config.tls, plan.keys, random);
   for (const config::Pool& pool : config.pools) {
-    auto shared = route::SharedRoute::make(rules_of(pool), random);
+    const std::shared_ptr<const PoolPlan> old = before ? pool_called(*before, pool.name) : nullptr;
+    if (old && old->rules == pool) {
+      plan.pools.push_back(old);
+      continue;
+    }
+    auto shared = route::SharedRoute::make(rules_of(pool), random, old ? old->route.get() : nullptr);
     if (!shared) return std::move(shared.error());
-    PoolPlan& made = plan.pools.emplace_back(PoolPlan{std::move(*shared), pool.connect_timeout});
-    made.tls = config::tls_in_use(pool.tls);
-    made.probes = made.tls;
-    if (!made.tls && pool.health.kind == config::HealthKind::tls)
+    const bool same_tls = old && old->rules.tls == pool.tls && old->rules.health.kind == pool.health.kind;
+    PoolPlan made{pool, std::move(*shared), pool.connect_timeout};
+    made.tls = same_tls ? old->tls : config::tls_in_use(pool.tls);
+    made.probes = same_tls ? old->probes : made.tls;
+    if (!made.probes && pool.health.kind == config::HealthKind::tls)
       made.probes = std::make_shared<io::TlsContextInUse>(nullptr);
+    plan.pools.push_back(std::make_shared<const PoolPlan>(std::move(made)));
   }
   for (const config::Listener& listener : config.listeners) {
     std::size_t pool = 0;
@@ -72,24 +103,37 @@ Result<Plan> make_plan(const config::Config& config, route::KeyRing keys, Random
       return Error{ErrorKind::config, Side::ours, Retry::no,
                    "listener " + listener.name + ": there is no pool \"" + listener.pool + "\""};
     }
-    plan.listeners.push_back({listener, pool, config::tls_in_use(listener.tls)});
-    const bool asks = listener.tls && listener.tls->client_certificate != config::ClientCertificate::off;
-    plan.pools[pool].tells_certificates |= asks;
+    plan.listeners.push_back({listener, pool, before ? tls_of_before(*before, listener) : nullptr});
+    if (!plan.listeners.back().tls) plan.listeners.back().tls = config::tls_in_use(listener.tls);
   }
-  return plan;
+  for (ListenerPlan& listener : plan.listeners) {
+    listener.tells_certificates =
+        std::any_of(plan.listeners.begin(), plan.listeners.end(), [&](const ListenerPlan& it) {
+          return it.pool == listener.pool && it.rules.tls &&
+                 it.rules.tls->client_certificate != config::ClientCertificate::off;
+        });
+  }
+  return std::make_shared<const Plan>(std::move(plan));
+}
+
+void take_effect(const Plan& plan, const Plan& before) {
+  for (const auto& pool : plan.pools) {
+    const auto old = pool_called(before, pool->rules.name);
+    if (old && old != pool) pool->route->pool->take_effect();
+  }
 }
 
 void use_tls(const Plan& plan, const config::TlsContexts& contexts) {
   for (std::size_t i = 0; i < plan.listeners.size(); ++i)
     config::use(plan.listeners[i].tls, contexts.listeners[i]);
   for (std::size_t i = 0; i < plan.pools.size(); ++i) {
-    config::use(plan.pools[i].tls, contexts.pools[i]);
-    config::use(plan.pools[i].probes, contexts.probes[i]);
+    config::use(plan.pools[i]->tls, contexts.pools[i]);
+    config::use(plan.pools[i]->probes, contexts.probes[i]);
   }
 }
 
-void renew_certificates(const config::Config& config, const Plan& plan, Log& log) {
-  const config::TlsReading read = config::load_tls(config, plan.tickets, SystemClock().unix_now());
+void renew_certificates(const Plan& plan, Log& log) {
+  const config::TlsReading read = config::load_tls(plan.config, plan.tickets, SystemClock().unix_now());
   config::say_reading(read, log);
   if (read.ok()) use_tls(plan, read.contexts);
 }

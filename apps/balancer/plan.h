@@ -1,8 +1,9 @@
 // The balancer's part of a configuration, made ready: pools with their live state, listeners that know their
-// pool, keys.
+// pool, keys. One Plan is one generation: constant, but for what route::SharedRoute says is shared.
 //
-// Made once by run_balancer (or a simulation), shared by all workers, constant but for what
-// route::SharedRoute says is shared. Outlives them.
+// Made by run_balancer (or a simulation) at start and anew at each change; all workers share it, and it lives
+// as long as one of them has somebody who began with it (generation.h). A pool that did not change is the
+// same PoolPlan in both Plans; of one that did, servers that are still the same keep their live state.
 #pragma once
 
 #include <memory>
@@ -21,30 +22,44 @@
 namespace rejoin::balancer {
 
 struct PoolPlan {
+  config::Pool rules;
   std::unique_ptr<route::SharedRoute> route;
   Duration connect_timeout{};
   config::TlsInUse tls{};     // to its servers; nullptr: in the clear
   config::TlsInUse probes{};  // the same for probes
-  /// A listener of this pool asks clients for certificates: what servers read of them is ours to write.
-  bool tells_certificates = false;
 };
 
 struct ListenerPlan {
   config::Listener rules;
   std::size_t pool = 0;    // index into Plan::pools
   config::TlsInUse tls{};  // nullptr: its clients speak in the clear
+  /// A listener of its pool asks clients for certificates: what servers read of them is ours to write.
+  bool tells_certificates = false;
+
+  bool operator==(const ListenerPlan&) const = default;
+  /// Is it the same door in two Plans? Its clients then go on with the newer one. Doors at port 0, where the
+  /// system chooses, are told apart by name.
+  bool same_door(const ListenerPlan& other) const {
+    return rules.listen == other.rules.listen && (rules.listen.port != 0 || rules.name == other.rules.name);
+  }
 };
 
 struct Plan {
-  std::vector<PoolPlan> pools;
+  config::Config config;
+  std::vector<std::shared_ptr<const PoolPlan>> pools;
   std::vector<ListenerPlan> listeners;
   route::KeyRing keys;
   std::shared_ptr<io::TlsTicketKeys> tickets{};  // of TLS; nullptr: no session is resumed
 };
 
-/// Error: config, when routing refuses what the configuration allows (route::SharedRoute::make). `random` is
-/// used here only.
-Result<Plan> make_plan(const config::Config& config, route::KeyRing keys, Random& random);
+/// `before`: the Plan in whose place this one will stand. Nothing changes there, and nothing of this one
+/// counts, until take_effect(). Error: config, when routing refuses what the configuration allows
+/// (route::SharedRoute::make). `random` is used here only. Any thread.
+Result<std::shared_ptr<const Plan>> make_plan(const config::Config& config, route::KeyRing keys,
+                                              Random& random, const Plan* before = nullptr);
+
+/// The Plan stands in the place of the one before from now on. Once, before any worker uses it.
+void take_effect(const Plan& plan, const Plan& before);
 
 /// Connections that begin from now on, in all workers, have these certificates; open ones keep theirs. At
 /// start, and when the files were read again (config::load_tls with plan.tickets), in any thread. `contexts`
@@ -52,7 +67,7 @@ Result<Plan> make_plan(const config::Config& config, route::KeyRing keys, Random
 void use_tls(const Plan& plan, const config::TlsContexts& contexts);
 
 /// Reads every certificate and key again (SIGHUP) and uses them. One bad file, and nothing changes: the log
-/// says which, and why. `config` is what the plan was made of.
-void renew_certificates(const config::Config& config, const Plan& plan, Log& log);
+/// says which, and why.
+void renew_certificates(const Plan& plan, Log& log);
 
 }  // namespace rejoin::balancer

@@ -44,7 +44,7 @@ struct Exchange {
 
 /// Answers with an error; the connection ends after it.
 Task<After> refuse(Visit& visit, int status, Bytes why, proto::Method method) {
-  visit.worker.tell(visit.listener, visit.address,
+  visit.worker.tell(*visit.listener, visit.address,
                     "answered " + std::to_string(status) + ": " + std::string(why));
   Buffer out = visit.worker.world().buffers.borrow();
   std::string text = std::to_string(status) + " " + std::string(proto::reason_phrase(status)) + "\n" +
@@ -55,7 +55,7 @@ Task<After> refuse(Visit& visit, int status, Bytes why, proto::Method method) {
   response.request_method = method;
   Status written = write_simple_response(out, response);
   if (written)
-    written = co_await visit.client.write_all(out.view(), visit.in(visit.listener.rules.idle_timeout));
+    written = co_await visit.client.write_all(out.view(), visit.in(visit.listener->rules.idle_timeout));
   if (written) co_await visit.client.linger();
   co_return After::close;
 }
@@ -63,11 +63,11 @@ Task<After> refuse(Visit& visit, int status, Bytes why, proto::Method method) {
 /// The client's server is away: it is told when to come again, and the connection ends.
 Task<After> send_away(Visit& visit, const RequestHead& request, Duration wait) {
   ++visit.worker.counts().come_again;
-  visit.worker.tell(visit.listener, visit.address, "told to come again: the server of its ticket is away");
+  visit.worker.tell(*visit.listener, visit.address, "told to come again: the server of its ticket is away");
   Buffer out = visit.worker.world().buffers.borrow();
   Status written = write_come_again(out, request, wait, visit.worker.accept_hasher());
   if (written)
-    written = co_await visit.client.write_all(out.view(), visit.in(visit.listener.rules.idle_timeout));
+    written = co_await visit.client.write_all(out.view(), visit.in(visit.listener->rules.idle_timeout));
   if (written) co_await visit.client.linger();
   co_return After::close;
 }
@@ -79,7 +79,7 @@ Task<Status> wait_for_request(Visit& visit) {
   if (!visit.first_request && visit.worker.draining())
     co_return Error{ErrorKind::cancelled, Side::ours, Retry::no, "draining"};
   const Duration patience =
-      visit.first_request ? visit.listener.rules.head_timeout : visit.listener.rules.idle_timeout;
+      visit.first_request ? visit.listener->rules.head_timeout : visit.listener->rules.idle_timeout;
   const Worker::Waiting waiting(visit.worker, visit.client);  // a drain ends this wait
   Status come = co_await visit.client.readable(visit.in(patience));
   co_return come;
@@ -95,8 +95,9 @@ Task<bool> hear_request(Visit& visit, RequestHead& request) {
     if (!come) co_return false;
     visit.arrived = visit.worker.world().buffers.borrow();
   }
+  visit.follow();
   visit.head = std::move(visit.arrived);
-  const TimePoint deadline = visit.in(visit.listener.rules.head_timeout);
+  const TimePoint deadline = visit.in(visit.listener->rules.head_timeout);
   HeadVerdict verdict = request.feed(visit.head.view());
   while (verdict.state == HeadState::need_more) {
     Status more = co_await visit.client.read_into(visit.head, deadline);
@@ -127,10 +128,10 @@ Task<Status> reach_server(Exchange& exchange, bool may_reuse) {
   Visit& visit = exchange.visit;
   exchange.reused = false;
   if (may_reuse && exchange.choice.server) {
-    io::Socket idle = visit.pool.idle.take(*exchange.choice.server);
+    io::Socket idle = visit.pool->idle.take(*exchange.choice.server);
     if (idle) {
       exchange.reused = true;
-      exchange.use = route::ServerUse(visit.pool.router.pool(), *exchange.choice.server);
+      exchange.use = route::ServerUse(visit.pool->router.pool(), *exchange.choice.server);
       exchange.server.adopt(std::move(idle));
       co_return Status{};
     }
@@ -146,7 +147,7 @@ Task<void> upload_body(Exchange& exchange) {
                             .from = visit.client,
                             .to = exchange.server,
                             .arrived = visit.arrived,
-                            .silence_max = visit.listener.rules.idle_timeout};
+                            .silence_max = visit.listener->rules.idle_timeout};
   Status uploaded = co_await upstream::relay_body(route, exchange.request.body());
   // Without the client's body there is nothing to wait for; with a server that takes none, there is still its
   // answer.
@@ -168,7 +169,7 @@ Task<void> end_upload(Exchange& exchange) {
 
 /// Reads the head of the next response; its bytes stay in exchange.arrived.
 Task<Result<HeadVerdict>> hear_response(Exchange& exchange, ResponseHead& response) {
-  const Duration patience = exchange.visit.listener.rules.idle_timeout;
+  const Duration patience = exchange.visit.listener->rules.idle_timeout;
   TimePoint deadline = exchange.visit.in(patience);
   for (;;) {
     if (!exchange.arrived.empty()) {
@@ -213,7 +214,7 @@ Task<Status> send_head(Exchange& exchange, const ResponseHead& response, Respons
                        proto::Body body) {
   Visit& visit = exchange.visit;
   Buffer out = visit.worker.world().buffers.borrow();
-  Status written = write_response(out, visit.pool.router, exchange.choice, response, plan,
+  Status written = write_response(out, visit.pool->router, exchange.choice, response, plan,
                                   visit.worker.world().clock.unix_now());
   if (!written) co_return written;
   exchange.arrived.consume(response.bytes().size());
@@ -221,14 +222,14 @@ Task<Status> send_head(Exchange& exchange, const ResponseHead& response, Respons
   // first.)
   const Bytes behind = exchange.arrived.view();
   if (body.kind == proto::BodyKind::tunnel) exchange.arrived.consume(out.append(behind));
-  written = co_await visit.client.write_all(out.view(), visit.in(visit.listener.rules.idle_timeout));
+  written = co_await visit.client.write_all(out.view(), visit.in(visit.listener->rules.idle_timeout));
   co_return written;
 }
 
 /// After the 101: the connections are joined, and this coroutine has nothing more to do.
 Task<After> open_tunnel(Exchange& exchange, const ResponseHead& response) {
   Visit& visit = exchange.visit;
-  const TimePoint deadline = visit.in(visit.listener.rules.idle_timeout);
+  const TimePoint deadline = visit.in(visit.listener->rules.idle_timeout);
   const ResponsePlan plan{.next = proto::NextHop::upgrade};
   Status sent = co_await send_head(exchange, response, plan, response.body(exchange.request.method()));
   if (sent && !exchange.arrived.empty())
@@ -239,7 +240,7 @@ Task<After> open_tunnel(Exchange& exchange, const ResponseHead& response) {
   const upstream::ClientFin client_fin =
       exchange.request.wants_websocket() ? upstream::ClientFin::ends_both : upstream::ClientFin::passes_on;
   visit.worker.park(visit.listener, visit.client.release(), exchange.server.release(), visit.address,
-                    *exchange.choice.server, std::move(exchange.use), std::move(visit.lease), client_fin);
+                    std::move(exchange.use), std::move(visit.lease), client_fin);
   co_return After::tunnel;
 }
 
@@ -251,7 +252,7 @@ Task<Status> pass_interim(Exchange& exchange, const ResponseHead& response) {
     Buffer out = visit.worker.world().buffers.borrow();
     written = write_interim(out, response);
     if (written)
-      written = co_await visit.client.write_all(out.view(), visit.in(visit.listener.rules.idle_timeout));
+      written = co_await visit.client.write_all(out.view(), visit.in(visit.listener->rules.idle_timeout));
   }
   exchange.continued |= response.status() == 100;
   exchange.arrived.consume(response.bytes().size());
@@ -266,7 +267,7 @@ Task<After> pass_response(Exchange& exchange, const ResponseHead& response) {
   // unknown.
   const bool body_uncertain =
       exchange.request.expects_continue() && exchange.uploading && !exchange.continued;
-  const bool last = visit.worker.draining() || body_uncertain;
+  const bool last = visit.worker.draining() || visit.is_last || body_uncertain;
   const ResponsePlan plan = plan_response(exchange.request, response, body, last);
   const bool server_stays = response.keep_alive() && body.kind != proto::BodyKind::until_close;
   Status sent = co_await send_head(exchange, response, plan, body);
@@ -276,11 +277,11 @@ Task<After> pass_response(Exchange& exchange, const ResponseHead& response) {
                             .from = exchange.server,
                             .to = visit.client,
                             .arrived = exchange.arrived,
-                            .silence_max = visit.listener.rules.idle_timeout,
+                            .silence_max = visit.listener->rules.idle_timeout,
                             .framing = plan.framing};
   Status moved = co_await upstream::relay_body(route, body);
   if (!moved) {
-    visit.worker.tell(visit.listener, visit.address, "response broken off: " + to_string(moved.error()));
+    visit.worker.tell(*visit.listener, visit.address, "response broken off: " + to_string(moved.error()));
     co_await end_upload(exchange);
     visit.client.socket().reset();  // the client must not take what it has for the whole
     co_return After::close;
@@ -289,7 +290,7 @@ Task<After> pass_response(Exchange& exchange, const ResponseHead& response) {
   co_await exchange.upload.join();  // a server may answer before it has heard all, and hear on
   const bool request_whole = exchange.uploaded.ok();
   if (server_stays && request_whole && exchange.arrived.empty() && !visit.worker.draining()) {
-    visit.pool.idle.put(*exchange.choice.server, exchange.server.release());
+    visit.pool->idle.put(*exchange.choice.server, exchange.server.release());
   }
   if (plan.next == proto::NextHop::close || !request_whole) {
     if (!request_whole || !visit.arrived.empty()) co_await visit.client.linger();
@@ -305,10 +306,10 @@ Task<After> exchange_messages(Exchange& exchange) {
   const bool upgrade = passes_upgrade(request);
   const bool has_body = request.body().kind != proto::BodyKind::none;
   Buffer outgoing = visit.worker.world().buffers.borrow();
-  const ClientTls tls{visit.secure, visit.pool.plan.tells_certificates,
+  const ClientTls tls{visit.secure, visit.listener->tells_certificates,
                       visit.certificate ? &*visit.certificate : nullptr};
   Status written =
-      write_request(outgoing, visit.pool.router, exchange.choice, request, visit.address, upgrade, tls);
+      write_request(outgoing, visit.pool->router, exchange.choice, request, visit.address, upgrade, tls);
   if (!written) {
     After after = co_await refuse(visit, 431, "no room for the proxy's own fields", request.method());
     co_return after;
@@ -330,7 +331,7 @@ Task<After> exchange_messages(Exchange& exchange) {
       co_return after;
     }
     visit.keep_lease(exchange.choice);
-    const TimePoint deadline = visit.in(visit.listener.rules.idle_timeout);
+    const TimePoint deadline = visit.in(visit.listener->rules.idle_timeout);
     Status sent = co_await exchange.server.write_all(outgoing.view(), deadline);
     if (!sent)
       exchange.uploaded = sent;  // there may be an answer all the same, but the request was not heard whole
@@ -392,7 +393,7 @@ Task<After> serve_request(Visit& visit) {
   Exchange exchange(visit, request);
   io::World& world = visit.worker.world();
   exchange.choice =
-      visit.pool.router.choose({visit.address, &request, world.clock.now(), world.clock.unix_now()});
+      visit.pool->router.choose({visit.address, &request, world.clock.now(), world.clock.unix_now()});
   const After after = co_await exchange_messages(exchange);
   co_await end_upload(exchange);
   visit.first_request = false;

@@ -6,7 +6,9 @@
 
 #include <cstdint>
 #include <optional>
+#include <utility>
 
+#include "apps/balancer/generation.h"
 #include "apps/balancer/worker.h"
 #include "base/address.h"
 #include "base/bytes.h"
@@ -23,10 +25,11 @@ enum class After : std::uint8_t { next_request, close, tunnel };
 
 /// One client's connection, and what is kept from one request to the next.
 struct Visit {
-  Visit(Worker& w, const ListenerPlan& l, io::Socket accepted, const Address& from)
+  Visit(Worker& w, GenerationPtr g, ListenerPtr l, io::Socket accepted, const Address& from)
       : worker(w),
-        listener(l),
-        pool(w.pool(l)),
+        generation(std::move(g)),
+        listener(std::move(l)),
+        pool(&generation->pool(*listener)),
         address(from),
         client(w.world(), std::move(accepted), Side::client, w.stop_switch()) {}
   ~Visit() { lease.close(worker.world().clock.now()); }
@@ -37,15 +40,29 @@ struct Visit {
   /// sent.
   void keep_lease(const route::Choice& choice) {
     if (lease) {
-      lease.move_to(*choice.server);
+      pool->router.move_lease(lease, choice);
     } else {
-      lease = pool.router.lease(choice, address, worker.world().clock.now());
+      lease = pool->router.lease(choice, address, worker.world().clock.now());
     }
   }
 
+  /// Between two requests: from here on by the worker's present generation. Where its listener is gone, the
+  /// connection stays with what it has, and ends after the next answer.
+  void follow() {
+    if (generation == worker.generation()) return;
+    ListenerPtr next = worker.generation()->successor(*listener);
+    is_last = !next;
+    if (is_last) return;
+    generation = worker.generation();
+    listener = std::move(next);
+    PoolUse* const before = std::exchange(pool, &generation->pool(*listener));
+    if (before->plan.route->leases != pool->plan.route->leases) lease.close(in(Duration(0)));
+  }
+
   Worker& worker;
-  const ListenerPlan& listener;
-  PoolUse& pool;
+  GenerationPtr generation;  // holds the two below
+  ListenerPtr listener;
+  PoolUse* pool;
   Address address;
   io::Stream client;
   Buffer head;     // the bytes of the request's head
@@ -54,6 +71,7 @@ struct Visit {
   bool first_request = true;
   bool secure = false;                                  // the client speaks TLS
   std::optional<io::TlsClientCertificate> certificate;  // that it has shown
+  bool is_last = false;  // its listener is gone: the connection ends after this request
 };
 
 }  // namespace rejoin::balancer

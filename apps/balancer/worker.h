@@ -9,7 +9,9 @@
 #include <string>
 #include <vector>
 
+#include "apps/balancer/generation.h"
 #include "apps/balancer/plan.h"
+#include "apps/balancer/probes.h"
 #include "apps/serve/workers.h"
 #include "base/record_pool.h"
 #include "base/scope.h"
@@ -20,32 +22,21 @@
 #include "proto/ws_handshake.h"
 #include "route/router.h"
 #include "route/seal.h"
-#include "upstream/idle_connections.h"
 #include "upstream/relay.h"
 
 namespace rejoin::balancer {
 
 class Worker;
 
-/// What a worker keeps of one pool.
-struct PoolUse {
-  PoolUse(io::World& world, const PoolPlan& plan, route::Seal& seal, unsigned worker);
-  const PoolPlan& plan;
-  route::Router router;
-  upstream::IdleConnections idle;
-  TimePoint tls_warned{};  // when a server's failing TLS was last said
-};
-
 /// A client's connection joined to a server's, for the rest of their lives: layer 4, and layer 7 after a 101.
+/// It outlives generations, see generation.h.
 struct Tunnel final : upstream::Relay {
-  Tunnel(Worker& owner, const ListenerPlan& listener, io::Socket client_socket, io::Socket server_socket,
-         const Address& client, route::ServerIndex server, route::ServerUse use, route::Lease lease,
-         upstream::ClientFin client_fin);
-  const ListenerPlan& listener;
+  Tunnel(Worker& owner, ListenerPtr listener, io::Socket client_socket, io::Socket server_socket,
+         const Address& client, route::ServerUse use, route::Lease lease, upstream::ClientFin client_fin);
+  ListenerPtr listener;
   route::ServerUse use;
   route::Lease lease;
   Address client;
-  route::ServerIndex server;
 };
 static_assert(sizeof(Tunnel) <= 352,
               "the record of an idle relayed connection; the aim for all of one is 600 bytes");
@@ -67,9 +58,9 @@ struct Counts {
 
 class Worker final : public serve::WorkerProgram, private upstream::RelayOwner {
  public:
-  /// `number` from 0: worker 0 probes the servers. `plan` and `world` outlive the worker, which must be
-  /// idle() when it dies.
-  Worker(io::World& world, const Plan& plan, unsigned number);
+  /// `number` from 0: worker 0 probes the servers. `world` outlives the worker, which must be idle() when it
+  /// dies.
+  Worker(io::World& world, std::shared_ptr<const Plan> plan, unsigned number);
   ~Worker() override;
 
   /// Opens a listener for each of the plan, at `at[i]` where given (the real port that worker 0 was given for
@@ -87,9 +78,26 @@ class Worker final : public serve::WorkerProgram, private upstream::RelayOwner {
   bool idle() const override;
   bool draining() const { return draining_; }
 
+  // --- another Plan, in two halves: what can fail, and what cannot ---
+  /// Makes ready to go over to `plan`: opens the listeners that are new, at `at[i]` where that is given (see
+  /// open()). Error: the first that could not be opened, and nothing has changed. Not while draining, nor
+  /// twice.
+  Status prepare(std::shared_ptr<const Plan> plan, const std::vector<Address>& at);
+  /// The real addresses of the listeners that there will be, in the new plan's order.
+  std::vector<Address> prepared_addresses() const;
+  /// Goes over: new connections and requests are served by the new plan, doors that it does not have are
+  /// closed after their queues were accepted. No connection is touched. After take_effect() (plan.h).
+  void commit();
+  /// Forgets what was prepared; harmless when nothing was.
+  void abandon();
+
+  /// Ends the tunnels to one server, both sides reset. Returns how many.
+  std::size_t close_tunnels(const route::ServerRef& server);
+
   // --- for the coroutines that serve ---
   io::World& world() { return world_; }
-  PoolUse& pool(const ListenerPlan& listener) { return *pools_[listener.pool]; }
+  /// By which clients that come now are served.
+  const GenerationPtr& generation() const { return generation_; }
   /// Thrown by stop(): ends every wait of a connection.
   Stop& stop_switch() { return stop_; }
   /// One client that may be between two requests: as long as it lives, a drain interrupts the client's waits.
@@ -112,32 +120,38 @@ class Worker final : public serve::WorkerProgram, private upstream::RelayOwner {
   Counts& counts() { return counts_; }
   proto::AcceptHasher& accept_hasher() { return accept_hasher_; }
   /// Joins the two and forgets them until they end.
-  void park(const ListenerPlan& listener, io::Socket client_socket, io::Socket server_socket,
-            const Address& client, route::ServerIndex server, route::ServerUse use, route::Lease lease,
-            upstream::ClientFin client_fin);
+  void park(ListenerPtr listener, io::Socket client_socket, io::Socket server_socket, const Address& client,
+            route::ServerUse use, route::Lease lease, upstream::ClientFin client_fin);
   std::size_t tunnels() const { return tunnels_.live(); }
   /// For a line about one client's connection in the log, if anybody reads such.
   void tell(const ListenerPlan& listener, const Address& client, std::string_view what);
 
  private:
   struct Entrance;
+  struct Coming;
+  Status open(Entrance& entrance, const Address& at);
+  Entrance* kept_for(const Generation& next, const ListenerPlan& listener);
+  void pools_changed(const Generation& before);
   void relay_ended(upstream::Relay& relay, upstream::RelayEnd end) override;
   void tick();
 
   io::World& world_;
-  const Plan& plan_;
   unsigned number_;
   io::TlsNetwork tls_;
   route::Seal seal_;
   proto::AcceptHasher accept_hasher_;
-  std::vector<std::unique_ptr<PoolUse>> pools_;
-  std::vector<std::unique_ptr<Entrance>> entrances_;
+  GenerationPtr generation_;
+  std::vector<std::unique_ptr<Entrance>> entrances_;  // in the plan's order
+  std::unique_ptr<Coming> coming_;                    // between prepare() and commit()
+  /// Of plans that are gone, while one of their leases is open.
+  std::vector<std::shared_ptr<route::LeaseTable>> old_leases_;
   RecordPool<Tunnel> tunnels_;
   List<upstream::Relay> open_tunnels_;
   List<Waiting> waiting_;
-  Stop stop_, stop_probing_;
+  Stop stop_;
   Scope connections_;
-  Timer second_;  // leases expire by it
+  std::unique_ptr<Probes> probes_;  // of worker 0
+  Timer second_;                    // leases expire by it
   Counts counts_;
   bool draining_ = false;
 };

@@ -4,6 +4,8 @@
 // everything, and hands parts of it by const reference to what it builds. Nothing here opens a socket or a
 // key file.
 //
+// Values compare by what they say (operator==), so that a reload finds what has changed.
+//
 // The defaults stand here and nowhere else: the reader starts from a default-made struct, and the reference
 // in docs/configuration.md prints what it finds in one. To add a key: a member here, a line in key_table.cc,
 // and a run of config_test with REJOIN_UPDATE_DOCS=1.
@@ -31,19 +33,25 @@ struct KeySource {
   std::string
       from;  // as written: a path (relative ones start at the configuration's folder), or a variable's name
   Place place;  // of the entry in the configuration
+
+  /// Wherever it is written.
+  bool operator==(const KeySource& other) const { return kind == other.kind && from == other.from; }
 };
 
 /// The first seals, all of them open, so that keys can be rotated. Empty: a random key for the life of the
 /// process.
 struct Keys {
+  bool operator==(const Keys&) const = default;
   std::vector<KeySource> seal;
 };
 
 struct Logging {
+  bool operator==(const Logging&) const = default;
   LogLevel level = LogLevel::info;
 };
 
 struct Balancer {
+  bool operator==(const Balancer&) const = default;
   int workers = 1;
   Duration drain_timeout = 5s;  // after SIGTERM
 };
@@ -59,6 +67,14 @@ inline constexpr std::size_t kCertificatesMax = 256;
 struct CertificateFiles {
   std::string certificate;  // the chain: the server's own first
   std::string key;          // without a pass phrase; may be the same file
+
+  bool operator==(const CertificateFiles&) const = default;
+};
+
+/// Where something stands in its file, which says nothing about what it says.
+struct StandsAt {
+  Place place;
+  bool operator==(const StandsAt&) const { return true; }
 };
 
 /// What a listener speaks TLS with.
@@ -70,7 +86,9 @@ struct ListenerTls {
   ClientCertificate client_certificate = ClientCertificate::off;
   std::string client_ca;
   Duration handshake_timeout = 10s;
-  Place place;  // of the table
+  StandsAt stands_at;
+
+  bool operator==(const ListenerTls&) const = default;
 };
 
 /// What a pool's servers are spoken to with.
@@ -80,18 +98,23 @@ struct ServerTls {
   std::string name;              // of those servers that have no tls_name; empty: their address
   std::string certificate, key;  // ours, if they ask; both or none
   TlsVersion min_version = TlsVersion::v1_2;
-  Place place;
+  StandsAt stands_at;
+
+  bool operator==(const ServerTls&) const = default;
 };
 
 /// What all listeners with TLS have together.
 struct Tls {
   Duration session_lifetime = 2h;  // zero: no session is resumed
+
+  bool operator==(const Tls&) const = default;
 };
 
 enum class Mode : std::uint8_t { http, tcp };
 
 /// Where the balancer listens.
 struct Listener {
+  bool operator==(const Listener&) const = default;
   std::string name;  // after reading never empty: "listener-1" for the first that has none
   Address listen;    // port 0: the system chooses
   Mode mode = Mode::http;
@@ -107,6 +130,7 @@ enum class AffinityKind : std::uint8_t { cookie_insert, cookie_rewrite, cookie_p
 enum class SameSite : std::uint8_t { unset, lax, strict, none };  // unset: no such attribute
 
 struct CookieInsert {
+  bool operator==(const CookieInsert&) const = default;
   std::string name = "REJOIN";
   // Zero, no bound, is the default: dates in a cookie count from the last response, and a WebSocket gets none
   // while it is open, so a bound would end the pin under a player who is connected all the time.
@@ -122,20 +146,24 @@ struct CookieInsert {
 };
 
 struct CookieRewrite {
+  bool operator==(const CookieRewrite&) const = default;
   std::string name;
 };
 
 struct CookiePrefix {
+  bool operator==(const CookiePrefix&) const = default;
   std::string name;
 };
 
 struct SourceIp {
+  bool operator==(const SourceIp&) const = default;
   Duration grace = 5min;  // after the last connection of an address closed
   int prefix = 32;        // bits of an IPv4 address that count
   int prefix_v6 = 128;
 };
 
 struct Ticket {
+  bool operator==(const Ticket&) const = default;
   std::string cookie = "REJOIN-SESSION";  // as the gateways' session_cookie; REJOIN-TICKET counts, too
   Duration owner_gone = 60s;              // the session's grace: after it there is nothing to come back to
   Duration come_again = 1s;               // what a client is told to wait while its gateway is away
@@ -143,6 +171,7 @@ struct Ticket {
 
 /// One entry of a pool's list. Only the options of its kind mean anything; the others keep their defaults.
 struct Affinity {
+  bool operator==(const Affinity&) const = default;
   AffinityKind kind = AffinityKind::cookie_insert;
   CookieInsert insert;
   CookieRewrite rewrite;
@@ -157,6 +186,7 @@ struct Affinity {
 enum class HealthKind : std::uint8_t { off, tcp, http, tls };
 
 struct Health {
+  bool operator==(const Health&) const = default;
   HealthKind kind = HealthKind::off;
   std::string path = "/";
   std::string host;  // empty: the server's own IP:PORT
@@ -168,6 +198,7 @@ struct Health {
 };
 
 struct Server {
+  bool operator==(const Server&) const = default;
   std::string name;
   Address address;
   int weight = 1;        // 0: no new clients, pinned ones still come
@@ -175,6 +206,7 @@ struct Server {
 };
 
 struct Pool {
+  bool operator==(const Pool&) const = default;
   std::string name;
   Scheduler scheduler = Scheduler::round_robin;
   std::vector<Affinity> affinity;  // tried in order; cookie names differ, at most one source_ip, one ticket
@@ -190,6 +222,7 @@ enum class GatewayListenerKind : std::uint8_t { websocket, tcp };
 enum class LinkProtocol : std::uint8_t { any, rejoin, plain };
 
 struct GatewayListener {
+  bool operator==(const GatewayListener&) const = default;
   std::string name;  // after reading never empty: its kind, then "websocket-2" and so on
   Address listen;
   GatewayListenerKind kind = GatewayListenerKind::websocket;
@@ -201,6 +234,7 @@ enum class Overflow : std::uint8_t { pause, expire };
 
 /// What outlives a client's connection, and for how long.
 struct Session {
+  bool operator==(const Session&) const = default;
   Duration grace = 60s;
   std::uint64_t window_bytes = 256 * 1024;
   int window_messages = 2048;  // 20 messages a second fill 512 in 26 s: less than the grace
@@ -212,18 +246,21 @@ struct Session {
 };
 
 struct Heartbeat {
+  bool operator==(const Heartbeat&) const = default;
   Duration ping = 15s;
   Duration dead = 40s;
 };
 
 /// What one client may send. Zero: no such bound.
 struct ClientRate {
+  bool operator==(const ClientRate&) const = default;
   int messages = 0;  // a second
   std::uint64_t bytes = 0;
 };
 
 /// The cookie by which a plain WebSocket client gets its session back.
 struct SessionCookie {
+  bool operator==(const SessionCookie&) const = default;
   std::string name = "REJOIN-SESSION";
   std::string domain;
   std::string path = "/";
@@ -233,6 +270,7 @@ struct SessionCookie {
 
 /// Another gateway of the fleet, for clients that reach us with its tickets.
 struct PeerGateway {
+  bool operator==(const PeerGateway&) const = default;
   std::string name;
   Address websocket;  // its listeners; none: such links are not relayed
   Address tcp;
@@ -244,6 +282,7 @@ enum class ProxyProtocol : std::uint8_t { off, v1, v2 };
 
 /// What stands behind a session. Only the options of its kind mean anything; the others keep their defaults.
 struct Upstream {
+  bool operator==(const Upstream&) const = default;
   UpstreamKind kind = UpstreamKind::echo;
   // tcp and ws: after reading exactly one of the two
   Address address;                                       // of the one game server
@@ -266,6 +305,7 @@ struct Upstream {
 enum class CompressionKind : std::uint8_t { off, shared, dedicated };
 
 struct Compression {
+  bool operator==(const Compression&) const = default;
   CompressionKind kind = CompressionKind::off;
   int window_bits = 12;
   int memory_level = 5;
@@ -275,6 +315,7 @@ struct Compression {
 };
 
 struct Gateway {
+  bool operator==(const Gateway&) const = default;
   std::string name;  // as the pool calls it
   int workers = 1;
   std::vector<GatewayListener> listeners;  // at least one
@@ -294,10 +335,12 @@ struct Gateway {
   std::vector<std::string> trusted_proxies;     // "10.0.0.0/8": whose X-Forwarded-For is believed
   std::vector<std::string> advertise;           // URLs at which this gateway itself can be dialled
   std::vector<PeerGateway> peers;
+  std::string pages;  // a folder whose files the websocket listeners serve; empty: none
 };
 
 /// Where operators and their scripts ask.
 struct Admin {
+  bool operator==(const Admin&) const = default;
   Address listen;
 };
 

@@ -31,6 +31,7 @@ class CrossCheck {
     tls();
     gateway_in_pools();
     if (config_.gateway) compression(*config_.gateway);
+    if (config_.gateway) peers(*config_.gateway);
     if (config_.admin) admin(*config_.admin);
   }
 
@@ -349,7 +350,7 @@ class CrossCheck {
   }
 
   void listener_tls(ListenerTls& it, const std::string& path) {
-    it.place = places_.at(path).place;
+    it.stands_at.place = places_.at(path).place;
     if (!both_files(it.certificate, it.key, path)) return;
     if (!it.certificate.empty()) it.certificates.insert(it.certificates.begin(), {it.certificate, it.key});
     if (it.certificates.empty() && !places_.has(path + ".certificates") &&
@@ -378,7 +379,7 @@ class CrossCheck {
   }
 
   void server_files(ServerTls& it, const std::string& path) {
-    it.place = places_.at(path).place;
+    it.stands_at.place = places_.at(path).place;
     both_files(it.certificate, it.key, path);
     if (!it.verify && !it.ca.empty())
       warn(path + ".ca", "means nothing with verify = false: whoever answers is believed");
@@ -500,6 +501,23 @@ class CrossCheck {
            "is not this machine's own: there is no password, so whoever reaches it can end every session; "
            "write "
            "\"127.0.0.1:9090\", or close the port to others");
+    }
+  }
+
+  /// One list may serve the whole fleet, so an entry for this gateway itself is no fault; another's at its
+  /// address is.
+  void peers(const Gateway& gateway) {
+    for (std::size_t i = 0; i < gateway.peers.size(); ++i) {
+      const PeerGateway& peer = gateway.peers[i];
+      if (peer.name.empty() || peer.name == gateway.name) continue;
+      for (const GatewayListener& it : gateway.listeners) {
+        if (!it.listen || it.listen.port == 0) continue;
+        const bool websocket = it.listen == peer.websocket;
+        if (!websocket && it.listen != peer.tcp) continue;
+        say(numbered("gateway.peer", i) + (websocket ? ".websocket" : ".tcp"),
+            "is the address of this gateway's own listener " + in_quotes(it.name) + ", and this gateway is " +
+                in_quotes(gateway.name) + ": write where " + in_quotes(peer.name) + " listens");
+      }
     }
   }
 

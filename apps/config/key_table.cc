@@ -99,9 +99,9 @@ void visit(KeyVisitor& v, Tls& it) {
 void visit(KeyVisitor& v, CertificateFiles& it) {
   v.text({"certificate", "PEM file: the certificate, then those that lead to its root.", R"("arena.pem")",
           Need::required},
-         it.certificate, TextForm::file);
+         it.certificate, TextForm::file_path);
   v.text({"key", "PEM file: its private key, without a pass phrase.", R"("arena.key")", Need::required},
-         it.key, TextForm::file);
+         it.key, TextForm::file_path);
 }
 
 void visit(KeyVisitor& v, ListenerTls& it) {
@@ -109,10 +109,10 @@ void visit(KeyVisitor& v, ListenerTls& it) {
           "PEM file: the certificate, then those that lead to its root. A relative path starts at the "
           "configuration's folder. SIGHUP reads all such files again.",
           R"("play.pem")", Need::optional, "the first of `certificates`"},
-         it.certificate, TextForm::file);
+         it.certificate, TextForm::file_path);
   v.text({"key", "PEM file: its private key, without a pass phrase. May be the same file.", R"("play.key")",
           Need::optional, "the first of `certificates`"},
-         it.key, TextForm::file);
+         it.key, TextForm::file_path);
   v.list({"certificates",
           "More of them. A client gets the one that is for the name that it asks for (SNI): exact names "
           "before wildcards, as they stand in the certificates. Who asks for another name, or for none, gets "
@@ -130,7 +130,7 @@ void visit(KeyVisitor& v, ListenerTls& it) {
            it.client_certificate, kClientCertificates);
   v.text({"client_ca", "PEM file: who may have signed clients' certificates.", R"("guild-ca.pem")",
           Need::optional, "none"},
-         it.client_ca, TextForm::file);
+         it.client_ca, TextForm::file_path);
   v.duration({"handshake_timeout", "For the handshake of TLS."}, it.handshake_timeout, kTimeout);
 }
 
@@ -141,7 +141,7 @@ void visit(KeyVisitor& v, ServerTls& it) {
          it.verify);
   v.text({"ca", "PEM file: who may have signed the servers' certificates.", R"("servers-ca.pem")",
           Need::optional, "the system's"},
-         it.ca, TextForm::file);
+         it.ca, TextForm::file_path);
   v.text({"name",
           "The name that the servers' certificates must be for, and that they are asked for (SNI), where the "
           "server has no `tls_name`.",
@@ -149,10 +149,10 @@ void visit(KeyVisitor& v, ServerTls& it) {
          it.name, TextForm::server_name);
   v.text({"certificate", "PEM file: our certificate, for servers that ask for one.", R"("balancer.pem")",
           Need::optional, "none"},
-         it.certificate, TextForm::file);
+         it.certificate, TextForm::file_path);
   v.text({"key", "PEM file: its private key, without a pass phrase.", R"("balancer.key")", Need::optional,
           "none"},
-         it.key, TextForm::file);
+         it.key, TextForm::file_path);
   v.choice({"min_version", "The least version of TLS that is spoken."}, it.min_version, kTlsVersions);
 }
 
@@ -357,6 +357,12 @@ void visit(KeyVisitor& v, Gateway& it) {
           "the peer it is told to come again.",
           R"({ name = "g2", websocket = "127.0.0.2:8000", tcp = "127.0.0.2:8001" })"},
          it.peers, limits::kPeersMax);
+  v.text({"pages",
+          "A folder whose files the websocket listeners also serve over HTTP: the page of a small game. Read "
+          "whole at "
+          "start: at most 256 files and 16 MiB.",
+          R"("web")", Need::optional, "none"},
+         it.pages, TextForm::file_path);
 }
 
 void visit(KeyVisitor& v, Session& it) {

@@ -46,7 +46,7 @@ enum class TextForm : std::uint8_t {
   origin,         // "*", or scheme://host with an optional port (RFC 6454 7)
   network,        // an IP address, with an optional /bits
   link_url,       // ws://, wss://, tcp:// or tls://, with a host
-  file,           // a path: not empty, without control characters
+  file_path,      // of this machine; relative ones start at the configuration's folder
   server_name,    // empty, or a host name or IP address as in a certificate
 };
 bool fits(TextForm form, std::string_view text);

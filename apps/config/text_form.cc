@@ -53,9 +53,9 @@ bool fits(TextForm form, std::string_view text) {
     case TextForm::origin: return text == "*" || is_place(text, {"http", "https"});
     case TextForm::network: return is_network(text);
     case TextForm::link_url: return is_place(text, {"ws", "wss", "tcp", "tls"});
-    case TextForm::file:
-      return !text.empty() && std::none_of(text.begin(), text.end(),
-                                           [](char c) { return static_cast<unsigned char>(c) < 0x20; });
+    case TextForm::file_path:
+      return !text.empty() &&
+             std::none_of(text.begin(), text.end(), [](char c) { return c >= 0 && c < 0x20; });
     case TextForm::server_name: return only(text, ".-_:");
   }
   return false;
@@ -72,8 +72,8 @@ std::string_view text_form_hint(TextForm form) {
     case TextForm::origin: return "write \"https://play.example\", without a path, or \"*\"";
     case TextForm::network:
       return "write an address such as \"10.0.0.1\", or a network such as \"10.0.0.0/8\"";
+    case TextForm::file_path: return "write a path, such as \"web\" or \"/etc/rejoin/web\"";
     case TextForm::link_url: return "write \"wss://g1.play.example\", without a path";
-    case TextForm::file: return "write the path of a file, such as \"play.pem\"";
     case TextForm::server_name: return "write a host name such as \"g1.internal\", or an IP address";
   }
   return "";

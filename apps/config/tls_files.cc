@@ -147,7 +147,7 @@ class Loader {
   TlsContexts::Context server(const ListenerTls& rules, std::string_view what, const std::string& name,
                               bool http) {
     where_ = what;
-    place_ = rules.place;
+    place_ = rules.stands_at.place;
     io::TlsServerOptions options;
     bool whole = true;
     for (std::size_t i = 0; i < rules.certificates.size(); ++i) {
@@ -193,7 +193,7 @@ class Loader {
 
   TlsContexts::Context client(const ServerTls& rules, std::string_view what, const std::string& whose) {
     where_ = what;
-    place_ = rules.place;
+    place_ = rules.stands_at.place;
     io::TlsClientOptions options;
     if (!rules.ca.empty() && rules.verify) {
       std::optional<std::string> ca = text("ca", rules.ca);

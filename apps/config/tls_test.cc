@@ -37,7 +37,7 @@ TEST(BadFile, tls) {
       {whole(listener("{ certificate = \"a.pem\", key = \"a.key\", client_certificate = \"required\" }")),
        R"(f:3:62: listener.tls.client_certificate: nothing says who may have signed clients' certificates; write client_ca = "guild-ca.pem")"},
       {whole(listener("{ certificate = \"\", key = \"a.key\" }")),
-       R"(f:3:23: listener.tls.certificate: "" cannot stand here; write the path of a file, such as "play.pem")"},
+       R"(f:3:23: listener.tls.certificate: "" cannot stand here; write a path, such as "web" or "/etc/rejoin/web")"},
       {whole(listener("{ certificate = \"a.pem\", key = \"a.key\", min_version = \"1.1\" }")),
        R"(f:3:55: listener.tls.min_version: "1.1" is not a min_version; did you mean "1.2"?)"},
       {whole(listener("{ crt = \"a.pem\", key = \"a.key\" }")),
@@ -84,7 +84,7 @@ TEST(TlsKeys, certificates_are_one_list_after_reading) {
   ASSERT_EQ(tls.certificates.size(), 2u);
   EXPECT_EQ(tls.certificates[0].certificate, "a.pem");
   EXPECT_EQ(tls.certificates[1].key, "b.key");
-  EXPECT_EQ(tls.place.line, 3u);
+  EXPECT_EQ(tls.stands_at.place.line, 3u);
   const Reading list =
       read_config(listener(R"({ certificates = [ { certificate = "b.pem", key = "b.key" } ] })"), "f");
   ASSERT_TRUE(list.ok()) << to_text(list.diagnostics);

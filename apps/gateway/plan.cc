@@ -18,6 +18,11 @@ Result<Plan> make_plan(const config::Config& config, route::KeyRing keys, Random
   for (const config::GatewayListener& it : plan.rules.listeners)
     plan.listener_tls.push_back(config::tls_in_use(it.tls));
   plan.tickets = config::make_ticket_keys(config.tls, plan.keys, random);
+  if (!plan.rules.pages.empty()) {
+    Result<Pages> pages = Pages::load(config.resolve(plan.rules.pages));
+    if (!pages) return std::move(pages.error());
+    plan.pages = std::move(*pages);
+  }
   return plan;
 }
 

@@ -12,6 +12,7 @@
 #include "apps/config/tls_files.h"
 #include "apps/gateway/client_address.h"
 #include "apps/gateway/game_plan.h"
+#include "apps/gateway/pages.h"
 #include "base/log.h"
 #include "base/random.h"
 #include "base/result.h"
@@ -27,10 +28,11 @@ struct Plan {
   std::optional<config::Admin> admin;
   std::vector<config::TlsInUse> listener_tls{};  // one for each; nullptr: in the clear
   std::shared_ptr<io::TlsTicketKeys> tickets{};  // of TLS; nullptr: no session is resumed
+  Pages pages = {};
 };
 
-/// `config.gateway` is there. Error: config, when routing refuses what the configuration allows. `random` is
-/// used here only.
+/// `config.gateway` is there. Error: config, when routing refuses what the configuration allows, or its pages
+/// cannot be read. `random` is used here only.
 Result<Plan> make_plan(const config::Config& config, route::KeyRing keys, Random& random);
 
 /// As balancer::use_tls: for connections that begin from now on, in all workers. Any thread.

@@ -115,8 +115,7 @@ void Arena::start_balancer() {
     for (config::Listener& it : config.listeners) it.tls.emplace();
     config.pools[1].tls.emplace();
   }
-  plan_ = std::make_unique<balancer::Plan>(
-      must(balancer::make_plan(config, route::KeyRing(route::generate_key(random)), random)));
+  plan_ = must(balancer::make_plan(config, route::KeyRing(route::generate_key(random)), random));
   if (options_.tls)
     use_tls(*plan_, {.listeners = {tls_server_, tls_server_, tls_server_},
                      .gateway_listeners = {},
@@ -124,7 +123,7 @@ void Arena::start_balancer() {
                      .probes = {nullptr, tls_client_, nullptr},
                      .upstream = nullptr,
                      .upstream_probes = nullptr});
-  balancer_ = std::make_unique<balancer::Worker>(balancer_host_.world(), *plan_, 0);
+  balancer_ = std::make_unique<balancer::Worker>(balancer_host_.world(), plan_, 0);
   if (!balancer_->open({})) std::abort();
 }
 
