@@ -58,9 +58,10 @@ int run_balancer(const BalancerOptions& options) {
   workers.count = static_cast<unsigned>(config.balancer.workers);
   workers.drain_time = config.balancer.drain_timeout;
   for (const config::Listener& listener : config.listeners) workers.listener_names.push_back(listener.name);
-  return serve::run_workers(workers, *log, [&plan](io::World& world, unsigned number, serve::Colleagues&) {
-    return std::make_unique<Worker>(world, *plan, number);
-  });
+  return serve::run_workers(workers, *log,
+                            [&plan](io::World& world, unsigned number, serve::Colleagues& colleagues) {
+                              return std::make_unique<Worker>(world, *plan, number, &colleagues);
+                            });
 }
 
 }  // namespace rejoin::balancer

@@ -22,7 +22,7 @@ Task<Status> shake_hands(Visit& visit) {
 Status know_client(Visit& visit) {
   io::TlsInfo info = visit.worker.tls().info(visit.client.socket());
   if (info.resumed) ++visit.worker.counts().tls_resumed;
-  visit.secure = true;
+  visit.scheme = "https";
   visit.certificate = std::move(info.client_certificate);
   if (!visit.certificate || (visit.certificate->subject.size() <= kSubjectBytesMax &&
                              visit.certificate->issuer.size() <= kSubjectBytesMax)) {

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "apps/balancer/plan.h"
+#include "apps/balancer/pool_room.h"
 #include "base/local_ptr.h"
 #include "io/world.h"
 #include "route/router.h"
@@ -24,8 +25,8 @@ namespace rejoin::balancer {
 /// What a worker keeps of one pool: the same in all Generations whose Plans share the PoolPlan.
 struct PoolUse : LocalCounted {
   /// `before`: what it stands in the place of. Idle connections come over at take_over().
-  PoolUse(io::World& world, std::shared_ptr<const PoolPlan> of, route::Seal& seal, unsigned worker,
-          const PoolUse* before);
+  PoolUse(io::World& world, std::shared_ptr<const PoolPlan> of, route::Seal& seal, Rooms& rooms,
+          unsigned worker, const PoolUse* before);
   /// Idle connections to servers that are still the same are ours now, and `before` keeps none any more.
   void take_over(PoolUse& before);
 
@@ -33,6 +34,7 @@ struct PoolUse : LocalCounted {
   const PoolPlan& plan;
   route::Router router;
   upstream::IdleConnections idle;
+  PoolRoom room;
   TimePoint tls_warned{};  // when a server's failing TLS was last said
 };
 
@@ -44,8 +46,8 @@ using ListenerPtr = LocalPtr<const ListenerUse>;
 
 struct Generation : LocalCounted {
   /// `before`: the Generation that it will follow; what did not change is shared with it.
-  Generation(io::World& world, std::shared_ptr<const Plan> of, route::Seal& seal, unsigned worker,
-             const Generation* before);
+  Generation(io::World& world, std::shared_ptr<const Plan> of, route::Seal& seal, Rooms& rooms,
+             unsigned worker, const Generation* before);
 
   PoolUse& pool(const ListenerPlan& listener) const { return *pools[listener.pool]; }
   /// The pool of this name; nullptr when there is none.

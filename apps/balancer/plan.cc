@@ -32,19 +32,35 @@ route::AffinityRule affinity_rule(const config::Affinity& from) {
       rule.http_only = cookie.http_only;
       rule.partitioned = cookie.partitioned;
       rule.hide = cookie.hide;
+      rule.cross_site = cookie.cross_site;
+      rule.strict = from.strict;
       return rule;
     }
-    case config::AffinityKind::cookie_rewrite: return route::CookieRewriteRule{from.rewrite.name};
-    case config::AffinityKind::cookie_prefix: return route::CookiePrefixRule{from.prefix.name};
+    case config::AffinityKind::cookie_rewrite:
+      return route::CookieRewriteRule{from.rewrite.name, from.strict};
+    case config::AffinityKind::cookie_prefix: return route::CookiePrefixRule{from.prefix.name, from.strict};
+    case config::AffinityKind::key: return route::KeyRule{config::key_place(from.key), from.strict};
     case config::AffinityKind::ticket:
       return route::TicketRule{from.ticket.cookie, from.ticket.owner_gone, from.ticket.come_again};
     case config::AffinityKind::source_ip: break;
   }
   route::SourceIpRule rule;
+  rule.strict = from.strict;
   rule.leases.grace = from.source_ip.grace;
   rule.leases.prefix = static_cast<unsigned>(from.source_ip.prefix);
   rule.leases.prefix_v6 = static_cast<unsigned>(from.source_ip.prefix_v6);
   return rule;
+}
+
+RetryOn retry_on(const config::RetryRules& from) {
+  RetryOn on{.connect = false, .reset = false, .timeout = false, .statuses = {}};
+  for (const std::string& word : from.on) {
+    on.connect |= word == "connect";
+    on.reset |= word == "reset";
+    on.timeout |= word == "timeout";
+    if (word[0] >= '0' && word[0] <= '9') on.statuses.push_back(std::stoi(word));
+  }
+  return on;
 }
 
 route::RouteRules rules_of(const config::Pool& from) {
@@ -88,8 +104,9 @@ Result<std::shared_ptr<const Plan>> make_plan(const config::Config& config, rout
     }
     auto shared = route::SharedRoute::make(rules_of(pool), random, old ? old->route.get() : nullptr);
     if (!shared) return std::move(shared.error());
+    const bool close_on_down = pool.health.on_down == config::OnDown::close;
+    PoolPlan made{pool, std::move(*shared), pool.connect_timeout, close_on_down, retry_on(pool.retry)};
     const bool same_tls = old && old->rules.tls == pool.tls && old->rules.health.kind == pool.health.kind;
-    PoolPlan made{pool, std::move(*shared), pool.connect_timeout};
     made.tls = same_tls ? old->tls : config::tls_in_use(pool.tls);
     made.probes = same_tls ? old->probes : made.tls;
     if (!made.probes && pool.health.kind == config::HealthKind::tls)
@@ -103,15 +120,19 @@ Result<std::shared_ptr<const Plan>> make_plan(const config::Config& config, rout
       return Error{ErrorKind::config, Side::ours, Retry::no,
                    "listener " + listener.name + ": there is no pool \"" + listener.pool + "\""};
     }
-    plan.listeners.push_back({listener, pool, before ? tls_of_before(*before, listener) : nullptr});
-    if (!plan.listeners.back().tls) plan.listeners.back().tls = config::tls_in_use(listener.tls);
+    auto http = make_http_plan(config, listener);
+    if (!http) return std::move(http.error());
+    plan.listeners.push_back({listener, pool, std::make_shared<const HttpPlan>(std::move(*http))});
+    ListenerPlan& made = plan.listeners.back();
+    if (before != nullptr) made.tls = tls_of_before(*before, listener);
+    if (!made.tls) made.tls = config::tls_in_use(listener.tls);
   }
+  const bool tells_certificates =
+      std::any_of(config.listeners.begin(), config.listeners.end(), [](const config::Listener& it) {
+        return it.tls && it.tls->client_certificate != config::ClientCertificate::off;
+      });
   for (ListenerPlan& listener : plan.listeners) {
-    listener.tells_certificates =
-        std::any_of(plan.listeners.begin(), plan.listeners.end(), [&](const ListenerPlan& it) {
-          return it.pool == listener.pool && it.rules.tls &&
-                 it.rules.tls->client_certificate != config::ClientCertificate::off;
-        });
+    listener.tells_certificates = tells_certificates;
   }
   return std::make_shared<const Plan>(std::move(plan));
 }

@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "apps/balancer/http_plan.h"
 #include "apps/config/config.h"
 #include "apps/config/tls_files.h"
 #include "base/clock.h"
@@ -21,22 +22,33 @@
 
 namespace rejoin::balancer {
 
+/// When a request that may be repeated is sent to another server.
+struct RetryOn {
+  bool connect = true, reset = true, timeout = false;
+  std::vector<int> statuses;
+};
+
 struct PoolPlan {
   config::Pool rules;
   std::unique_ptr<route::SharedRoute> route;
   Duration connect_timeout{};
+  bool close_on_down = false;  // a server that goes down takes its open connections with it
+  RetryOn retry;
   config::TlsInUse tls{};     // to its servers; nullptr: in the clear
   config::TlsInUse probes{};  // the same for probes
 };
 
 struct ListenerPlan {
   config::Listener rules;
-  std::size_t pool = 0;    // index into Plan::pools
-  config::TlsInUse tls{};  // nullptr: its clients speak in the clear
-  /// A listener of its pool asks clients for certificates: what servers read of them is ours to write.
+  std::size_t pool = 0;                  // index into Plan::pools
+  std::shared_ptr<const HttpPlan> http;  // what it does with requests; always there
+  config::TlsInUse tls{};                // nullptr: its clients speak in the clear
+  /// A listener asks clients for certificates: what servers read of them is ours to write.
   bool tells_certificates = false;
 
-  bool operator==(const ListenerPlan&) const = default;
+  bool operator==(const ListenerPlan& other) const {
+    return rules == other.rules && pool == other.pool && *http == *other.http;
+  }
   /// Is it the same door in two Plans? Its clients then go on with the newer one. Doors at port 0, where the
   /// system chooses, are told apart by name.
   bool same_door(const ListenerPlan& other) const {

@@ -107,6 +107,7 @@ Task<void> serve_tcp(Worker& worker, GenerationPtr generation, ListenerPtr liste
   io::Stream server(world, Side::server, worker.stop_switch());
   route::ServerUse use;
   Status open = co_await dial_server(visit, choice, use, server);
+  if (!open && open.error().side == Side::client) co_return;
   if (!open) {
     co_await turn_away(visit, choice);
     co_return;
@@ -121,7 +122,7 @@ Task<void> serve_tcp(Worker& worker, GenerationPtr generation, ListenerPtr liste
   }
   visit.keep_lease(choice);
   worker.park(visit.listener, visit.client.release(), server.release(), client, std::move(use),
-              std::move(visit.lease), upstream::ClientFin::passes_on);
+              visit.take_lease(), upstream::ClientFin::passes_on);
 }
 
 }  // namespace rejoin::balancer

@@ -27,12 +27,13 @@ bool same_options(const io::ListenOptions& a, const io::ListenOptions& b) {
 
 Tunnel::Tunnel(Worker& owner, ListenerPtr of, io::Socket client_socket, io::Socket server_socket,
                const Address& from, route::ServerUse counted, route::Lease pin,
-               upstream::ClientFin client_fin)
+               upstream::ClientFin client_fin, route::Lease hold)
     : Relay(owner.world(), owner.tunnel_owner(), std::move(client_socket), std::move(server_socket),
             {of->rules.tunnel_timeout, client_fin}),
       listener(std::move(of)),
       use(std::move(counted)),
       lease(std::move(pin)),
+      held(std::move(hold)),
       client(from) {}
 
 // One listener, and what it makes of a connection.
@@ -63,12 +64,19 @@ struct Worker::Coming {
   std::vector<std::unique_ptr<Entrance>> opened;
 };
 
-Worker::Worker(io::World& world, std::shared_ptr<const Plan> plan, unsigned number)
+Worker::Worker(io::World& world, std::shared_ptr<const Plan> plan, unsigned number,
+               serve::Colleagues* colleagues)
     : world_(world),
       number_(number),
       tls_(world, {}),
+      colleagues_(colleagues),
+      rooms_([this] {
+        if (colleagues_ == nullptr) return;
+        colleagues_->ask(
+            number_, [](serve::WorkerProgram& program) { static_cast<Worker&>(program).look_for_room(); });
+      }),
       seal_(plan->keys, world.random),
-      generation_(make_local<const Generation>(world, std::move(plan), seal_, number, nullptr)),
+      generation_(make_local<const Generation>(world, std::move(plan), seal_, rooms_, number, nullptr)),
       connections_(world.ready),
       second_([](void* self) { static_cast<Worker*>(self)->tick(); }, this) {
   for (const ListenerPtr& listener : generation_->listeners)
@@ -86,7 +94,7 @@ Status Worker::open(const std::vector<Address>& at) {
     const auto on_down = [this](const std::string& pool, const std::string& server) {
       PoolUse* const use = generation_->find_pool(pool);
       const auto index = use ? use->router.pool().index_of(server) : std::nullopt;
-      if (index) use->idle.close(*index);
+      if (index) tell_all_of_down(*use, *index);
     };
     probes_ = std::make_unique<Probes>(world_, tls_, connections_, on_down);
     probes_->follow(*generation_->plan);
@@ -129,7 +137,7 @@ Status Worker::prepare(std::shared_ptr<const Plan> plan, const std::vector<Addre
   if (coming_) return Error{ErrorKind::exhausted, Side::ours, Retry::yes, "another change is under way"};
   auto coming = std::make_unique<Coming>();
   coming->generation =
-      make_local<const Generation>(world_, std::move(plan), seal_, number_, generation_.get());
+      make_local<const Generation>(world_, std::move(plan), seal_, rooms_, number_, generation_.get());
   for (std::size_t i = 0; i < coming->generation->listeners.size(); ++i) {
     const ListenerPtr& listener = coming->generation->listeners[i];
     coming->opened.emplace_back();
@@ -199,6 +207,8 @@ void Worker::pools_changed(const Generation& before) {
     }
     const auto& leases = old->plan.route->leases;
     if (leases && (now == nullptr || now->plan.route->leases != leases)) old_leases_.push_back(leases);
+    const auto& idle = old->plan.route->idle_leases;
+    if (idle && (now == nullptr || now->plan.route->idle_leases != idle)) old_leases_.push_back(idle);
   }
 }
 
@@ -222,10 +232,12 @@ void Worker::tick() {
   const TimePoint now = world_.clock.now();
   for (const auto& pool : generation_->plan->pools) {
     if (pool->route->leases) pool->route->leases->tick(now);
+    if (pool->route->idle_leases) pool->route->idle_leases->tick(now);
   }
   for (const auto& leases : old_leases_) leases->tick(now);
   std::erase_if(old_leases_, [](const auto& leases) { return leases->size().open == 0; });
   if (probes_) probes_->tidy();
+  look_for_room();  // what time alone has changed: a server is out no longer, a drain was taken back
   world_.timers.arm(second_, now + 1s);
 }
 
@@ -249,11 +261,11 @@ bool Worker::idle() const { return connections_.running() == 0 && tunnels_.live(
 
 void Worker::park(ListenerPtr listener, io::Socket client_socket, io::Socket server_socket,
                   const Address& client, route::ServerUse use, route::Lease lease,
-                  upstream::ClientFin client_fin) {
+                  upstream::ClientFin client_fin, route::Lease held) {
   ++counts_.tunnels;
   Tunnel& tunnel =
       tunnels_.make(*this, std::move(listener), std::move(client_socket), std::move(server_socket), client,
-                    std::move(use), std::move(lease), client_fin);
+                    std::move(use), std::move(lease), client_fin, std::move(held));
   open_tunnels_.push_back(tunnel);
   tunnel.start();
 }
@@ -261,6 +273,7 @@ void Worker::park(ListenerPtr listener, io::Socket client_socket, io::Socket ser
 void Worker::relay_ended(upstream::Relay& relay, upstream::RelayEnd end) {
   Tunnel& tunnel = static_cast<Tunnel&>(relay);
   tunnel.lease.close(world_.clock.now());
+  tunnel.held.close(world_.clock.now());
   if (world_.log.wants(LogLevel::debug)) {
     tell(*tunnel.listener, tunnel.client,
          "tunnel to " + tunnel.use.server()->name + " ended: " + std::string(to_string(end.how)) + " (" +
@@ -276,8 +289,46 @@ void Worker::server_refused(PoolUse& pool, route::Choice& choice, const Error& w
   const route::HealthChange change = pool.router.failed(choice, world_.clock.now());
   world_.log.debug("server " + name + " did not take a client: " + to_string(why));
   if (change != route::HealthChange::went_down) return;
-  pool.idle.close(refused);
-  world_.log.warn("server " + name + " is down: " + to_string(why));
+  const bool is_out = pool.router.pool().up(refused);
+  world_.log.warn("server " + name + (is_out ? " is out, it failed too often: " : " is down: ") +
+                  to_string(why));
+  tell_all_of_down(pool, refused);
+}
+
+void Worker::server_answered_badly(PoolUse& pool, route::ServerIndex server, std::string_view why) {
+  if (!pool.router.answered_badly(server, world_.clock.now())) return;
+  const std::string name = pool.router.rules().name + "/" + pool.router.pool().server(server).name;
+  world_.log.warn("server " + name + " is out, it failed too often: " + std::string(why));
+  tell_all_of_down(pool, server);
+}
+
+/// What this worker has found is every worker's business.
+void Worker::tell_all_of_down(const PoolUse& pool, route::ServerIndex server) {
+  const bool close = pool.plan.close_on_down;
+  const route::ServerRef ref = pool.plan.route->pool->ref(server);
+  if (colleagues_ == nullptr) return server_went_down(ref, close);
+  for (unsigned i = 0; i < colleagues_->count(); ++i) {
+    colleagues_->ask(i, [ref, close](serve::WorkerProgram& program) {
+      static_cast<Worker&>(program).server_went_down(ref, close);
+    });
+  }
+}
+
+void Worker::server_went_down(const route::ServerRef& server, bool close) {
+  for (const auto& use : generation_->pools) {
+    const route::Pool& pool = *use->plan.route->pool;
+    for (std::size_t i = 0; i < pool.size(); ++i) {
+      const auto index = static_cast<route::ServerIndex>(i);
+      if (pool.ref(index) == server) use->idle.close(i);
+    }
+  }
+  if (close) {
+    close_tunnels(server);
+    busy_.for_each([&](Busy& busy) {
+      if (busy.server_ == server) busy.stream_.interrupt();
+    });
+  }
+  look_for_room();
 }
 
 void Worker::server_spoke_no_tls(PoolUse& pool, route::ServerIndex server, const Error& why) {

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "apps/balancer/generation.h"
@@ -32,13 +33,15 @@ class Worker;
 /// It outlives generations, see generation.h.
 struct Tunnel final : upstream::Relay {
   Tunnel(Worker& owner, ListenerPtr listener, io::Socket client_socket, io::Socket server_socket,
-         const Address& client, route::ServerUse use, route::Lease lease, upstream::ClientFin client_fin);
+         const Address& client, route::ServerUse use, route::Lease lease, upstream::ClientFin client_fin,
+         route::Lease held);
   ListenerPtr listener;
   route::ServerUse use;
   route::Lease lease;
+  route::Lease held;  // Router::hold()
   Address client;
 };
-static_assert(sizeof(Tunnel) <= 352,
+static_assert(sizeof(Tunnel) <= 368,
               "the record of an idle relayed connection; the aim for all of one is 600 bytes");
 
 /// Plain integers that only grow.
@@ -51,6 +54,7 @@ struct Counts {
   std::uint64_t no_server = 0;       // answered 503
   std::uint64_t come_again = 0;      // told to come again, since the server of their ticket is away
   std::uint64_t server_failed = 0;   // answered 502, 504
+  std::uint64_t retried = 0;         // requests sent to another server after one had taken the connection
   std::uint64_t tls_handshakes = 0;  // of clients, that succeeded
   std::uint64_t tls_resumed = 0;     // of these: with a session of before
   std::uint64_t tls_failed = 0;      // those that did not, but for the timed out
@@ -60,7 +64,9 @@ class Worker final : public serve::WorkerProgram, private upstream::RelayOwner {
  public:
   /// `number` from 0: worker 0 probes the servers. `world` outlives the worker, which must be idle() when it
   /// dies.
-  Worker(io::World& world, std::shared_ptr<const Plan> plan, unsigned number);
+  /// `colleagues`: the other workers of the process; none in a simulation, which has one worker.
+  Worker(io::World& world, std::shared_ptr<const Plan> plan, unsigned number,
+         serve::Colleagues* colleagues = nullptr);
   ~Worker() override;
 
   /// Opens a listener for each of the plan, at `at[i]` where given (the real port that worker 0 was given for
@@ -110,10 +116,30 @@ class Worker final : public serve::WorkerProgram, private upstream::RelayOwner {
     friend class List<Waiting>;
     io::Stream& client;
   };
+  /// One exchange with a server that may have to end when the server goes down.
+  class Busy : private ListNode {
+   public:
+    Busy(Worker& worker, io::Stream& stream) : stream_(stream) { worker.busy_.push_back(*this); }
+    /// It is with this server from now on.
+    void at(const route::ServerRef& server) { server_ = server; }
+
+   private:
+    friend class Worker;
+    friend class List<Busy>;
+    io::Stream& stream_;
+    route::ServerRef server_;
+  };
   /// A server did not take a client: marks it, makes `choice` name the next one, and logs.
   void server_refused(PoolUse& pool, route::Choice& choice, const Error& why);
   /// TLS with a server did not come to be: says so aloud, though not at each connection.
   void server_spoke_no_tls(PoolUse& pool, route::ServerIndex server, const Error& why);
+  /// A server took a client and then answered badly, or not at all: counts against it (PassiveRules).
+  void server_answered_badly(PoolUse& pool, route::ServerIndex server, std::string_view why);
+  /// Somebody on any worker has found that a server is down: kept connections to it end, and where `close`
+  /// says so all others too; who waits for it looks again.
+  void server_went_down(const route::ServerRef& server, bool close);
+  /// Who waits for room, in any pool, looks again.
+  void look_for_room() { rooms_.look(world_.clock.now()); }
   upstream::RelayOwner& tunnel_owner() { return *this; }
   /// Every TLS connection of this worker is one of it, to clients and to servers.
   io::TlsNetwork& tls() { return tls_; }
@@ -121,7 +147,7 @@ class Worker final : public serve::WorkerProgram, private upstream::RelayOwner {
   proto::AcceptHasher& accept_hasher() { return accept_hasher_; }
   /// Joins the two and forgets them until they end.
   void park(ListenerPtr listener, io::Socket client_socket, io::Socket server_socket, const Address& client,
-            route::ServerUse use, route::Lease lease, upstream::ClientFin client_fin);
+            route::ServerUse use, route::Lease lease, upstream::ClientFin client_fin, route::Lease held = {});
   std::size_t tunnels() const { return tunnels_.live(); }
   /// For a line about one client's connection in the log, if anybody reads such.
   void tell(const ListenerPlan& listener, const Address& client, std::string_view what);
@@ -134,10 +160,13 @@ class Worker final : public serve::WorkerProgram, private upstream::RelayOwner {
   void pools_changed(const Generation& before);
   void relay_ended(upstream::Relay& relay, upstream::RelayEnd end) override;
   void tick();
+  void tell_all_of_down(const PoolUse& pool, route::ServerIndex server);
 
   io::World& world_;
   unsigned number_;
   io::TlsNetwork tls_;
+  serve::Colleagues* colleagues_;
+  Rooms rooms_;
   route::Seal seal_;
   proto::AcceptHasher accept_hasher_;
   GenerationPtr generation_;
@@ -148,6 +177,7 @@ class Worker final : public serve::WorkerProgram, private upstream::RelayOwner {
   RecordPool<Tunnel> tunnels_;
   List<upstream::Relay> open_tunnels_;
   List<Waiting> waiting_;
+  List<Busy> busy_;
   Stop stop_;
   Scope connections_;
   std::unique_ptr<Probes> probes_;  // of worker 0

@@ -15,6 +15,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "apps/config/diagnostic.h"
@@ -112,6 +113,55 @@ struct Tls {
 
 enum class Mode : std::uint8_t { http, tcp };
 
+enum class XForwarded : std::uint8_t { append, replace, off };
+
+/// What servers are told of where a request came from, and whom we believe who says it before us.
+struct Forwarded {
+  std::vector<std::string> trust;  // "10.0.0.0/8": proxies in front of us
+  XForwarded x_forwarded = XForwarded::append;
+  bool forwarded = false;            // the field of RFC 7239 besides
+  bool request_id = false;           // X-Request-Id
+  bool request_id_response = false;  // ... on the response, too
+  std::string via;                   // our name in Via; empty: no such field
+
+  bool operator==(const Forwarded&) const = default;
+};
+
+/// A redirect of ours. `to` may hold {host}, {path} (with its query).
+struct Redirect {
+  std::string to;
+  int status = 302;
+
+  bool operator==(const Redirect&) const = default;
+};
+
+/// An answer of ours.
+struct Respond {
+  int status = 200;
+  std::string body;
+  std::string type = "text/plain; charset=utf-8";
+
+  bool operator==(const Respond&) const = default;
+};
+
+/// Requests of a host, a path, or both, and what becomes of them.
+struct Rule {
+  std::string host;  // empty: any; "*.example.com": every name below
+  std::string path = "/";
+  bool exact = false;
+  std::string pool;  // after reading the name of a pool that exists
+  std::string strip_prefix;
+  std::optional<Redirect> redirect;
+  std::optional<Respond> respond;
+  // "Name: value"; removed ones are names
+  std::vector<std::string> set_request_headers, add_request_headers, remove_request_headers;
+  std::vector<std::string> set_response_headers, add_response_headers, remove_response_headers;
+
+  bool operator==(const Rule&) const = default;
+};
+
+enum class RedirectAll : std::uint8_t { off, https };
+
 /// Where the balancer listens.
 struct Listener {
   bool operator==(const Listener&) const = default;
@@ -121,19 +171,34 @@ struct Listener {
   std::string pool;  // after reading the name of a pool that exists
   Duration head_timeout = 10s;
   Duration idle_timeout = 60s;
+  Duration keep_alive_timeout = 60s;  // after reading, unless written, the idle_timeout
   Duration tunnel_timeout = 1h;
   std::optional<ListenerTls> tls;
+  // mode http
+  std::uint64_t max_body = 0;  // bytes; zero: no bound
+  RedirectAll redirect = RedirectAll::off;
+  int redirect_port = 443;
+  Forwarded forwarded;
+  std::vector<Rule> rules;
+  std::vector<std::pair<std::string, std::string>> error_pages;  // status, path of a file
 };
 
-enum class Scheduler : std::uint8_t { round_robin, least_connections };
-enum class AffinityKind : std::uint8_t { cookie_insert, cookie_rewrite, cookie_prefix, source_ip, ticket };
+enum class Scheduler : std::uint8_t { round_robin, least_connections, random_two, source_hash, key_hash };
+enum class AffinityKind : std::uint8_t {
+  cookie_insert,
+  cookie_rewrite,
+  cookie_prefix,
+  source_ip,
+  ticket,
+  key
+};
 enum class SameSite : std::uint8_t { unset, lax, strict, none };  // unset: no such attribute
 
 struct CookieInsert {
   bool operator==(const CookieInsert&) const = default;
   std::string name = "REJOIN";
   // Zero, no bound, is the default: dates in a cookie count from the last response, and a WebSocket gets none
-  // while it is open, so a bound would end the pin under a player who is connected all the time.
+  // while it is open. The balancer remembers those that are open, but only as long as it runs.
   Duration max_idle{0};  // since the last use
   Duration max_life{0};  // since it was first given
   std::string domain;    // empty: no Domain attribute
@@ -142,7 +207,8 @@ struct CookieInsert {
   bool secure = false;
   bool http_only = true;
   bool partitioned = false;
-  bool hide = true;  // strip it before the server
+  bool hide = true;        // strip it before the server
+  std::string cross_site;  // the name of a second cookie, for pages of other sites; empty: none
 };
 
 struct CookieRewrite {
@@ -169,6 +235,14 @@ struct Ticket {
   Duration come_again = 1s;               // what a client is told to wait while its gateway is away
 };
 
+/// Where a request bears a key of the application. After reading exactly one of the three is not empty.
+struct RequestKey {
+  bool operator==(const RequestKey&) const = default;
+  std::string header;
+  std::string query;
+  std::string cookie;
+};
+
 /// One entry of a pool's list. Only the options of its kind mean anything; the others keep their defaults.
 struct Affinity {
   bool operator==(const Affinity&) const = default;
@@ -178,31 +252,78 @@ struct Affinity {
   CookiePrefix prefix;
   SourceIp source_ip;
   Ticket ticket;
+  RequestKey key;
+  bool strict = false;  // not of ticket
 
-  /// The cookie of the three cookie kinds and of ticket; empty for source_ip.
+  /// The cookie of the three cookie kinds and of ticket; empty for source_ip and key.
   const std::string& cookie_name() const;
 };
 
 enum class HealthKind : std::uint8_t { off, tcp, http, tls };
+
+/// From one status to another, both included.
+struct StatusRange {
+  bool operator==(const StatusRange&) const = default;
+  int first = 200;
+  int last = 200;
+};
+
+enum class OnDown : std::uint8_t { keep, close };
+
+/// What clients' connections tell of a server.
+struct Passive {
+  bool operator==(const Passive&) const = default;
+  int failures = 5;
+  Duration within = 10s;
+  Duration out = 30s;
+};
 
 struct Health {
   bool operator==(const Health&) const = default;
   HealthKind kind = HealthKind::off;
   std::string path = "/";
   std::string host;  // empty: the server's own IP:PORT
-  int expect = 200;
+  std::vector<StatusRange> expect = {StatusRange{}};
+  std::string weight_field = "Rejoin-Weight";  // empty: no server may ask for another weight
+  Duration drain_time{0};                      // zero: as long as the server says that it drains
   Duration every = 2s;
   Duration timeout = 1s;
   int rise = 2;
   int fall = 3;
+  std::optional<Passive> passive;  // none: failures count only where a probe, or a connect, fails
+  OnDown on_down = OnDown::keep;
+};
+
+/// Connections to servers that wait for their next request.
+struct KeepAlive {
+  int connections = static_cast<int>(limits::kIdlePerServerMax);  // of each server, in each worker
+  Duration idle = limits::kIdleServerConnectionS;
+
+  bool operator==(const KeepAlive&) const = default;
+};
+
+/// When a request is sent a second time.
+struct RetryRules {
+  std::vector<std::string> on = {"connect", "reset"};
+
+  bool operator==(const RetryRules&) const = default;
 };
 
 struct Server {
   bool operator==(const Server&) const = default;
   std::string name;
   Address address;
-  int weight = 1;        // 0: no new clients, pinned ones still come
-  std::string tls_name;  // whom its certificate must be for; empty: the pool's tls.name
+  int weight = 1;  // 0: no new clients, pinned ones still come
+  bool backup = false;
+  int max_connections = 0;  // 0: no bound
+  std::string tls_name;     // whom its certificate must be for; empty: the pool's tls.name
+};
+
+/// Who waits when servers have no room. Size 0: nobody.
+struct Queue {
+  bool operator==(const Queue&) const = default;
+  int size = 0;
+  Duration timeout = 10s;
 };
 
 struct Pool {
@@ -211,9 +332,17 @@ struct Pool {
   Scheduler scheduler = Scheduler::round_robin;
   std::vector<Affinity> affinity;  // tried in order; cookie names differ, at most one source_ip, one ticket
   Health health;
+  std::optional<RequestKey> hash_key;  // of scheduler key_hash; after reading there exactly then
+  Queue queue;
+  Duration slow_start{0};
+  Duration burst{0};
+  std::string unpin_field = "Rejoin-Unpin";  // empty: servers cannot
   Duration connect_timeout = 3s;
   int retries = 2;  // other servers tried when one refuses
   std::optional<ServerTls> tls;
+  RetryRules retry;
+  std::optional<Duration> response_timeout;  // for the head of an answer; none: the listener's idle_timeout
+  KeepAlive keep_alive;
   std::vector<Server> servers;  // at least one; names are unique in the pool
 };
 

@@ -4,8 +4,10 @@
 // route::Pool::observe, which decides; changes are logged here.
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "base/scope.h"
@@ -27,16 +29,24 @@ struct ProbeTls {
   std::shared_ptr<io::TlsContextInUse> context{};
 };
 
-/// One probe. Ok: the server is well; `draining` (if given) is then whether it takes no new clients.
-/// Otherwise what was wrong, for the log. `name`: whom its certificate must be for.
+/// What a server that is well says of itself.
+struct ProbeAnswer {
+  bool draining = false;                      // it takes no new clients
+  std::optional<std::uint8_t> share_percent;  // of its weight that it wants; nothing: it does not say
+};
+
+/// One probe. Ok: the server is well, and `answer` (if given) is what it says. Otherwise what was wrong, for
+/// the log. `name`: whom its certificate must be for.
 Task<Status> probe(io::World& world, const route::HealthRules& rules, Address server, Stop& stop,
-                   bool* draining = nullptr, ProbeTls tls = ProbeTls(), std::string name = std::string());
+                   ProbeAnswer* answer = nullptr, ProbeTls tls = ProbeTls(),
+                   std::string name = std::string());
 
 /// Told of each change of a server's health, after it was logged.
 using OnHealth = std::function<void(route::ServerIndex, route::HealthChange)>;
 
-/// Probes one server of `pool` on its schedule until `stop`, and keeps Pool::draining() as the server says.
-/// With health checks off it ends at once.
+/// Probes one server of `pool` on its schedule until `stop`, and keeps Pool::draining() and share_percent()
+/// as the server says; of one that is well and says no share it is 100. With health checks off it ends at
+/// once.
 Task<void> probe_for_ever(io::World& world, route::Pool& pool, route::ServerIndex server, OnHealth on_health,
                           Stop& stop, ProbeTls tls = ProbeTls());
 
