@@ -1,8 +1,11 @@
 // The parts list of the balancer as a program: configuration, keys, plan, workers.
 #include "apps/balancer/balancer.h"
 
+#include <algorithm>
 #include <cstdio>
 
+#include "apps/balancer/discovery.h"
+#include "apps/balancer/operate.h"
 #include "apps/balancer/plan.h"
 #include "apps/balancer/worker.h"
 #include "apps/config/config.h"
@@ -11,6 +14,9 @@
 #include "apps/serve/workers.h"
 #include "base/log.h"
 #include "base/random.h"
+#include "base/scope.h"
+#include "io/epoll_loop.h"
+#include "upstream/resolver.h"
 
 namespace rejoin::balancer {
 namespace {
@@ -20,6 +26,43 @@ constexpr int kConfigurationStatus = 2;
 void print(const std::vector<config::Diagnostic>& diagnostics) {
   for (const config::Diagnostic& diagnostic : diagnostics)
     std::fprintf(stderr, "%s\n", diagnostic.text().c_str());
+}
+
+/// nullptr: it could not be made, and the log says why.
+std::unique_ptr<upstream::Names> names_of(const config::Dns& dns, io::EpollLoop& loop, io::World& world,
+                                          Stop& stop) {
+  upstream::ResolverRules rules;
+  rules.timeout = dns.timeout;
+  rules.tries = dns.tries;
+  for (const std::string& server : dns.servers) {
+    const auto address = Address::parse(server);
+    rules.servers.push_back(address ? *address : *Address::parse_ip(server));
+  }
+  auto resolver = upstream::Resolver::make(loop, world, rules, stop);
+  if (resolver) return std::move(*resolver);
+  world.log.error(to_string(resolver.error()));
+  return nullptr;
+}
+
+/// What the names of the configuration mean, before anybody is served. Who is not known yet is asked for
+/// again while serving.
+KnownNames first_answers(const config::Config& config, Log& log) {
+  const bool any = std::any_of(config.pools.begin(), config.pools.end(), [](const config::Pool& pool) {
+    return std::any_of(pool.servers.begin(), pool.servers.end(),
+                       [](const config::Server& it) { return !it.resolve.empty(); });
+  });
+  if (!any) return {};
+  auto loop = io::EpollLoop::make(log);
+  if (!loop) return {};
+  SystemRandom random;
+  io::World world = (*loop)->world(random, log);
+  Stop stop;
+  const std::unique_ptr<upstream::Names> names = names_of(config.dns, **loop, world, stop);
+  Discovery discovery(world, names.get(), stop);
+  Scope asking(world.ready);
+  asking.spawn(discovery.learn(config));
+  while (asking.running() != 0) (*loop)->turn(1h);
+  return discovery.known();
 }
 
 }  // namespace
@@ -42,7 +85,9 @@ int run_balancer(const BalancerOptions& options) {
   const std::unique_ptr<Log> log = make_stderr_log("balancer", config.log.level);
   if (config.keys.seal.empty())
     log->warn("no [keys]: cookies are sealed with a random key and will not open after a restart");
-  Result<std::shared_ptr<const Plan>> plan = make_plan(config, std::move(*keys.ring), random);
+  const KnownNames known = first_answers(config, *log);
+  Result<std::shared_ptr<const Plan>> plan =
+      make_plan(with_known_names(config, known), std::move(*keys.ring), random);
   if (!plan) {
     std::fprintf(stderr, "%s: %s\n", options.config_file.c_str(), plan.error().detail.c_str());
     return kConfigurationStatus;
@@ -54,14 +99,23 @@ int run_balancer(const BalancerOptions& options) {
   use_tls(**plan, tls.contexts);
 
   serve::WorkersOptions workers;
-  workers.on_hangup = [&] { renew_certificates(**plan, *log); };
   workers.count = static_cast<unsigned>(config.balancer.workers);
+  workers.process = config.process;
   workers.drain_time = config.balancer.drain_timeout;
-  for (const config::Listener& listener : config.listeners) workers.listener_names.push_back(listener.name);
-  return serve::run_workers(workers, *log,
-                            [&plan](io::World& world, unsigned number, serve::Colleagues& colleagues) {
-                              return std::make_unique<Worker>(world, *plan, number, &colleagues);
-                            });
+  workers.upgrade_time = config.balancer.upgrade_timeout;
+  for (const config::Listener& listener : config.listeners) {
+    workers.listener_names.push_back(listener.name);
+    workers.listener_addresses.push_back(listener.listen);
+  }
+  return serve::run_workers(
+      workers, *log, [&](io::World& world, unsigned number, serve::Colleagues& colleagues) {
+        auto worker = std::make_unique<Worker>(world, *plan, number, &colleagues);
+        if (number != 0) return worker;
+        Operations::Start start{config, known, {}};
+        start.names = [&](Stop& stop) { return names_of(config.dns, *colleagues.loop_of(0), world, stop); };
+        worker->be_operated_by(std::make_unique<Operations>(*worker, &colleagues, std::move(start)));
+        return worker;
+      });
 }
 
 }  // namespace rejoin::balancer

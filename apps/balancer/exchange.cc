@@ -60,7 +60,7 @@ bool take_kept(Exchange& exchange) {
   Visit& visit = exchange.visit;
   exchange.reused = false;
   if (!exchange.may_reuse || !take_room(visit, exchange.choice, exchange.use)) return false;
-  io::Socket idle = visit.pool->idle.take(*exchange.choice.server);
+  io::Socket idle = take_idle(visit, *exchange.choice.server);
   if (!idle) return false;
   exchange.reused = true;
   exchange.server.adopt(std::move(idle));
@@ -77,7 +77,9 @@ Task<void> upload_body(Exchange& exchange) {
                             .to = exchange.server,
                             .arrived = visit.arrived,
                             .silence_max = visit.listener->rules.idle_timeout,
-                            .bytes_max = visit.listener->rules.max_body};
+                            .bytes_max = visit.listener->rules.max_body,
+                            .pace = &visit.pace_up,
+                            .stop = &visit.worker.stop_switch()};
   Status uploaded = co_await upstream::relay_body(route, exchange.request.body());
   // Without the client's body there is nothing to wait for; with a server that takes none, there is still its
   // answer.
@@ -149,18 +151,28 @@ Task<After> open_tunnel(Exchange& exchange, const ResponseHead& response) {
   ResponsePlan plan{.next = proto::NextHop::upgrade};
   add_extras(exchange, plan);
   Buffer out = visit.worker.world().buffers.borrow();
-  Status sent = edit_head(exchange, response, plan, response.body(exchange.request.method()), out);
+  TunnelStart start;
+  start.pass = std::move(visit.pass);
+  start.websocket = exchange.request.wants_websocket();
+  start.held = visit.pool->router.hold(exchange.choice, visit.in(Duration(0)));
+  const bool care = visit.listener->care.any(start.websocket);
+  // Where frames are followed, the first ones are, too: what came behind the heads goes to the tunnel.
+  const proto::Body behind = care ? proto::Body() : response.body(exchange.request.method());
+  Status sent = edit_head(exchange, response, plan, behind, out);
   if (sent) sent = co_await visit.client.write_all(out.view(), exchange.patience());
+  if (sent && care) {
+    start.from_server = std::move(exchange.arrived);
+    start.from_client = std::move(visit.arrived);
+  }
   if (sent && !exchange.arrived.empty())
     sent = co_await visit.client.write_all(exchange.arrived.view(), exchange.patience());
   if (sent && !visit.arrived.empty())
     sent = co_await exchange.server.write_all(visit.arrived.view(), exchange.patience());
   if (!sent) co_return After::close;
   const upstream::ClientFin client_fin =
-      exchange.request.wants_websocket() ? upstream::ClientFin::ends_both : upstream::ClientFin::passes_on;
+      start.websocket ? upstream::ClientFin::ends_both : upstream::ClientFin::passes_on;
   visit.worker.park(visit.listener, visit.client.release(), exchange.server.release(), visit.address,
-                    std::move(exchange.use), visit.take_lease(), client_fin,
-                    visit.pool->router.hold(exchange.choice, visit.in(Duration(0))));
+                    std::move(exchange.use), visit.take_lease(), client_fin, std::move(start));
   co_return After::tunnel;
 }
 
@@ -195,7 +207,7 @@ bool append_whole_body(Exchange& exchange, const ResponsePlan& plan, proto::Body
 void keep_server(Exchange& exchange, bool server_stays, Duration told) {
   Visit& visit = exchange.visit;
   if (server_stays && exchange.uploaded.ok() && exchange.arrived.empty() && !visit.worker.draining())
-    visit.pool->idle.put(*exchange.choice.server, exchange.server.release(), told);
+    keep_idle(visit, *exchange.choice.server, exchange.server.release(), told);
 }
 
 /// What is left to do when the answer has gone out whole, and something else is not as simple.
@@ -240,7 +252,9 @@ Task<After> pass_response(Exchange& exchange, const ResponseHead& response) {
                               .to = visit.client,
                               .arrived = exchange.arrived,
                               .silence_max = visit.listener->rules.idle_timeout,
-                              .framing = plan.framing};
+                              .framing = plan.framing,
+                              .pace = &visit.pace_down,
+                              .stop = &visit.worker.stop_switch()};
     Status moved = co_await upstream::relay_body(route, body);
     if (!moved) {
       visit.worker.tell(*visit.listener, visit.address, "response broken off: " + to_string(moved.error()));

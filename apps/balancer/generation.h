@@ -50,6 +50,10 @@ struct Generation : LocalCounted {
              unsigned worker, const Generation* before);
 
   PoolUse& pool(const ListenerPlan& listener) const { return *pools[listener.pool]; }
+  /// nullptr: it has none of its own.
+  PoolUse* pool_of(const ListenerPlan& listener) const {
+    return listener.pool == ListenerPlan::kNoPool ? nullptr : pools[listener.pool].get();
+  }
   /// The pool of this name; nullptr when there is none.
   PoolUse* find_pool(std::string_view name) const;
   /// Where clients of `old` belong now; none when it was removed, or speaks another layer or other TLS.

@@ -69,6 +69,44 @@ route::RouteRules rules_of(const config::Pool& from) {
   return rules;
 }
 
+upstream::CareRules care_rules(const config::Config& config, const config::Listener& from, Random& random) {
+  upstream::CareRules rules;
+  rules.bytes_from_client = from.rate.from_client;
+  rules.bytes_to_client = from.rate.to_client;
+  rules.client_timeout = from.client_timeout;
+  rules.server_timeout = from.server_timeout;
+  rules.half_closed_timeout = from.half_closed_timeout;
+  rules.write_timeout = from.write_timeout;
+  rules.ping = from.websocket.ping;
+  rules.pong_timeout = from.websocket.pong_timeout;
+  rules.message_max = from.websocket.message_max;
+  rules.frame_max = from.websocket.frame_max;
+  rules.frames_per_second = static_cast<std::uint32_t>(from.websocket.messages);
+  rules.closes_at_drain = config.balancer.drain.per_second != 0;
+  random.fill(rules.token);
+  return rules;
+}
+
+/// The gate of the same door in the plan before, if it asks the same: those who are inside still count.
+std::shared_ptr<serve::Gate> gate_before(const Plan* before, const ListenerPlan& listener) {
+  if (before == nullptr) return nullptr;
+  for (const ListenerPlan& old : before->listeners) {
+    if (old.same_door(listener) && old.rules.edge == listener.rules.edge &&
+        old.rules.trusted == listener.rules.trusted)
+      return old.gate;
+  }
+  return nullptr;
+}
+
+Result<std::size_t> index_of_pool(const config::Config& config, const config::Listener& listener,
+                                  const std::string& name) {
+  for (std::size_t i = 0; i < config.pools.size(); ++i) {
+    if (config.pools[i].name == name) return i;
+  }
+  return Error{ErrorKind::config, Side::ours, Retry::no,
+               "listener " + listener.name + ": there is no pool \"" + name + "\""};
+}
+
 std::shared_ptr<const PoolPlan> pool_called(const Plan& plan, const std::string& name) {
   for (const auto& pool : plan.pools) {
     if (pool->rules.name == name) return pool;
@@ -113,26 +151,38 @@ Result<std::shared_ptr<const Plan>> make_plan(const config::Config& config, rout
       made.probes = std::make_shared<io::TlsContextInUse>(nullptr);
     plan.pools.push_back(std::make_shared<const PoolPlan>(std::move(made)));
   }
-  for (const config::Listener& listener : config.listeners) {
-    std::size_t pool = 0;
-    while (pool < config.pools.size() && config.pools[pool].name != listener.pool) ++pool;
-    if (pool == config.pools.size()) {
-      return Error{ErrorKind::config, Side::ours, Retry::no,
-                   "listener " + listener.name + ": there is no pool \"" + listener.pool + "\""};
-    }
-    auto http = make_http_plan(config, listener);
-    if (!http) return std::move(http.error());
-    plan.listeners.push_back({listener, pool, std::make_shared<const HttpPlan>(std::move(*http))});
-    ListenerPlan& made = plan.listeners.back();
-    if (before != nullptr) made.tls = tls_of_before(*before, listener);
-    if (!made.tls) made.tls = config::tls_in_use(listener.tls);
-  }
   const bool tells_certificates =
       std::any_of(config.listeners.begin(), config.listeners.end(), [](const config::Listener& it) {
         return it.tls && it.tls->client_certificate != config::ClientCertificate::off;
       });
-  for (ListenerPlan& listener : plan.listeners) {
-    listener.tells_certificates = tells_certificates;
+  for (const config::Listener& listener : config.listeners) {
+    ListenerPlan made;
+    made.rules = listener;
+    const bool named = !listener.pool.empty() || listener.sni.empty();
+    if (named) {
+      const auto pool = index_of_pool(config, listener, listener.pool);
+      if (!pool) return pool.error();
+      made.pool = *pool;
+    }
+    auto http = make_http_plan(config, listener);
+    if (!http) return std::move(http.error());
+    made.http = std::make_shared<const HttpPlan>(std::move(*http));
+    for (const config::SniRule& rule : listener.sni) {
+      const auto pool = index_of_pool(config, listener, rule.pool);
+      if (!pool) return pool.error();
+      made.by_name.add(rule.name, *pool);
+    }
+    made.care = care_rules(config, listener, random);
+    made.gate = gate_before(before, made);
+    if (!made.gate) {
+      Result<std::shared_ptr<serve::Gate>> gate = serve::Gate::make(listener.edge, listener.trusted, random);
+      if (!gate) return std::move(gate.error());
+      made.gate = std::move(*gate);
+    }
+    if (before != nullptr) made.tls = tls_of_before(*before, listener);
+    if (!made.tls) made.tls = config::tls_in_use(listener.tls);
+    made.tells_certificates = tells_certificates;
+    plan.listeners.push_back(std::move(made));
   }
   return std::make_shared<const Plan>(std::move(plan));
 }
@@ -153,10 +203,12 @@ void use_tls(const Plan& plan, const config::TlsContexts& contexts) {
   }
 }
 
-void renew_certificates(const Plan& plan, Log& log) {
-  const config::TlsReading read = config::load_tls(plan.config, plan.tickets, SystemClock().unix_now());
-  config::say_reading(read, log);
-  if (read.ok()) use_tls(plan, read.contexts);
+bool wants_certificates(const Plan& plan) {
+  const auto waits = [](const config::TlsInUse& it) { return it && !it->get(); };
+  return std::any_of(plan.listeners.begin(), plan.listeners.end(),
+                     [&](const ListenerPlan& it) { return waits(it.tls); }) ||
+         std::any_of(plan.pools.begin(), plan.pools.end(),
+                     [&](const auto& it) { return waits(it->tls) || waits(it->probes); });
 }
 
 }  // namespace rejoin::balancer

@@ -13,12 +13,14 @@
 #include "apps/balancer/http_plan.h"
 #include "apps/config/config.h"
 #include "apps/config/tls_files.h"
+#include "apps/serve/gate.h"
 #include "base/clock.h"
-#include "base/log.h"
 #include "base/random.h"
 #include "base/result.h"
 #include "route/key_ring.h"
+#include "route/name_table.h"
 #include "route/router.h"
+#include "upstream/relay_care.h"
 
 namespace rejoin::balancer {
 
@@ -40,14 +42,20 @@ struct PoolPlan {
 
 struct ListenerPlan {
   config::Listener rules;
-  std::size_t pool = 0;                  // index into Plan::pools
+  std::size_t pool = kNoPool;  // index into Plan::pools; none where only names in `by_name` are served
   std::shared_ptr<const HttpPlan> http;  // what it does with requests; always there
+  route::NameTable by_name;              // layer 4: pools by the name that a TLS client asks for
+  upstream::CareRules care;              // of its tunnels
+  std::shared_ptr<serve::Gate> gate;     // nullptr: everybody may come in, and speaks for themselves
   config::TlsInUse tls{};                // nullptr: its clients speak in the clear
   /// A listener asks clients for certificates: what servers read of them is ours to write.
   bool tells_certificates = false;
 
+  static constexpr std::size_t kNoPool = ~std::size_t{0};
+  /// What its clients would notice is in its rules, but for two things.
   bool operator==(const ListenerPlan& other) const {
-    return rules == other.rules && pool == other.pool && *http == *other.http;
+    return rules == other.rules && pool == other.pool && *http == *other.http && by_name == other.by_name &&
+           care.closes_at_drain == other.care.closes_at_drain;
   }
   /// Is it the same door in two Plans? Its clients then go on with the newer one. Doors at port 0, where the
   /// system chooses, are told apart by name.
@@ -78,8 +86,7 @@ void take_effect(const Plan& plan, const Plan& before);
 /// is of the same configuration as the plan.
 void use_tls(const Plan& plan, const config::TlsContexts& contexts);
 
-/// Reads every certificate and key again (SIGHUP) and uses them. One bad file, and nothing changes: the log
-/// says which, and why.
-void renew_certificates(const Plan& plan, Log& log);
+/// Does it have a listener, or a pool, whose files were not read yet?
+bool wants_certificates(const Plan& plan);
 
 }  // namespace rejoin::balancer

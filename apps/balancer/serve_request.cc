@@ -16,6 +16,31 @@ using proto::HeadState;
 using proto::HeadVerdict;
 using proto::RequestHead;
 
+/// Until when a head has to be whole. The first one counts from the accept, whatever came before it.
+TimePoint head_deadline(const Visit& visit) {
+  const Duration patience = visit.listener->rules.head_timeout;
+  return visit.first_request ? visit.accepted + patience : visit.in(patience);
+}
+
+/// Waits for the first bytes of a request, into visit.arrived; a client that says nothing holds no block
+/// meanwhile. False: none come.
+Task<bool> wait_for_request(Visit& visit) {
+  if (!visit.first_request && visit.worker.draining()) co_return false;
+  const TimePoint until =
+      visit.first_request ? head_deadline(visit) : visit.in(visit.listener->rules.keep_alive_timeout);
+  const Worker::Waiting waiting(visit.worker, visit.client);  // a drain ends this wait
+  for (;;) {
+    Status come = co_await visit.client.readable(until);
+    if (!come) co_return false;
+    const io::ReadResult read = visit.client.socket().read();
+    if (read.state == io::ReadResult::State::would_block) continue;
+    if (!read.got()) co_return false;
+    visit.arrived = visit.worker.world().buffers.borrow();
+    visit.arrived.append(read.view());
+    co_return true;
+  }
+}
+
 /// Reads one whole head into visit.head, and what lies behind it into visit.arrived. False: there is none,
 /// and the client was told so where it should be. (A client that goes, or stays silent, between requests is
 /// no error.)
@@ -23,20 +48,12 @@ Task<bool> hear_request(Visit& visit, RequestHead& request) {
   if (visit.arrived.empty()) {
     visit.arrived.release();
     visit.head.release();  // an idle connection holds no buffer
-    if (!visit.first_request && visit.worker.draining()) co_return false;
-    const config::Listener& rules = visit.listener->rules;
-    const Duration patience = visit.first_request ? rules.head_timeout : rules.keep_alive_timeout;
-    const TimePoint until = visit.in(patience);
-    {
-      const Worker::Waiting waiting(visit.worker, visit.client);  // a drain ends this wait
-      Status come = co_await visit.client.readable(until);
-      if (!come) co_return false;
-    }
-    visit.arrived = visit.worker.world().buffers.borrow();
+    const bool come = co_await wait_for_request(visit);
+    if (!come) co_return false;
   }
   visit.follow();
   visit.head = std::move(visit.arrived);
-  const TimePoint deadline = visit.in(visit.listener->rules.head_timeout);
+  const TimePoint deadline = head_deadline(visit);
   HeadVerdict verdict = request.feed(visit.head.view());
   while (verdict.state == HeadState::need_more) {
     Status more = co_await visit.client.readable(deadline);
@@ -131,7 +148,10 @@ Way way_of(const Visit& visit, const RequestHead& request) {
 }  // namespace
 
 Task<After> serve_request(Visit& visit) {
-  RequestHead request;
+  proto::HeadLimits head_limits;
+  head_limits.bytes = static_cast<std::uint16_t>(visit.listener->rules.head_bytes);
+  head_limits.fields = static_cast<std::uint16_t>(visit.listener->rules.head_fields);
+  RequestHead request(head_limits);
   const bool heard = co_await hear_request(visit, request);
   if (!heard) co_return After::close;
   ++visit.worker.counts().requests;

@@ -24,18 +24,30 @@
 #include "route/router.h"
 #include "route/seal.h"
 #include "upstream/relay.h"
+#include "upstream/relay_care.h"
 
 namespace rejoin::balancer {
 
+class Operations;
 class Worker;
+
+/// What a tunnel begins with, besides its two sockets.
+struct TunnelStart {
+  route::Admission::Pass pass;
+  bool websocket = false;
+  route::Lease held;  // Router::hold()
+  /// Read, and not passed on: only where the listener asks for care of this kind of tunnel.
+  Buffer from_client, from_server;
+};
 
 /// A client's connection joined to a server's, for the rest of their lives: layer 4, and layer 7 after a 101.
 /// It outlives generations, see generation.h.
 struct Tunnel final : upstream::Relay {
   Tunnel(Worker& owner, ListenerPtr listener, io::Socket client_socket, io::Socket server_socket,
          const Address& client, route::ServerUse use, route::Lease lease, upstream::ClientFin client_fin,
-         route::Lease held);
+         route::Admission::Pass pass, route::Lease held);
   ListenerPtr listener;
+  route::Admission::Pass pass;
   route::ServerUse use;
   route::Lease lease;
   route::Lease held;  // Router::hold()
@@ -43,6 +55,8 @@ struct Tunnel final : upstream::Relay {
 };
 static_assert(sizeof(Tunnel) <= 368,
               "the record of an idle relayed connection; the aim for all of one is 600 bytes");
+
+using serve::Entry;
 
 /// Plain integers that only grow.
 struct Counts {
@@ -83,6 +97,12 @@ class Worker final : public serve::WorkerProgram, private upstream::RelayOwner {
   /// No connection, tunnel or task is left.
   bool idle() const override;
   bool draining() const { return draining_; }
+
+  /// In worker 0: how it is changed while it runs. Once, before open().
+  void be_operated_by(std::unique_ptr<Operations> operations);
+  /// nullptr where there is none.
+  Operations* operations() { return operations_.get(); }
+  void hang_up(std::function<void()> done) override;
 
   // --- another Plan, in two halves: what can fail, and what cannot ---
   /// Makes ready to go over to `plan`: opens the listeners that are new, at `at[i]` where that is given (see
@@ -144,10 +164,18 @@ class Worker final : public serve::WorkerProgram, private upstream::RelayOwner {
   /// Every TLS connection of this worker is one of it, to clients and to servers.
   io::TlsNetwork& tls() { return tls_; }
   Counts& counts() { return counts_; }
+  serve::EdgeCounts& edge() { return edge_; }
   proto::AcceptHasher& accept_hasher() { return accept_hasher_; }
   /// Joins the two and forgets them until they end.
   void park(ListenerPtr listener, io::Socket client_socket, io::Socket server_socket, const Address& client,
-            route::ServerUse use, route::Lease lease, upstream::ClientFin client_fin, route::Lease held = {});
+            route::ServerUse use, route::Lease lease, upstream::ClientFin client_fin, TunnelStart start);
+  /// Calls `visit(Tunnel&)` for each.
+  template <typename Visit>
+  void for_each_tunnel(Visit visit) {
+    const auto as_tunnel = [&visit](upstream::Relay& tunnel) { visit(static_cast<Tunnel&>(tunnel)); };
+    dismissable_.for_each(as_tunnel);
+    open_tunnels_.for_each(as_tunnel);
+  }
   std::size_t tunnels() const { return tunnels_.live(); }
   /// For a line about one client's connection in the log, if anybody reads such.
   void tell(const ListenerPlan& listener, const Address& client, std::string_view what);
@@ -159,8 +187,11 @@ class Worker final : public serve::WorkerProgram, private upstream::RelayOwner {
   Entrance* kept_for(const Generation& next, const ListenerPlan& listener);
   void pools_changed(const Generation& before);
   void relay_ended(upstream::Relay& relay, upstream::RelayEnd end) override;
+  void count_end(const upstream::RelayEnd& end);
   void tick();
   void tell_all_of_down(const PoolUse& pool, route::ServerIndex server);
+  /// Closes the next tunnel of a drain, and comes again after its share of a second.
+  void dismiss_next();
 
   io::World& world_;
   unsigned number_;
@@ -176,13 +207,17 @@ class Worker final : public serve::WorkerProgram, private upstream::RelayOwner {
   std::vector<std::shared_ptr<route::LeaseTable>> old_leases_;
   RecordPool<Tunnel> tunnels_;
   List<upstream::Relay> open_tunnels_;
+  List<upstream::Relay> dismissable_;  // of tunnels: a drain closes them one by one
   List<Waiting> waiting_;
   List<Busy> busy_;
   Stop stop_;
   Scope connections_;
   std::unique_ptr<Probes> probes_;  // of worker 0
-  Timer second_;                    // leases expire by it
+  std::unique_ptr<Operations> operations_;
+  Timer second_;  // leases expire by it
+  Timer dismissal_;
   Counts counts_;
+  serve::EdgeCounts edge_;
   bool draining_ = false;
 };
 

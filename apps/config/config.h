@@ -51,10 +51,80 @@ struct Logging {
   LogLevel level = LogLevel::info;
 };
 
+/// Who the process becomes once it listens. Empty: who it is.
+struct Process {
+  std::string user;
+  std::string group;  // empty: the user's own
+
+  bool operator==(const Process&) const = default;
+};
+
+/// How WebSockets are ended in a drain. Zero a second: they stay until the drain's time is over, and are cut.
+struct Drain {
+  int per_second = 0;
+  int code = 1012;
+
+  bool operator==(const Drain&) const = default;
+};
+
 struct Balancer {
   bool operator==(const Balancer&) const = default;
   int workers = 1;
-  Duration drain_timeout = 5s;  // after SIGTERM
+  Duration drain_timeout = 5s;     // after SIGTERM
+  Duration upgrade_timeout = 24h;  // the same after an upgrade: of those who stay with the old process
+  Drain drain;
+};
+
+/// Whether connections begin with a PROXY header that tells who the client is.
+enum class ProxyIn : std::uint8_t { off, accept, require };
+
+/// Zero: no such bound.
+struct EdgeLimits {
+  int connections = 0;             // of the listener
+  int connections_per_client = 0;  // at once
+  int handshakes_per_client = 0;   // a second
+  int prefix = 32;                 // bits of an IPv4 address that make one client
+  int prefix_v6 = 64;
+
+  bool operator==(const EdgeLimits&) const = default;
+};
+
+/// What is asked of a connection before anything is done for it; of the balancer's and the gateway's
+/// listeners.
+struct Edge {
+  ProxyIn proxy_protocol = ProxyIn::off;
+  std::vector<std::string> allow;  // "10.0.0.0/8"; empty: everybody
+  std::vector<std::string> deny;
+  EdgeLimits limits;
+
+  bool operator==(const Edge&) const = default;
+};
+
+/// Of one connection. Zero: no bound.
+struct ByteRate {
+  std::uint64_t from_client = 0;  // a second
+  std::uint64_t to_client = 0;
+
+  bool operator==(const ByteRate&) const = default;
+};
+
+/// Care for WebSockets behind their handshake. Zeros: none, and their bytes are passed on unseen.
+struct WebSocketCare {
+  Duration ping{0};
+  Duration pong_timeout = 10s;
+  std::uint64_t message_max = 0;
+  std::uint64_t frame_max = 0;
+  int messages = 0;  // a second, from the client
+
+  bool operator==(const WebSocketCare&) const = default;
+};
+
+/// A name that a TLS client asks for, and who serves it.
+struct SniRule {
+  std::string name;  // "play.example", or "*.play.example"
+  std::string pool;
+
+  bool operator==(const SniRule&) const = default;
 };
 
 enum class TlsVersion : std::uint8_t { v1_2, v1_3 };
@@ -181,7 +251,23 @@ struct Listener {
   Forwarded forwarded;
   std::vector<Rule> rules;
   std::vector<std::pair<std::string, std::string>> error_pages;  // status, path of a file
+  // Zero: only tunnel_timeout
+  Duration client_timeout{0};
+  Duration server_timeout{0};
+  Duration half_closed_timeout{0};
+  Duration write_timeout{0};
+  int head_bytes = static_cast<int>(limits::kHeadBytesMax);
+  int head_fields = static_cast<int>(limits::kHeadFieldsMax);
+  Edge edge;
+  std::vector<std::string> trusted;  // whose PROXY headers are believed
+  ByteRate rate;
+  WebSocketCare websocket;
+  std::vector<SniRule> sni;
+  bool mptcp = false;
 };
+
+/// Whether a connection to a server begins with a PROXY header, and of which version.
+enum class ProxyProtocol : std::uint8_t { off, v1, v2 };
 
 enum class Scheduler : std::uint8_t { round_robin, least_connections, random_two, source_hash, key_hash };
 enum class AffinityKind : std::uint8_t {
@@ -309,11 +395,16 @@ struct RetryRules {
   bool operator==(const RetryRules&) const = default;
 };
 
+enum class NameType : std::uint8_t { a, aaaa, srv };
+
 struct Server {
   bool operator==(const Server&) const = default;
-  std::string name;
-  Address address;
-  int weight = 1;  // 0: no new clients, pinned ones still come
+  std::string name;     // with `resolve`: what the names of its servers begin with
+  Address address;      // this, or `resolve`
+  int weight = 1;       // 0: no new clients, pinned ones still come
+  std::string resolve;  // a name in DNS, which stands for servers: discovery.h of the balancer
+  int port = 0;         // with `resolve` of type a or aaaa
+  NameType type = NameType::a;
   bool backup = false;
   int max_connections = 0;  // 0: no bound
   std::string tls_name;     // whom its certificate must be for; empty: the pool's tls.name
@@ -343,7 +434,20 @@ struct Pool {
   RetryRules retry;
   std::optional<Duration> response_timeout;  // for the head of an answer; none: the listener's idle_timeout
   KeepAlive keep_alive;
+  ProxyProtocol proxy_protocol = ProxyProtocol::off;
   std::vector<Server> servers;  // at least one; names are unique in the pool
+};
+
+/// How names of servers are looked up.
+struct Dns {
+  bool operator==(const Dns&) const = default;
+  std::vector<std::string> servers;  // "IP:PORT"; empty: those of /etc/resolv.conf
+  Duration timeout = 2s;
+  int tries = 3;
+  Duration ttl_min = 1s;
+  Duration ttl_max = 5min;
+  Duration retry = 5s;        // after a failure
+  Duration keep_empty = 30s;  // how long an answer without addresses is not believed
 };
 
 enum class GatewayListenerKind : std::uint8_t { websocket, tcp };
@@ -357,6 +461,8 @@ struct GatewayListener {
   GatewayListenerKind kind = GatewayListenerKind::websocket;
   LinkProtocol protocol = LinkProtocol::any;
   std::optional<ListenerTls> tls;
+  Edge edge;
+  bool mptcp = false;
 };
 
 enum class Overflow : std::uint8_t { pause, expire };
@@ -403,11 +509,11 @@ struct PeerGateway {
   std::string name;
   Address websocket;  // its listeners; none: such links are not relayed
   Address tcp;
+  ProxyProtocol proxy_protocol = ProxyProtocol::off;
 };
 
 enum class UpstreamKind : std::uint8_t { echo, tcp, ws };
 enum class Endian : std::uint8_t { big, little };
-enum class ProxyProtocol : std::uint8_t { off, v1, v2 };
 
 /// What stands behind a session. Only the options of its kind mean anything; the others keep their defaults.
 struct Upstream {
@@ -478,9 +584,11 @@ struct Config {
   Keys keys;
   Logging log;
   Tls tls;
+  Process process;
   Balancer balancer;
   std::vector<Listener> listeners;
   std::vector<Pool> pools;
+  Dns dns;
   std::optional<Gateway> gateway;
   std::optional<Admin> admin;  // none: no such port
   /// What was found doubtful, sorted by place: log it at start. No errors are among them.

@@ -18,6 +18,7 @@ constexpr std::string_view kAffinityKinds[] = {"cookie-insert", "cookie-rewrite"
 constexpr std::string_view kSameSites[] = {"unset", "lax", "strict", "none"};
 constexpr std::string_view kOnDown[] = {"keep", "close"};
 constexpr std::string_view kHealthKinds[] = {"off", "tcp", "http", "tls"};
+constexpr std::string_view kNameTypes[] = {"a", "aaaa", "srv"};
 constexpr std::string_view kGatewayListenerKinds[] = {"websocket", "tcp"};
 constexpr std::string_view kLinkProtocols[] = {"any", "rejoin", "plain"};
 constexpr std::string_view kOverflows[] = {"pause", "expire"};
@@ -47,6 +48,9 @@ void visit(KeyVisitor& v, Config& it) {
           it.keys);
   v.table({"log", "What goes to stderr.", R"({ level = "info" })"}, it.log);
   v.table({"tls", "What all listeners with TLS have together.", R"({ session_lifetime = "2h" })"}, it.tls);
+  v.table({"process", "Who the process becomes as soon as it listens, if it was started as root.",
+           R"({ user = "rejoin" })"},
+          it.process);
   v.table({"balancer", "`rejoin balancer` as a whole.", "{ workers = 1 }"}, it.balancer);
   v.list({"listener", "Where the balancer listens, and for which pool.",
           R"({ name = "play", listen = "0.0.0.0:8080", pool = "gateways" })"},
@@ -54,6 +58,7 @@ void visit(KeyVisitor& v, Config& it) {
   v.list({"pool", "Servers that do the same work, and how one of them is found for a client.",
           R"({ name = "gateways", server = [ { name = "g1", address = "127.0.0.1:8000" } ] })"},
          it.pools, limits::kPoolsMax);
+  v.table({"dns", "How names of servers (`resolve`) are looked up.", R"({ server = ["10.0.0.2"] })"}, it.dns);
   v.table({"gateway", "`rejoin gateway`. A file may hold the balancer, a gateway, or both.",
            R"({ name = "g1", listener = [ { listen = "127.0.0.1:8000" } ] })"},
           it.gateway);
@@ -91,6 +96,14 @@ void visit(KeyVisitor& v, Balancer& it) {
             it.workers, kWorkers);
   v.duration({"drain_timeout", "After SIGTERM: clients that are there have this long before they are cut."},
              it.drain_timeout, kFromZero);
+  v.table({"drain",
+           "How WebSockets are ended in a drain, so that their clients come back one after the other and not "
+           "all at once.",
+           "{ per_second = 50, code = 1012 }"},
+          it.drain);
+  v.duration({"upgrade_timeout",
+              "After an upgrade of the binary: tunnels that stay with the old process have this long."},
+             it.upgrade_timeout, kFromZero);
 }
 
 void visit(KeyVisitor& v, Tls& it) {
@@ -209,6 +222,7 @@ void visit(KeyVisitor& v, Listener& it) {
   v.table({"tls", "Its clients speak TLS: https, wss, or whatever the servers speak, in TLS. Without: none.",
            R"({ certificate = "play.pem", key = "play.key" })"},
           it.tls);
+  visit_listener_edge(v, it);
 }
 
 void visit(KeyVisitor& v, Pool& it) {
@@ -268,6 +282,12 @@ void visit(KeyVisitor& v, Pool& it) {
   v.table({"tls", "Its servers speak TLS, to probes as well. Without: none.",
            R"({ ca = "servers-ca.pem", name = "gateways.internal" })"},
           it.tls);
+  v.choice(
+      {"proxy_protocol",
+       "Whether connections to the servers begin with a PROXY header that tells who the client is. `v1`: a "
+       "line of text. `v2`: binary, with a unique id and what is known of the client's TLS. In mode `http` "
+       "a connection to a server then serves one client alone."},
+      it.proxy_protocol, kProxyProtocols);
   v.list({"server", "The servers; at least one.", R"({ name = "g1", address = "127.0.0.1:8000" })",
           Need::required},
          it.servers, limits::kServersPerPoolMax);
@@ -445,7 +465,8 @@ void visit(KeyVisitor& v, Server& it) {
           "Its name, unique in the pool. Clients are bound to the name: keep it when the address changes.",
           R"("g1")", Need::required},
          it.name, TextForm::name);
-  v.address({"address", "IP:PORT.", R"("127.0.0.1:8000")", Need::required}, it.address, AddressUse::connect);
+  v.address({"address", "IP:PORT. Either this or `resolve`.", R"("127.0.0.1:8000")", Need::optional, "none"},
+            it.address, AddressUse::connect);
   v.integer({"weight", "Its share beside the others. 0: no new clients, bound ones may still come."},
             it.weight, {0, static_cast<int>(limits::kWeightMax)});
   v.flag(
@@ -458,6 +479,39 @@ void visit(KeyVisitor& v, Server& it) {
           "In a pool with `tls`: the name that its certificate must be for, and that it is asked for.",
           R"("g1.internal")", Need::optional, "the pool's `tls.name`"},
          it.tls_name, TextForm::server_name);
+  v.text({"resolve",
+          "A name in DNS, absolute. Each of its addresses is a server, called `NAME-ADDRESS` (with `srv` "
+          "`NAME-HOST`, by the first label of the target), so that pins hold whatever the order of the "
+          "answer. Asked again when "
+          "its TTL is over.",
+          R"("gateways.internal")", Need::optional, "none"},
+         it.resolve, TextForm::host);
+  v.integer({"port", "With `resolve`, for the types `a` and `aaaa`.", "8000", Need::optional, "none"},
+            it.port, {0, 65535});
+  v.choice(
+      {"type",
+       "With `resolve`: which records. `srv` tells ports and weights, too; targets that do not have the best "
+       "priority are backups."},
+      it.type, kNameTypes);
+}
+
+void visit(KeyVisitor& v, Dns& it) {
+  v.texts({"server", "Who is asked, IP or IP:PORT.", R"(["10.0.0.2", "10.0.0.3:5353"])", Need::optional,
+           "those of /etc/resolv.conf"},
+          it.servers, TextForm::host, limits::kPeersMax);
+  v.duration({"timeout", "For a server's first answer; each further try has twice the time."}, it.timeout,
+             {10ms, 1min});
+  v.integer({"tries", "Of each server."}, it.tries, {1, 10});
+  v.duration({"ttl_min", "Names are asked for again after their TTL, but not more often than this."},
+             it.ttl_min, {100ms, 24h});
+  v.duration({"ttl_max", "... and not less often than this."}, it.ttl_max, {100ms, 24h});
+  v.duration({"retry", "After a failure. The last good answer stays in force, however long."}, it.retry,
+             {100ms, 24h});
+  v.duration(
+      {"keep_empty",
+       "An answer without addresses is believed only when nothing else has come for so long; until then "
+       "the last good one stays in force."},
+      it.keep_empty, kFromZero);
 }
 
 void visit(KeyVisitor& v, Gateway& it) {
@@ -601,6 +655,11 @@ void visit(KeyVisitor& v, PeerGateway& it) {
   v.address(
       {"tcp", "Its tcp listener.", R"("127.0.0.2:8001")", Need::optional, "TCP links are not passed on"},
       it.tcp, AddressUse::connect);
+  v.choice(
+      {"proxy_protocol",
+       "Whether a client that is passed on is told by a PROXY header: for listeners of the peer that take "
+       "one. On TCP it is the only way in which the peer learns of the client's address."},
+      it.proxy_protocol, kProxyProtocols);
 }
 
 void visit(KeyVisitor& v, GatewayListener& it) {
@@ -622,6 +681,12 @@ void visit(KeyVisitor& v, GatewayListener& it) {
       {"tls", "Its clients speak TLS: wss:// or tls://. Without: ws:// or tcp://, and a warning at start.",
        R"({ certificate = "play.pem", key = "play.key" })"},
       it.tls);
+  visit_edge(
+      v, it.edge,
+      "PROXY headers (versions 1 and 2) of proxies in front, before the connection's own first byte. "
+      "`require`: only those in `trusted_proxies` may connect, and each has to send one. `accept`: those "
+      "may send one, where clients speak first; the others are clients.");
+  v.flag({"mptcp", "Multipath TCP, where the kernel has it: see the balancer's listener."}, it.mptcp);
 }
 
 void visit(KeyVisitor& v, Upstream& it) {

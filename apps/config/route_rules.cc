@@ -51,6 +51,8 @@ route::RouteRules route_rules(const Pool& pool) {
   route::RouteRules rules;
   rules.name = pool.name;
   for (const Server& server : pool.servers) {
+    rules.may_be_empty |= !server.resolve.empty();
+    if (!server.resolve.empty()) continue;
     route::Server& it = rules.servers.emplace_back(
         route::Server{server.name, server.address, static_cast<std::uint32_t>(server.weight), server.backup,
                       static_cast<std::uint32_t>(server.max_connections)});

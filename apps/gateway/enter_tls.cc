@@ -9,9 +9,10 @@
 namespace rejoin::gateway {
 
 Task<void> enter_tls(Worker& worker, io::Socket accepted, Address client,
-                     const config::GatewayListener& listener, config::TlsInUse tls) {
+                     const config::GatewayListener& listener, std::string said, route::Admission::Pass pass) {
   io::World& world = worker.world();
-  Result<io::Socket> begun = worker.tls().accept_with(tls->get(), std::move(accepted));
+  Result<io::Socket> begun =
+      worker.tls().accept_with(worker.tls_of(listener)->get(), std::move(accepted), said);
   if (!begun) {
     world.log.warn("accepting " + client.text() + ": " + to_string(begun.error()));
     co_return;
@@ -32,9 +33,9 @@ Task<void> enter_tls(Worker& worker, io::Socket accepted, Address client,
   ++worker.counts().tls_handshakes;
   if (worker.tls().info(stream.socket()).resumed) ++worker.counts().tls_resumed;
   if (listener.kind == config::GatewayListenerKind::websocket) {
-    worker.spawn(serve_websocket(worker, stream.release(), client, listener, std::string()));
+    worker.spawn(serve_websocket(worker, stream.release(), client, listener, std::string(), std::move(pass)));
   } else {
-    worker.park_tcp(stream.release(), client, listener.protocol);
+    worker.park_tcp(stream.release(), client, listener.protocol, std::move(pass), MutableBytes());
   }
 }
 

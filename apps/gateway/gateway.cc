@@ -73,8 +73,8 @@ int run_gateway(const GatewayOptions& options) {
   say_what_is_in_the_clear(plan->rules.listeners, *log);
 
   serve::WorkersOptions workers;
-  workers.on_hangup = [&] { renew_certificates(reading.config, *plan, *log); };
   workers.count = static_cast<unsigned>(plan->rules.workers);
+  workers.process = reading.config.process;
   workers.drain_time = plan->rules.drain_timeout;
   for (const config::GatewayListener& listener : plan->rules.listeners)
     workers.listener_names.push_back(listener.name);

@@ -5,11 +5,17 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <future>
+#include <memory>
 #include <optional>
 #include <thread>
 
+#include "apps/serve/inheritance.h"
+#include "apps/serve/privileges.h"
+#include "apps/serve/service_manager.h"
+#include "apps/serve/upgrade.h"
 #include "base/limits.h"
 #include "base/random.h"
 #include "io/epoll_loop.h"
@@ -24,8 +30,7 @@ enum class Phase : std::uint8_t { serving, draining, stopping };
 // advance() are called on the worker's own thread alone.
 class Seat {
  public:
-  Seat(unsigned number, Log& log, Duration drain_time)
-      : log_(log), drain_time_(drain_time), number_(number) {}
+  Seat(unsigned number, Log& log) : log_(log), number_(number) {}
 
   // On the main thread, for all before any serves: colleagues post to each other's loops.
   Status make_loop() {
@@ -52,12 +57,14 @@ class Seat {
   }
   bool ended() const { return program_ == nullptr; }
 
-  void advance(Phase to) {
-    if (to <= phase_ || ended()) return;
+  // Draining may be told again, with another time from now.
+  void advance(Phase to, Duration drain_time) {
+    if (to < phase_ || (to == phase_ && to != Phase::draining) || ended()) return;
+    const bool again = to == phase_;
     phase_ = to;
     if (to == Phase::draining) {
-      program_->drain();
-      world_->timers.arm(*deadline_, loop_->now() + drain_time_);
+      if (!again) program_->drain();
+      world_->timers.arm(*deadline_, loop_->now() + drain_time);
     } else {
       program_->stop();
       world_->timers.arm(*deadline_, loop_->now() + Duration(limits::kStopS));
@@ -67,8 +74,8 @@ class Seat {
   std::vector<Address> addresses() const { return program_->addresses(); }
   // Any thread, once open() has come back: the loop lives as long as the seat, also after its thread has
   // ended.
-  void order(Phase to) {
-    loop_->post([this, to] { advance(to); });
+  void order(Phase to, Duration drain_time = {}) {
+    loop_->post([this, to, drain_time] { advance(to, drain_time); });
   }
   io::EpollLoop& loop() { return *loop_; }
   // On its own thread.
@@ -78,7 +85,7 @@ class Seat {
   void on_deadline() {
     if (phase_ == Phase::draining) {
       log_.info("worker " + std::to_string(number_) + ": the time to drain is over, ending what is left");
-      advance(Phase::stopping);
+      advance(Phase::stopping, {});
       return;
     }
     log_.error("worker " + std::to_string(number_) + " does not end, which is a bug: leaving without it");
@@ -96,7 +103,6 @@ class Seat {
   std::optional<io::World> world_;
   std::optional<Timer> deadline_;  // of draining, then of stopping
   std::unique_ptr<WorkerProgram> program_;
-  Duration drain_time_;
   unsigned number_;
   Phase phase_ = Phase::serving;
 };
@@ -105,8 +111,7 @@ class Seat {
 class Crew final : public Colleagues {
  public:
   Crew(const WorkersOptions& options, Log& log) {
-    for (unsigned i = 0; i < options.count; ++i)
-      seats_.push_back(std::make_unique<Seat>(i, log, options.drain_time));
+    for (unsigned i = 0; i < options.count; ++i) seats_.push_back(std::make_unique<Seat>(i, log));
   }
   ~Crew() override {
     for (std::thread& thread : threads_) thread.join();
@@ -114,11 +119,20 @@ class Crew final : public Colleagues {
   Crew(const Crew&) = delete;
   Crew& operator=(const Crew&) = delete;
 
-  Status open(const WorkerFactory& factory) {
+  Status make_loops() {
     for (const auto& seat : seats_) {
       Status made = seat->make_loop();
       if (!made) return made;
     }
+    return {};
+  }
+  std::vector<io::EpollLoop*> loops() {
+    std::vector<io::EpollLoop*> out;
+    for (const auto& seat : seats_) out.push_back(&seat->loop());
+    return out;
+  }
+
+  Status open(const WorkerFactory& factory) {
     Status first_open = main().open(factory, {}, *this);
     if (!first_open) return first_open;
     const std::vector<Address> at = main().addresses();
@@ -150,8 +164,35 @@ class Crew final : public Colleagues {
     return all;
   }
 
-  void end(Phase how) {
-    for (Seat* seat : opened_) seat->order(how);
+  void end(Phase how, Duration drain_time = {}) {
+    for (Seat* seat : opened_) seat->order(how, drain_time);
+  }
+
+  using Sockets = std::vector<Upgrade::Given>;
+  // Asks all workers for their listening sockets, and calls `then` with them on the main thread.
+  void gather_listening(std::function<void(const Sockets&)> then) {
+    auto all = std::make_shared<Sockets>();
+    auto missing = std::make_shared<std::size_t>(seats_.size());
+    for (unsigned i = 0; i < seats_.size(); ++i) {
+      seats_[i]->loop().post([this, i, all, missing, then] {
+        main().loop().post([i, found = seats_[i]->loop().listening(), all, missing, then] {
+          for (const io::EpollLoop::Listening& it : found) all->push_back({i, it.descriptor});
+          if (--*missing == 0) then(*all);
+        });
+      });
+    }
+  }
+  // The new process has them, but for `left`.
+  void leave(const Sockets& sockets, const std::vector<int>& left) {
+    for (unsigned i = 0; i < seats_.size(); ++i) {
+      std::vector<int> theirs;
+      for (const Upgrade::Given& it : sockets) {
+        if (it.worker == i && std::find(left.begin(), left.end(), it.descriptor) == left.end())
+          theirs.push_back(it.descriptor);
+      }
+      io::EpollLoop& loop = seats_[i]->loop();
+      loop.post([&loop, theirs] { loop.leave_to_others(theirs); });
+    }
   }
 
   // Until every worker that was opened has ended, which end() begins.
@@ -181,14 +222,23 @@ class Crew final : public Colleagues {
     });
   }
 
+  void on_upgrade(std::function<void()> begin) { begin_upgrade_ = std::move(begin); }
+  io::EpollLoop* loop_of(unsigned worker) override { return &seats_[worker]->loop(); }
+  void upgrade() override {
+    main().loop().post([this] {
+      if (begin_upgrade_) begin_upgrade_();
+    });
+  }
+
  private:
+  std::function<void()> begin_upgrade_;
   std::vector<std::unique_ptr<Seat>> seats_;
   std::vector<Seat*> opened_;
   std::vector<std::thread> threads_;
   std::size_t others_ = 0;  // workers on other threads that have not ended. Touched by the main thread only
 };
 
-// SIGTERM, SIGINT and SIGHUP as something to read, on the main worker's loop.
+// SIGTERM, SIGINT, SIGHUP and SIGUSR2 as something to read, on the main worker's loop.
 class Signals {
  public:
   // Blocks them for this thread and all that it starts.
@@ -198,6 +248,7 @@ class Signals {
     sigaddset(&ours, SIGTERM);
     sigaddset(&ours, SIGINT);
     sigaddset(&ours, SIGHUP);
+    sigaddset(&ours, SIGUSR2);
     pthread_sigmask(SIG_BLOCK, &ours, nullptr);
     descriptor_ = signalfd(-1, &ours, SFD_NONBLOCK | SFD_CLOEXEC);
     signal(SIGPIPE, SIG_IGN);
@@ -224,13 +275,27 @@ void raise_descriptor_limit() {
   (void)setrlimit(RLIMIT_NOFILE, &limit);  // with fewer we serve fewer
 }
 
+std::vector<ListenerPlace> places_of(const WorkersOptions& options) {
+  std::vector<ListenerPlace> out;
+  for (std::size_t i = 0; i < options.listener_names.size() && i < options.listener_addresses.size(); ++i)
+    out.push_back({options.listener_names[i], options.listener_addresses[i]});
+  return out;
+}
+
 }  // namespace
 
 int run_workers(const WorkersOptions& options, Log& log, const WorkerFactory& factory) {
   Signals signals;
   raise_descriptor_limit();
+  const ServiceManager manager = ServiceManager::from_environment();
+  Inheritance inheritance = Inheritance::from_environment(log);
   Crew crew(options, log);
-  Status open = crew.open(factory);
+  Status open = crew.make_loops();
+  if (open) {
+    inheritance.share_out(crew.loops(), places_of(options));
+    open = crew.open(factory);
+  }
+  if (open) open = drop_privileges(options.process);
   if (!open) {
     log.error(to_string(open.error()));
     crew.end(Phase::stopping);
@@ -239,16 +304,43 @@ int run_workers(const WorkersOptions& options, Log& log, const WorkerFactory& fa
   }
 
   Phase next = Phase::draining;
+  std::optional<Upgrade> upgrade;
+  Crew::Sockets given;
+  bool replaced = false;
+  upgrade.emplace(crew.main().loop(), log, [&](pid_t process, const std::vector<int>& left) {
+    replaced = true;
+    log.info("upgrade: process " + std::to_string(process) + " serves; this one ends with its last client");
+    manager.main_process(process);
+    crew.leave(given, left);
+    crew.end(Phase::draining, options.upgrade_time);
+  });
+  const auto begin_upgrade = [&] {
+    if (replaced || upgrade->under_way() || next != Phase::draining) return;
+    crew.gather_listening([&](const Crew::Sockets& sockets) {
+      if (replaced || upgrade->under_way() || next != Phase::draining) return;
+      given = sockets;
+      if (Status begun = upgrade->begin(given); !begun) log.error("upgrade: " + to_string(begun.error()));
+    });
+  };
+  crew.on_upgrade(begin_upgrade);
   crew.main().loop().watch(signals.descriptor(), [&] {
     while (const int number = signals.next()) {
+      if (number == SIGUSR2) {
+        begin_upgrade();
+        continue;
+      }
       if (number == SIGHUP) {
-        if (options.on_hangup) options.on_hangup();
+        WorkerProgram* const program = crew.main().program();
+        if (program == nullptr || replaced || next != Phase::draining) continue;
+        manager.reloading();
+        program->hang_up([&manager] { manager.ready("serving"); });
         continue;
       }
       const bool first = next == Phase::draining;
       log.info(std::string(number == SIGINT ? "SIGINT" : "SIGTERM") +
                (first ? ": draining" : ": ending at once"));
-      crew.end(next);
+      if (!replaced) manager.stopping(first ? "draining" : "ending");
+      crew.end(next, options.drain_time);
       next = Phase::stopping;
     }
   });
@@ -257,8 +349,16 @@ int run_workers(const WorkersOptions& options, Log& log, const WorkerFactory& fa
     log.write(LogLevel::info,
               "listener " + options.listener_names[i] + ": listening on " + addresses[i].text());
   }
+  // No other thread touches its loop's inheritance any more.
+  std::vector<int> not_taken;
+  for (io::EpollLoop* loop : crew.loops()) {
+    for (const int descriptor : loop->not_taken()) not_taken.push_back(descriptor);
+  }
+  inheritance.taken_over(not_taken, log);
   log.write(LogLevel::info, "ready");
+  manager.ready("serving");
   crew.run();
+  upgrade.reset();
   crew.main().loop().unwatch(signals.descriptor());
   return 0;
 }

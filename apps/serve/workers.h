@@ -12,11 +12,16 @@
 #include <string>
 #include <vector>
 
+#include "apps/config/config.h"
 #include "base/address.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/result.h"
 #include "io/world.h"
+
+namespace rejoin::io {
+class EpollLoop;
+}
 
 namespace rejoin::serve {
 
@@ -39,6 +44,9 @@ class WorkerProgram {
   /// Ends everything now. idle() becomes true within some turns of the loop. May come with or without drain()
   /// before it.
   virtual void stop() = 0;
+  /// SIGHUP: reads again what can be read again, says on the log what came of it, and calls `done` then. Of
+  /// worker 0 only.
+  virtual void hang_up(std::function<void()> done) { done(); }
   /// Nothing is left: no connection, task or parked record. Asked after each turn once drain() was called;
   /// the program is destroyed when it says true.
   virtual bool idle() const = 0;
@@ -51,11 +59,18 @@ class Colleagues {
  public:
   virtual ~Colleagues() = default;
   virtual unsigned count() const = 0;
-  /// `work` with the program of `worker`, which may be the caller itself.
+  /// `work` with the program of `worker`, which may be the caller itself. From any thread of the process.
   virtual void ask(unsigned worker, std::function<void(WorkerProgram&)> work) = 0;
   /// A connection of the caller's loop becomes one of `worker`'s. `work` takes it over.
   virtual void hand_over(unsigned worker, io::Socket socket,
                          std::function<void(WorkerProgram&, io::Socket)> work) = 0;
+  /// The caller's own loop, for what is no connection; nullptr in a simulation. `worker` is the caller.
+  virtual io::EpollLoop* loop_of(unsigned worker) {
+    (void)worker;
+    return nullptr;
+  }
+  /// As SIGUSR2 does: see run_workers(). From any thread.
+  virtual void upgrade() {}
 };
 
 /// Called once per worker, on its thread. `world` outlives what it returns.
@@ -67,18 +82,28 @@ struct WorkersOptions {
   /// Names for the line "listener NAME: listening on ADDRESS:PORT", in the order of
   /// WorkerProgram::addresses().
   std::vector<std::string> listener_names;
+  /// Where these listeners are configured to be, in the same order; port 0 is allowed, and so are fewer.
+  std::vector<Address> listener_addresses = {};
   /// After SIGTERM the clients have this long; then stop().
   Duration drain_time{};
-  /// At SIGHUP, on worker 0's thread, between two turns of its loop.
-  std::function<void()> on_hangup;
+  /// Who we become once every worker is open.
+  config::Process process{};
+  /// The same after an upgrade, when a new process takes all who come.
+  Duration upgrade_time = 24h;
 };
 
 /// Runs `options.count` workers until SIGTERM or SIGINT: worker 0 on the calling thread, the others on
 /// threads of theirs.
 ///
 /// Opens worker 0, then the others; says a line for each listener and then `ready` on the log, whatever its
-/// level, since scripts wait for them. The first signal drains, a second one stops at once. SIGPIPE is
-/// ignored, and the soft limit of descriptors is raised to the hard one.
+/// level, since scripts wait for them. Sockets that systemd opened for us, or that the process before us
+/// hands over, are taken in the place of new ones (inheritance.h); systemd is told of what happens
+/// (service_manager.h).
+///
+/// The first SIGTERM or SIGINT drains, a second one stops at once. SIGHUP is WorkerProgram::hang_up().
+/// SIGUSR2 starts the program anew, which takes the listening sockets over; when it serves, this one drains
+/// for `upgrade_time` (upgrade.h). SIGPIPE is ignored, and the soft limit of descriptors is raised to the
+/// hard one.
 ///
 /// Returns the process's exit status: 0 when a signal ended it, 1 when a worker could not be opened (the log
 /// says why). To be called once in a process, before other threads are started, since it blocks the signals

@@ -34,6 +34,8 @@ class EpollLoop final : public Network, public Clock {
   Duration next_wait() const;
   /// Ends run() after the present turn. Any thread.
   void stop();
+  /// For a program's own timers, on the loop's thread.
+  TimerWheel& timers() { return timers_; }
   /// Runs `work` on the loop's thread in its next turn. Any thread; the only way in from outside.
   void post(std::function<void()> work);
 
@@ -53,6 +55,24 @@ class EpollLoop final : public Network, public Clock {
                                            AcceptEvents& events) override;
   Result<Socket> connect(const Address& to, const ConnectOptions& options) override;
   std::size_t open_sockets() const override { return open_; }
+
+  // --- listening sockets that come from another process, or go to one ---
+  /// A listening socket that is open already, and this loop's from now on: the next listen() at `as` (or at
+  /// port 0 of its IP) takes it in the place of a new one. Several for one address become one Listener.
+  void inherit(int descriptor, const Address& as);
+  /// Inherited, and not wanted by any listen() so far: the caller's again.
+  std::vector<int> not_taken();
+  struct Listening {
+    int descriptor;
+    Address address;
+  };
+  /// Where a socket is bound; none for what is no TCP socket.
+  static Address address_of(int descriptor);
+  /// All that listen on this loop, in the order in which they were opened.
+  std::vector<Listening> listening() const;
+  /// Another process has these sockets now: who waits in their queues is not accepted here any more, also not
+  /// when their Listener closes.
+  void leave_to_others(const std::vector<int>& descriptors);
 
   /// Tells `on_readable()` when `descriptor` (a terminal, a pipe, a signalfd), which stays the caller's, can
   /// be read. Level-triggered; at most one per descriptor. `unwatch` before it is closed. An ordinary file
@@ -84,6 +104,9 @@ class EpollLoop final : public Network, public Clock {
   };
 
   explicit EpollLoop(Log& log, int epoll_fd, int wake_fd);
+  Result<int> open_listening(const Address& at, const ListenOptions& options);
+  int take_inherited(const Address& at);
+  std::unique_ptr<TcpListener> listener_of(int descriptor, AcceptEvents& events);
   Slot& slot(std::uint32_t id) { return slots_[id]; }
   const Slot& slot(std::uint32_t id) const { return slots_[id]; }
   Slot& open_slot(int descriptor);
@@ -121,6 +144,8 @@ class EpollLoop final : public Network, public Clock {
   std::unique_ptr<char[]> read_block_;
   std::size_t open_ = 0;
   std::size_t paused_listeners_ = 0;
+  std::vector<Listening> inherited_;
+  std::uint64_t listeners_opened_ = 0;
 
   std::mutex posted_mutex_;
   std::vector<std::function<void()>> posted_;

@@ -29,7 +29,7 @@ Result<std::unique_ptr<SharedRoute>> SharedRoute::make(RouteRules rules, Random&
                  "burst and the queue's timeout cannot be negative"};
   }
   auto pool = Pool::make(rules.name, rules.servers, rules.health, before ? before->pool.get() : nullptr,
-                         rules.slow_start);
+                         rules.slow_start, rules.may_be_empty ? NoServers::allowed : NoServers::refused);
   if (!pool) return pool.error();
 
   auto shared = std::make_unique<SharedRoute>();

@@ -53,6 +53,7 @@ struct RouteRules {
   } queue;
   /// A response field that ends the client's pin where its value is "1"; clients never see it. Empty: none.
   std::string unpin_field = "Rejoin-Unpin";
+  bool may_be_empty = false;  // its servers come from DNS, which may know of none
 };
 
 /// What all workers share of one pool. Outlives their Routers.

@@ -44,6 +44,41 @@ health = { kind = "tcp" }
 server = [ { name = "g1", address = "10.0.1.1:8001" }, { name = "g2", address = "10.0.1.2:8001" } ]
 )";
 
+void replace_all(std::string& in, std::string_view from, std::string_view to) {
+  bool found = false;
+  for (std::size_t at = 0; (at = in.find(from, at)) != in.npos; at += to.size()) {
+    in.replace(at, from.size(), to);
+    found = true;
+  }
+  if (!found) std::abort();
+}
+
+std::string variant_of_config(unsigned variant) {
+  std::string text(kBalancerConfig);
+  if ((variant & Arena::kServersInAnotherOrder) != 0) {
+    replace_all(text,
+                R"({ name = "g1", address = "10.0.1.1:8000" }, { name = "g2", address = "10.0.1.2:8000" })",
+                R"({ name = "g2", address = "10.0.1.2:8000" }, { name = "g1", address = "10.0.1.1:8000" })");
+    replace_all(text,
+                R"({ name = "w1", address = "10.0.2.1:8000" }, { name = "w2", address = "10.0.2.2:8000" })",
+                R"({ name = "w2", address = "10.0.2.2:8000" }, { name = "w1", address = "10.0.2.1:8000" })");
+  }
+  if ((variant & Arena::kListenerChanged) != 0)
+    replace_all(text, "tunnel_timeout = \"30s\"", "tunnel_timeout = \"31s\"");
+  if ((variant & Arena::kServerMore) != 0)
+    replace_all(text, "server = [", R"(server = [ { name = "idle", address = "10.0.9.9:1", weight = 0 },)");
+  if ((variant & Arena::kOtherWeight) != 0)
+    replace_all(text, R"("10.0.2.1:8000")", R"("10.0.2.1:8000", weight = 3)");
+  if ((variant & Arena::kOtherLeases) != 0) replace_all(text, "grace = \"2s\"", "grace = \"3s\"");
+  if ((variant & Arena::kListenerMore) != 0)
+    text.insert(1, "[[listener]]\nname = \"more\"\nlisten = \"10.0.0.1:83\"\npool = \"web\"\n");
+  if ((variant & Arena::kPoolMore) != 0)
+    replace_all(text, "[[pool]]\nname = \"gateways\"",
+                "[[pool]]\nname = \"more\"\nserver = [ { name = \"m\", address = \"10.0.9.9:1\" } ]\n"
+                "[[pool]]\nname = \"gateways\"");
+  return text;
+}
+
 std::string gateway_config(int number) {
   const std::string n = std::to_string(number);
   return "[gateway]\nname = \"g" + n + "\"\nlistener = [ { listen = \"10.0.1." + n +
@@ -125,6 +160,16 @@ void Arena::start_balancer() {
                      .upstream_probes = nullptr});
   balancer_ = std::make_unique<balancer::Worker>(balancer_host_.world(), plan_, 0);
   if (!balancer_->open({})) std::abort();
+}
+
+void Arena::reload(unsigned variant, Reload how) {
+  const config::Config config = must(config::parse_config(variant_of_config(variant), "balancer"));
+  const std::shared_ptr<const balancer::Plan> before = balancer_->generation()->plan;
+  plan_ = must(balancer::make_plan(config, before->keys, balancer_host_.world().random, before.get()));
+  if (!balancer_->prepare(plan_, {})) std::abort();
+  if (how == Reload::abandon) return balancer_->abandon();
+  take_effect(*plan_, *before);
+  balancer_->commit();
 }
 
 bool Arena::play() {

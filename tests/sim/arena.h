@@ -46,6 +46,14 @@ class Arena {
   io::SimHost& gateway_host(std::size_t i) { return *gateway_hosts_[i]; }
   const Tally& tally() const { return tally_; }
 
+  /// What may change in the balancer's configuration under players who must not notice. Bits of a variant.
+  static constexpr unsigned kServersInAnotherOrder = 1, kListenerChanged = 2, kListenerMore = 4,
+                            kServerMore = 8, kOtherWeight = 16, kOtherLeases = 32, kPoolMore = 64,
+                            kVariants = 128;
+  enum class Reload { commit, abandon };
+  /// The balancer goes over to a variant of its configuration; or only prepares to.
+  void reload(unsigned variant, Reload how = Reload::commit);
+
   /// Starts the players and runs until all of them are done (faults on), then heals. False: some never ended.
   bool play();
   /// Ends clients, then the balancer, then servers, and says what any of them left behind; empty when

@@ -608,7 +608,7 @@ class Reload(TlsTest):
             spoil()
             balancer.signal(signal.SIGHUP)
             told += 1
-            poll(lambda: len(balancer.said("certificates were not changed")) == told, "it is said")
+            poll(lambda: len(balancer.said("reload: nothing has changed")) == told, "it is said")
             self.assertTrue(balancer.said(why), why)
             self.assertEqual(self.shown(balancer.address(), "play.example"), old)
         self.assertNotIn("PRIVATE", balancer.log())

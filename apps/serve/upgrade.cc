@@ -1,0 +1,169 @@
+#include "apps/serve/upgrade.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <spawn.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <charconv>
+#include <fstream>
+#include <iterator>
+#include <string_view>
+#include <utility>
+
+#include "apps/serve/inheritance.h"
+
+namespace rejoin::serve {
+namespace {
+
+constexpr std::size_t kAnswerBytesMax = 64 * 1024;
+
+/// The arguments of this process, as the kernel keeps them.
+std::vector<std::string> own_arguments() {
+  std::ifstream file("/proc/self/cmdline", std::ios::binary);
+  const std::string all((std::istreambuf_iterator<char>(file)), std::istreambuf_iterator<char>());
+  std::vector<std::string> out;
+  for (std::size_t at = 0; at < all.size();) {
+    const std::size_t end = std::min(all.find('\0', at), all.size());
+    out.push_back(all.substr(at, end - at));
+    at = end + 1;
+  }
+  return out;
+}
+
+std::vector<std::string> environment_with(const std::string& sockets, int ready) {
+  std::vector<std::string> out;
+  for (char** at = environ; *at != nullptr; ++at) out.emplace_back(*at);
+  out.push_back(std::string(kSocketsVariable) + '=' + sockets);
+  out.push_back(std::string(kReadyVariable) + '=' + std::to_string(ready));
+  return out;
+}
+
+std::vector<char*> pointers(std::vector<std::string>& to) {
+  std::vector<char*> out;
+  for (std::string& text : to) out.push_back(text.data());
+  out.push_back(nullptr);
+  return out;
+}
+
+/// posix_spawn's two objects, of a child that has the signals and descriptors that it needs.
+struct Spawn {
+  Spawn() {
+    posix_spawn_file_actions_init(&files);
+    posix_spawnattr_init(&attributes);
+    sigset_t none, ignored;
+    sigemptyset(&none);
+    sigemptyset(&ignored);
+    sigaddset(&ignored, SIGPIPE);
+    posix_spawnattr_setsigmask(&attributes, &none);
+    posix_spawnattr_setsigdefault(&attributes, &ignored);
+    posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
+  }
+  ~Spawn() {
+    posix_spawn_file_actions_destroy(&files);
+    posix_spawnattr_destroy(&attributes);
+  }
+  /// Under the same number; glibc takes FD_CLOEXEC off then.
+  void keep(int descriptor) { posix_spawn_file_actions_adddup2(&files, descriptor, descriptor); }
+
+  posix_spawn_file_actions_t files;
+  posix_spawnattr_t attributes;
+};
+
+std::string end_of(int status) {
+  if (WIFSIGNALED(status)) return "was killed by signal " + std::to_string(WTERMSIG(status));
+  return "ended with status " + std::to_string(WEXITSTATUS(status));
+}
+
+}  // namespace
+
+Upgrade::Upgrade(io::EpollLoop& loop, Log& log, Done done)
+    : loop_(loop),
+      log_(log),
+      done_(std::move(done)),
+      deadline_(
+          [](void* self) {
+            static_cast<Upgrade*>(self)->failed("did not say within " + std::to_string(kUpgradeS.count()) +
+                                                " s that it serves");
+          },
+          this) {}
+
+Upgrade::~Upgrade() { close_pipe(); }
+
+Status Upgrade::begin(const std::vector<Given>& sockets) {
+  int ends[2];
+  if (pipe2(ends, O_CLOEXEC | O_NONBLOCK) != 0) return Error::from_errno(errno, "pipe");
+  Spawn spawn;
+  std::string list;
+  for (const Given& given : sockets) {
+    spawn.keep(given.descriptor);
+    list += (list.empty() ? "" : ",") + std::to_string(given.worker) + ':' + std::to_string(given.descriptor);
+  }
+  spawn.keep(ends[1]);
+  std::vector<std::string> arguments = own_arguments(), environment = environment_with(list, ends[1]);
+  const std::vector<char*> argv = pointers(arguments), envp = pointers(environment);
+  pid_t child = 0;
+  const int failed = posix_spawnp(&child, argv[0], &spawn.files, &spawn.attributes, argv.data(), envp.data());
+  ::close(ends[1]);
+  if (failed != 0) {
+    ::close(ends[0]);
+    return Error::from_errno(failed, "start " + arguments[0]);
+  }
+  child_ = child;
+  pipe_ = ends[0];
+  heard_.clear();
+  loop_.watch(pipe_, [this] { hear(); });
+  loop_.timers().arm(deadline_, loop_.now() + Duration(kUpgradeS));
+  log_.info("upgrade: process " + std::to_string(child_) + " starts, with " + std::to_string(sockets.size()) +
+            " listening sockets");
+  return {};
+}
+
+void Upgrade::hear() {
+  char bytes[4096];
+  const ssize_t got = ::read(pipe_, bytes, sizeof bytes);
+  if (got < 0) return;  // nothing yet
+  heard_.append(bytes, static_cast<std::size_t>(got));
+  const std::size_t end = heard_.find('\n');
+  if (end == heard_.npos) {
+    if (got == 0 || heard_.size() > kAnswerBytesMax) failed("");
+    return;
+  }
+  constexpr std::string_view kReady = "ready ";
+  std::string_view line = std::string_view(heard_).substr(0, end);
+  if (!line.starts_with(kReady)) return failed("said what nobody understands");
+  std::vector<int> left;
+  for (const char* at = line.data() + kReady.size(); at < line.data() + line.size(); ++at) {
+    int number = 0;
+    const auto [behind, wrong] = std::from_chars(at, line.data() + line.size(), number);
+    if (wrong != std::errc()) break;
+    left.push_back(number);
+    at = behind;
+  }
+  close_pipe();
+  const pid_t process = std::exchange(child_, 0);
+  done_(process, left);
+}
+
+void Upgrade::failed(const std::string& why) {
+  close_pipe();
+  // Its end of the pipe is gone or it hangs: either way it must not live on beside us.
+  kill(child_, SIGKILL);
+  int status = 0;
+  waitpid(child_, &status, 0);
+  log_.error("upgrade: process " + std::to_string(child_) + ' ' + (why.empty() ? end_of(status) : why) +
+             " before it served; this one goes on");
+  child_ = 0;
+}
+
+void Upgrade::close_pipe() {
+  deadline_.cancel();
+  if (pipe_ < 0) return;
+  loop_.unwatch(pipe_);
+  ::close(std::exchange(pipe_, -1));
+}
+
+}  // namespace rejoin::serve
