@@ -1,5 +1,6 @@
 #include "apps/balancer/enter_tls.h"
 
+#include <memory>
 #include <string>
 
 #include "base/limits.h"
@@ -24,6 +25,14 @@ Status know_client(Visit& visit) {
   if (info.resumed) ++visit.worker.counts().tls_resumed;
   visit.scheme = "https";
   visit.certificate = std::move(info.client_certificate);
+  if (!visit.facts.tls) {  // no proxy in front has told of its own
+    visit.facts.authority = std::move(info.server_name);
+    visit.facts.alpn = std::move(info.alpn);
+    visit.facts.tls = std::make_unique<serve::ClientFacts::Tls>();
+    visit.facts.tls->version = std::move(info.version);
+    visit.facts.tls->cipher = std::move(info.cipher);
+    visit.facts.tls->certificate = visit.facts.tls->verified = visit.certificate.has_value();
+  }
   if (!visit.certificate || (visit.certificate->subject.size() <= kSubjectBytesMax &&
                              visit.certificate->issuer.size() <= kSubjectBytesMax)) {
     return {};
