@@ -13,6 +13,7 @@ packages_of() {
       command -v node >/dev/null || echo nodejs
       command -v npm >/dev/null || echo npm
       ;;
+    testssl) echo testssl.sh ;;
     lint) echo python3 clang-format ;;
     tidy) echo clang clang-tidy ;;
     fuzz) echo clang-16 libclang-rt-16-dev libgtest-dev libboost1.74-dev ;;

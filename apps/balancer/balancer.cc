@@ -10,6 +10,7 @@
 #include "apps/balancer/worker.h"
 #include "apps/config/config.h"
 #include "apps/config/keys.h"
+#include "apps/config/tls_files.h"
 #include "apps/serve/workers.h"
 #include "base/log.h"
 #include "base/random.h"
@@ -91,6 +92,11 @@ int run_balancer(const BalancerOptions& options) {
     std::fprintf(stderr, "%s: %s\n", options.config_file.c_str(), plan.error().detail.c_str());
     return kConfigurationStatus;
   }
+
+  const config::TlsReading tls = config::load_tls(config, (*plan)->tickets, SystemClock().unix_now());
+  print(tls.diagnostics);
+  if (!tls.ok()) return kConfigurationStatus;
+  use_tls(**plan, tls.contexts);
 
   serve::WorkersOptions workers;
   workers.count = static_cast<unsigned>(config.balancer.workers);

@@ -1,5 +1,6 @@
 #include "apps/balancer/dial_server.h"
 
+#include "apps/balancer/enter_tls.h"
 #include "apps/balancer/greet_client.h"
 #include "apps/balancer/wait_for_room.h"
 #include "base/limits.h"
@@ -26,6 +27,8 @@ Task<Status> dial_server(Visit& visit, route::Choice& choice, route::ServerUse& 
     Status open = co_await server.connect(to, options, deadline);
     if (open && visit.pool->plan.rules.proxy_protocol != config::ProxyProtocol::off)
       open = co_await introduce(visit, server, deadline);
+    if (open && visit.pool->plan.tls)
+      open = co_await enter_tls_to_server(visit, *choice.server, server, deadline);
     if (open) router.reached(choice, visit.in(Duration(0)));
     if (open) co_return open;
     if (open.error().kind == ErrorKind::exhausted && visit.in(Duration(0)) < patience) {

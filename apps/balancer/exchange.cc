@@ -442,6 +442,8 @@ RequestOrigin origin_of(Exchange& exchange, Bytes target, bool upgrade) {
                        .trusted = visit.trusted,
                        .target = target,
                        .upgrade = upgrade};
+  origin.tells_certificates = visit.listener->tells_certificates;
+  if (visit.certificate) origin.certificate = &*visit.certificate;
   if (exchange.rule != nullptr && !exchange.rule->request.empty())
     origin.header_rules = &exchange.rule->request;
   if (origin.rules.request_id) {

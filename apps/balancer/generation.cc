@@ -52,7 +52,10 @@ PoolUse* Generation::find_pool(std::string_view name) const {
 
 ListenerPtr Generation::successor(const ListenerPlan& old) const {
   for (const ListenerPtr& listener : listeners) {
-    if (listener->same_door(old) && listener->rules.mode == old.rules.mode) return listener;
+    if (listener->same_door(old) && listener->rules.mode == old.rules.mode &&
+        listener->rules.tls == old.rules.tls) {
+      return listener;
+    }
   }
   return {};
 }

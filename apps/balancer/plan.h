@@ -12,6 +12,7 @@
 
 #include "apps/balancer/http_plan.h"
 #include "apps/config/config.h"
+#include "apps/config/tls_files.h"
 #include "apps/serve/gate.h"
 #include "base/clock.h"
 #include "base/random.h"
@@ -35,6 +36,8 @@ struct PoolPlan {
   Duration connect_timeout{};
   bool close_on_down = false;  // a server that goes down takes its open connections with it
   RetryOn retry;
+  config::TlsInUse tls{};     // to its servers; nullptr: in the clear
+  config::TlsInUse probes{};  // the same for probes
 };
 
 struct ListenerPlan {
@@ -44,6 +47,9 @@ struct ListenerPlan {
   route::NameTable by_name;              // layer 4: pools by the name that a TLS client asks for
   upstream::CareRules care;              // of its tunnels
   std::shared_ptr<serve::Gate> gate;     // nullptr: everybody may come in, and speaks for themselves
+  config::TlsInUse tls{};                // nullptr: its clients speak in the clear
+  /// A listener asks clients for certificates: what servers read of them is ours to write.
+  bool tells_certificates = false;
 
   static constexpr std::size_t kNoPool = ~std::size_t{0};
   /// What its clients would notice is in its rules, but for two things.
@@ -63,6 +69,7 @@ struct Plan {
   std::vector<std::shared_ptr<const PoolPlan>> pools;
   std::vector<ListenerPlan> listeners;
   route::KeyRing keys;
+  std::shared_ptr<io::TlsTicketKeys> tickets{};  // of TLS; nullptr: no session is resumed
 };
 
 /// `before`: the Plan in whose place this one will stand. Nothing changes there, and nothing of this one
@@ -73,5 +80,13 @@ Result<std::shared_ptr<const Plan>> make_plan(const config::Config& config, rout
 
 /// The Plan stands in the place of the one before from now on. Once, before any worker uses it.
 void take_effect(const Plan& plan, const Plan& before);
+
+/// Connections that begin from now on, in all workers, have these certificates; open ones keep theirs. At
+/// start, and when the files were read again (config::load_tls with plan.tickets), in any thread. `contexts`
+/// is of the same configuration as the plan.
+void use_tls(const Plan& plan, const config::TlsContexts& contexts);
+
+/// Does it have a listener, or a pool, whose files were not read yet?
+bool wants_certificates(const Plan& plan);
 
 }  // namespace rejoin::balancer

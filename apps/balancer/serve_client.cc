@@ -10,6 +10,7 @@
 
 #include "apps/balancer/come_again.h"
 #include "apps/balancer/dial_server.h"
+#include "apps/balancer/enter_tls.h"
 #include "apps/balancer/greet_client.h"
 #include "apps/balancer/serve_request.h"
 #include "apps/balancer/visit.h"
@@ -119,6 +120,10 @@ Task<void> serve_http(Worker& worker, GenerationPtr generation, ListenerPtr list
     const bool welcome = co_await greet(visit);
     if (!welcome) co_return;
   }
+  if (visit.listener->tls) {
+    const bool entered = co_await enter_tls(visit);
+    if (!entered) co_return;
+  }
   for (;;) {
     const After after = co_await serve_request(visit);
     if (after != After::next_request) co_return;
@@ -139,6 +144,10 @@ Task<void> serve_tcp(Worker& worker, GenerationPtr generation, ListenerPtr liste
     if (!found) co_return;
   }
   io::World& world = worker.world();
+  if (visit.listener->tls) {
+    const bool entered = co_await enter_tls(visit);
+    if (!entered) co_return;
+  }
   if (visit.pool->router.wants_opening()) {
     Status heard = co_await hear_opening(visit);
     if (!heard && heard.error().kind == ErrorKind::timed_out) ++worker.counts().timed_out;

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -16,6 +17,7 @@
 #include "base/bytes.h"
 #include "base/clock.h"
 #include "io/stream.h"
+#include "io/tls_connection.h"
 #include "route/lease_table.h"
 #include "route/router.h"
 #include "upstream/pace.h"
@@ -121,7 +123,8 @@ struct Visit {
   std::string client_ip;
   std::string port;  // on which it came in
   const char* scheme = "http";
-  bool trusted = false;  // the client is a proxy in front of us
+  bool trusted = false;                                 // the client is a proxy in front of us
+  std::optional<io::TlsClientCertificate> certificate;  // that the client has shown
   bool is_last = false;  // its listener is gone: the connection ends after this request
 };
 

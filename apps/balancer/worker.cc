@@ -11,12 +11,14 @@ namespace rejoin::balancer {
 
 namespace {
 
+constexpr Duration kTlsWarnEvery = 10s;  // of one pool, per worker
+
 io::ListenOptions options_of(const Generation& generation, const ListenerPlan& listener) {
   io::ListenOptions options;
   options.mptcp = listener.rules.mptcp;
   const PoolUse* const pool = generation.pool_of(listener);
   options.client_speaks_first = listener.rules.mode == config::Mode::http || !listener.by_name.empty() ||
-                                (pool != nullptr && pool->router.wants_opening()) ||
+                                listener.tls || (pool != nullptr && pool->router.wants_opening()) ||
                                 listener.rules.edge.proxy_protocol == config::ProxyIn::require;
   return options;
 }
@@ -76,6 +78,7 @@ Worker::Worker(io::World& world, std::shared_ptr<const Plan> plan, unsigned numb
                serve::Colleagues* colleagues)
     : world_(world),
       number_(number),
+      tls_(world, {}),
       colleagues_(colleagues),
       rooms_([this] {
         if (colleagues_ == nullptr) return;
@@ -104,7 +107,7 @@ Status Worker::open(const std::vector<Address>& at) {
       const auto index = use ? use->router.pool().index_of(server) : std::nullopt;
       if (index) tell_all_of_down(*use, *index);
     };
-    probes_ = std::make_unique<Probes>(world_, connections_, on_down);
+    probes_ = std::make_unique<Probes>(world_, tls_, connections_, on_down);
     probes_->follow(*generation_->plan);
   }
   if (operations_) operations_->begin();
@@ -403,6 +406,14 @@ void Worker::server_went_down(const route::ServerRef& server, bool close) {
     });
   }
   look_for_room();
+}
+
+void Worker::server_spoke_no_tls(PoolUse& pool, route::ServerIndex server, const Error& why) {
+  const TimePoint now = world_.clock.now();
+  if (pool.tls_warned != TimePoint() && now < pool.tls_warned + kTlsWarnEvery) return;
+  pool.tls_warned = now;
+  world_.log.warn("server " + pool.router.rules().name + "/" + pool.router.pool().server(server).name +
+                  " cannot be spoken to: " + to_string(why));
 }
 
 void Worker::tell(const ListenerPlan& listener, const Address& client, std::string_view what) {

@@ -18,6 +18,7 @@
 #include "base/scope.h"
 #include "io/network.h"
 #include "io/stream.h"
+#include "io/tls_network.h"
 #include "io/world.h"
 #include "proto/ws_handshake.h"
 #include "route/router.h"
@@ -62,12 +63,15 @@ struct Counts {
   std::uint64_t accepted = 0;
   std::uint64_t requests = 0;
   std::uint64_t tunnels = 0;
-  std::uint64_t refused_heads = 0;  // answered 400, 414, 431, 501, 505
-  std::uint64_t timed_out = 0;      // clients that did not send their head, or their first frame, in time
-  std::uint64_t no_server = 0;      // answered 503
-  std::uint64_t come_again = 0;     // told to come again, since the server of their ticket is away
-  std::uint64_t server_failed = 0;  // answered 502, 504
-  std::uint64_t retried = 0;        // requests sent to another server after one had taken the connection
+  std::uint64_t refused_heads = 0;   // answered 400, 414, 431, 501, 505
+  std::uint64_t timed_out = 0;       // clients that did not send their head, or their first frame, in time
+  std::uint64_t no_server = 0;       // answered 503
+  std::uint64_t come_again = 0;      // told to come again, since the server of their ticket is away
+  std::uint64_t server_failed = 0;   // answered 502, 504
+  std::uint64_t retried = 0;         // requests sent to another server after one had taken the connection
+  std::uint64_t tls_handshakes = 0;  // of clients, that succeeded
+  std::uint64_t tls_resumed = 0;     // of these: with a session of before
+  std::uint64_t tls_failed = 0;      // those that did not, but for the timed out
 };
 
 class Worker final : public serve::WorkerProgram, private upstream::RelayOwner {
@@ -147,6 +151,8 @@ class Worker final : public serve::WorkerProgram, private upstream::RelayOwner {
   };
   /// A server did not take a client: marks it, makes `choice` name the next one, and logs.
   void server_refused(PoolUse& pool, route::Choice& choice, const Error& why);
+  /// TLS with a server did not come to be: says so aloud, though not at each connection.
+  void server_spoke_no_tls(PoolUse& pool, route::ServerIndex server, const Error& why);
   /// A server took a client and then answered badly, or not at all: counts against it (PassiveRules).
   void server_answered_badly(PoolUse& pool, route::ServerIndex server, std::string_view why);
   /// Somebody on any worker has found that a server is down: kept connections to it end, and where `close`
@@ -155,6 +161,8 @@ class Worker final : public serve::WorkerProgram, private upstream::RelayOwner {
   /// Who waits for room, in any pool, looks again.
   void look_for_room() { rooms_.look(world_.clock.now()); }
   upstream::RelayOwner& tunnel_owner() { return *this; }
+  /// Every TLS connection of this worker is one of it, to clients and to servers.
+  io::TlsNetwork& tls() { return tls_; }
   Counts& counts() { return counts_; }
   serve::EdgeCounts& edge() { return edge_; }
   proto::AcceptHasher& accept_hasher() { return accept_hasher_; }
@@ -190,6 +198,7 @@ class Worker final : public serve::WorkerProgram, private upstream::RelayOwner {
 
   io::World& world_;
   unsigned number_;
+  io::TlsNetwork tls_;
   serve::Colleagues* colleagues_;
   Rooms rooms_;
   route::Seal seal_;

@@ -127,6 +127,60 @@ struct SniRule {
   bool operator==(const SniRule&) const = default;
 };
 
+enum class TlsVersion : std::uint8_t { v1_2, v1_3 };
+/// Whether clients are asked for a certificate.
+enum class ClientCertificate : std::uint8_t { off, optional, required };
+
+/// Most certificates of one listener.
+inline constexpr std::size_t kCertificatesMax = 256;
+
+/// Paths of PEM files; tls_files.h reads them.
+struct CertificateFiles {
+  std::string certificate;  // the chain: the server's own first
+  std::string key;          // without a pass phrase; may be the same file
+
+  bool operator==(const CertificateFiles&) const = default;
+};
+
+/// Where something stands in its file, which says nothing about what it says.
+struct StandsAt {
+  Place place;
+  bool operator==(const StandsAt&) const { return true; }
+};
+
+/// What a listener speaks TLS with.
+struct ListenerTls {
+  std::string certificate, key;                // the first of the list, after reading
+  std::vector<CertificateFiles> certificates;  // after reading all, at least one; the first is the default
+  bool strict_sni = false;
+  TlsVersion min_version = TlsVersion::v1_2;
+  ClientCertificate client_certificate = ClientCertificate::off;
+  std::string client_ca;
+  Duration handshake_timeout = 10s;
+  StandsAt stands_at;
+
+  bool operator==(const ListenerTls&) const = default;
+};
+
+/// What a pool's servers are spoken to with.
+struct ServerTls {
+  bool verify = true;
+  std::string ca;                // empty: the system's
+  std::string name;              // of those servers that have no tls_name; empty: their address
+  std::string certificate, key;  // ours, if they ask; both or none
+  TlsVersion min_version = TlsVersion::v1_2;
+  StandsAt stands_at;
+
+  bool operator==(const ServerTls&) const = default;
+};
+
+/// What all listeners with TLS have together.
+struct Tls {
+  Duration session_lifetime = 2h;  // zero: no session is resumed
+
+  bool operator==(const Tls&) const = default;
+};
+
 enum class Mode : std::uint8_t { http, tcp };
 
 enum class XForwarded : std::uint8_t { append, replace, off };
@@ -189,6 +243,7 @@ struct Listener {
   Duration idle_timeout = 60s;
   Duration keep_alive_timeout = 60s;  // after reading, unless written, the idle_timeout
   Duration tunnel_timeout = 1h;
+  std::optional<ListenerTls> tls;
   // mode http
   std::uint64_t max_body = 0;  // bytes; zero: no bound
   RedirectAll redirect = RedirectAll::off;
@@ -290,7 +345,7 @@ struct Affinity {
   const std::string& cookie_name() const;
 };
 
-enum class HealthKind : std::uint8_t { off, tcp, http };
+enum class HealthKind : std::uint8_t { off, tcp, http, tls };
 
 /// From one status to another, both included.
 struct StatusRange {
@@ -352,6 +407,7 @@ struct Server {
   NameType type = NameType::a;
   bool backup = false;
   int max_connections = 0;  // 0: no bound
+  std::string tls_name;     // whom its certificate must be for; empty: the pool's tls.name
 };
 
 /// Who waits when servers have no room. Size 0: nobody.
@@ -374,6 +430,7 @@ struct Pool {
   std::string unpin_field = "Rejoin-Unpin";  // empty: servers cannot
   Duration connect_timeout = 3s;
   int retries = 2;  // other servers tried when one refuses
+  std::optional<ServerTls> tls;
   RetryRules retry;
   std::optional<Duration> response_timeout;  // for the head of an answer; none: the listener's idle_timeout
   KeepAlive keep_alive;
@@ -403,6 +460,7 @@ struct GatewayListener {
   Address listen;
   GatewayListenerKind kind = GatewayListenerKind::websocket;
   LinkProtocol protocol = LinkProtocol::any;
+  std::optional<ListenerTls> tls;
   Edge edge;
   bool mptcp = false;
 };
@@ -465,6 +523,7 @@ struct Upstream {
   Address address;                                       // of the one game server
   std::string pool;                                      // the name of a pool that exists
   Duration connect_timeout = 3s;                         // with a pool, the pool's
+  std::optional<ServerTls> tls;                          // with a pool, the pool's
   std::uint64_t message_max = limits::kMessageBytesMax;  // bytes, from the game server
   // tcp
   int length_bytes = 4;  // 2 or 4
@@ -524,6 +583,7 @@ struct Config {
   std::string file;  // as the caller named it
   Keys keys;
   Logging log;
+  Tls tls;
   Process process;
   Balancer balancer;
   std::vector<Listener> listeners;

@@ -17,7 +17,7 @@ constexpr std::string_view kAffinityKinds[] = {"cookie-insert", "cookie-rewrite"
                                                "source-ip",     "ticket",         "key"};
 constexpr std::string_view kSameSites[] = {"unset", "lax", "strict", "none"};
 constexpr std::string_view kOnDown[] = {"keep", "close"};
-constexpr std::string_view kHealthKinds[] = {"off", "tcp", "http"};
+constexpr std::string_view kHealthKinds[] = {"off", "tcp", "http", "tls"};
 constexpr std::string_view kNameTypes[] = {"a", "aaaa", "srv"};
 constexpr std::string_view kGatewayListenerKinds[] = {"websocket", "tcp"};
 constexpr std::string_view kLinkProtocols[] = {"any", "rejoin", "plain"};
@@ -25,6 +25,8 @@ constexpr std::string_view kOverflows[] = {"pause", "expire"};
 constexpr std::string_view kUpstreamKinds[] = {"echo", "tcp", "ws"};
 constexpr std::string_view kEndians[] = {"big", "little"};
 constexpr std::string_view kProxyProtocols[] = {"off", "v1", "v2"};
+constexpr std::string_view kTlsVersions[] = {"1.2", "1.3"};
+constexpr std::string_view kClientCertificates[] = {"off", "optional", "required"};
 constexpr std::string_view kCompressionKinds[] = {"off", "shared", "dedicated"};
 
 constexpr Range<Duration> kTimeout{1ms, 24h * 365};
@@ -45,6 +47,7 @@ void visit(KeyVisitor& v, Config& it) {
            R"({ seal = ["file:seal.key"] })"},
           it.keys);
   v.table({"log", "What goes to stderr.", R"({ level = "info" })"}, it.log);
+  v.table({"tls", "What all listeners with TLS have together.", R"({ session_lifetime = "2h" })"}, it.tls);
   v.table({"process", "Who the process becomes as soon as it listens, if it was started as root.",
            R"({ user = "rejoin" })"},
           it.process);
@@ -103,6 +106,74 @@ void visit(KeyVisitor& v, Balancer& it) {
              it.upgrade_timeout, kFromZero);
 }
 
+void visit(KeyVisitor& v, Tls& it) {
+  v.duration({"session_lifetime",
+              "A client that comes back within this time resumes its TLS session, which saves half of a "
+              "handshake. What seals the tickets changes as often. Balancers and gateways with the same "
+              "[keys] and the same value resume each other's sessions (TLS 1.3). `0s`: none is resumed."},
+             it.session_lifetime, {0s, 24h});
+}
+
+void visit(KeyVisitor& v, CertificateFiles& it) {
+  v.text({"certificate", "PEM file: the certificate, then those that lead to its root.", R"("arena.pem")",
+          Need::required},
+         it.certificate, TextForm::file_path);
+  v.text({"key", "PEM file: its private key, without a pass phrase.", R"("arena.key")", Need::required},
+         it.key, TextForm::file_path);
+}
+
+void visit(KeyVisitor& v, ListenerTls& it) {
+  v.text({"certificate",
+          "PEM file: the certificate, then those that lead to its root. A relative path starts at the "
+          "configuration's folder. SIGHUP reads all such files again.",
+          R"("play.pem")", Need::optional, "the first of `certificates`"},
+         it.certificate, TextForm::file_path);
+  v.text({"key", "PEM file: its private key, without a pass phrase. May be the same file.", R"("play.key")",
+          Need::optional, "the first of `certificates`"},
+         it.key, TextForm::file_path);
+  v.list({"certificates",
+          "More of them. A client gets the one that is for the name that it asks for (SNI): exact names "
+          "before wildcards, as they stand in the certificates. Who asks for another name, or for none, gets "
+          "the first of all. Two for the same names with keys of two kinds (ECDSA, RSA): whatever the client "
+          "can use.",
+          R"({ certificate = "arena.pem", key = "arena.key" })"},
+         it.certificates, kCertificatesMax);
+  v.flag({"strict_sni", "Refuse who asks for no name, or for one that no certificate has."}, it.strict_sni);
+  v.choice({"min_version", "The least version of TLS that is spoken."}, it.min_version, kTlsVersions);
+  v.choice({"client_certificate",
+            "Whether clients are asked for a certificate. `optional`: who has none may come. One that cannot "
+            "be verified is refused always. In mode `http`, servers learn who the client is from "
+            "X-Client-Cert-Subject, -Issuer, -Serial and -Sha256; what clients send by such names is taken "
+            "out."},
+           it.client_certificate, kClientCertificates);
+  v.text({"client_ca", "PEM file: who may have signed clients' certificates.", R"("guild-ca.pem")",
+          Need::optional, "none"},
+         it.client_ca, TextForm::file_path);
+  v.duration({"handshake_timeout", "For the handshake of TLS."}, it.handshake_timeout, kTimeout);
+}
+
+void visit(KeyVisitor& v, ServerTls& it) {
+  v.flag({"verify",
+          "Whether a server's certificate must be good: signed by who is trusted, not expired, and for its "
+          "name. Without, whoever answers at its address is believed."},
+         it.verify);
+  v.text({"ca", "PEM file: who may have signed the servers' certificates.", R"("servers-ca.pem")",
+          Need::optional, "the system's"},
+         it.ca, TextForm::file_path);
+  v.text({"name",
+          "The name that the servers' certificates must be for, and that they are asked for (SNI), where the "
+          "server has no `tls_name`.",
+          R"("gateways.internal")", Need::optional, "the server's own IP address"},
+         it.name, TextForm::server_name);
+  v.text({"certificate", "PEM file: our certificate, for servers that ask for one.", R"("balancer.pem")",
+          Need::optional, "none"},
+         it.certificate, TextForm::file_path);
+  v.text({"key", "PEM file: its private key, without a pass phrase.", R"("balancer.key")", Need::optional,
+          "none"},
+         it.key, TextForm::file_path);
+  v.choice({"min_version", "The least version of TLS that is spoken."}, it.min_version, kTlsVersions);
+}
+
 void visit(KeyVisitor& v, Listener& it) {
   v.text({"name", "What logs and metrics call it.", R"("play")", Need::optional,
           "`listener-1`, `listener-2`, ..."},
@@ -148,6 +219,9 @@ void visit(KeyVisitor& v, Listener& it) {
        "each. Relative paths start at the configuration's folder.",
        R"({ 503 = "sorry.html" })", Need::optional, "a line of text"},
       it.error_pages, TextForm::status, TextForm::file_path, kErrorPagesMax);
+  v.table({"tls", "Its clients speak TLS: https, wss, or whatever the servers speak, in TLS. Without: none.",
+           R"({ certificate = "play.pem", key = "play.key" })"},
+          it.tls);
   visit_listener_edge(v, it);
 }
 
@@ -205,6 +279,9 @@ void visit(KeyVisitor& v, Pool& it) {
   v.table({"keep_alive", "Connections to servers that are kept for the next request.",
            R"({ connections = 128, idle = "30s" })"},
           it.keep_alive);
+  v.table({"tls", "Its servers speak TLS, to probes as well. Without: none.",
+           R"({ ca = "servers-ca.pem", name = "gateways.internal" })"},
+          it.tls);
   v.choice(
       {"proxy_protocol",
        "Whether connections to the servers begin with a PROXY header that tells who the client is. `v1`: a "
@@ -341,10 +418,12 @@ void visit(KeyVisitor& v, Passive& it) {
 }
 
 void visit(KeyVisitor& v, Health& it) {
-  v.choice({"kind",
-            "`tcp`: a connection can be opened. `http`: a GET is answered with a status of "
-            "`expect`."},
-           it.kind, kHealthKinds);
+  v.choice(
+      {"kind",
+       "`tcp`: a connection can be opened. `http`: a GET is answered with a status of `expect`. `tls`: a "
+       "handshake of TLS succeeds; in a pool without `tls`, whose servers speak it with the clients "
+       "themselves, whatever the certificate is."},
+      it.kind, kHealthKinds);
   const std::string_view kind = word_of(it.kind);
   v.only_for({"http"}, kind);
   v.text({"path", "What is asked for.", R"("/healthz")"}, it.path, TextForm::url_path);
@@ -364,7 +443,7 @@ void visit(KeyVisitor& v, Health& it) {
        "A server that says it drains (503 with `Rejoin-State: draining`) takes no new clients, and its own "
        "for so long. `0s`: as long as it says so."},
       it.drain_time, kFromZero);
-  v.only_for({"tcp", "http"}, kind);
+  v.only_for({"tcp", "http", "tls"}, kind);
   v.duration({"every", "From one probe of a server to the next."}, it.every, {10ms, 24h});
   v.duration({"timeout", "A probe without an answer for so long has failed."}, it.timeout, {1ms, 24h});
   v.integer({"rise", "Good probes in a row that bring a server up."}, it.rise, {1, 100});
@@ -396,6 +475,10 @@ void visit(KeyVisitor& v, Server& it) {
   v.integer({"max_connections",
              "Connections and requests in progress at once, over all workers. `0`: no bound. See `queue`."},
             it.max_connections, {0, 10'000'000});
+  v.text({"tls_name",
+          "In a pool with `tls`: the name that its certificate must be for, and that it is asked for.",
+          R"("g1.internal")", Need::optional, "the pool's `tls.name`"},
+         it.tls_name, TextForm::server_name);
   v.text({"resolve",
           "A name in DNS, absolute. Each of its addresses is a server, called `NAME-ADDRESS` (with `srv` "
           "`NAME-HOST`, by the first label of the target), so that pins hold whatever the order of the "
@@ -594,6 +677,10 @@ void visit(KeyVisitor& v, GatewayListener& it) {
        "`websocket`: answers `GET /healthz` and upgrades every other path. `tcp`: messages behind a 4-byte "
        "big-endian length."},
       it.kind, kGatewayListenerKinds);
+  v.table(
+      {"tls", "Its clients speak TLS: wss:// or tls://. Without: ws:// or tcp://, and a warning at start.",
+       R"({ certificate = "play.pem", key = "play.key" })"},
+      it.tls);
   visit_edge(
       v, it.edge,
       "PROXY headers (versions 1 and 2) of proxies in front, before the connection's own first byte. "
@@ -626,6 +713,9 @@ void visit(KeyVisitor& v, Upstream& it) {
              it.connect_timeout, kTimeout);
   v.size({"message_max", "The largest message taken from the game server; a larger one ends the session."},
          it.message_max, kMessage);
+  v.table({"tls", "The game server speaks TLS. Without: it does not. A pool has its own.",
+           R"({ ca = "servers-ca.pem", name = "arena.internal" })"},
+          it.tls);
 
   v.only_for({"tcp"}, kind);
   v.integer({"length_bytes", "Bytes of the length before each message: 2 or 4."}, it.length_bytes, {2, 4});
@@ -696,6 +786,18 @@ std::string_view our_word_for(std::string_view key) {
       {"outlier", "passive"},
       {"on_marked_down", "on_down"},
       {"max_conns", "max_connections"},
+      {"ssl", "tls"},
+      {"crt", "certificate"},
+      {"cert", "certificate"},
+      {"cert_file", "certificate"},
+      {"key_file", "key"},
+      {"ssl_certificate", "certificate"},
+      {"private_key", "key"},
+      {"ca_file", "ca"},
+      {"sni", "name"},
+      {"ssl_min_ver", "min_version"},
+      {"insecure", "verify"},
+      {"tls_version", "min_version"},
   };
   const auto found =
       std::find_if(std::begin(kWords), std::end(kWords), [&](const Word& it) { return it.theirs == key; });

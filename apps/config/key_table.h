@@ -65,6 +65,7 @@ enum class TextForm : std::uint8_t {
   name_pattern,       // a host name, or "*." and one
   account,            // empty, or a user's or group's name
   file_path,          // of this machine; relative ones start at the configuration's folder
+  server_name,        // empty, or a host name or IP address as in a certificate
 };
 bool fits(TextForm form, std::string_view text);
 /// What would be right: "write 1 to 64 letters, digits, '.', '_' or '-'".
@@ -90,6 +91,10 @@ void visit(KeyVisitor& visitor, Keys& it);
 void visit(KeyVisitor& visitor, Logging& it);
 void visit(KeyVisitor& visitor, Process& it);
 void visit(KeyVisitor& visitor, Balancer& it);
+void visit(KeyVisitor& visitor, Tls& it);
+void visit(KeyVisitor& visitor, CertificateFiles& it);
+void visit(KeyVisitor& visitor, ListenerTls& it);
+void visit(KeyVisitor& visitor, ServerTls& it);
 void visit(KeyVisitor& visitor, Drain& it);
 void visit(KeyVisitor& visitor, EdgeLimits& it);
 void visit(KeyVisitor& visitor, ByteRate& it);

@@ -111,6 +111,7 @@ bool fits(TextForm form, std::string_view text) {
     case TextForm::file_path:
       return !text.empty() &&
              std::none_of(text.begin(), text.end(), [](char c) { return c >= 0 && c < 0x20; });
+    case TextForm::server_name: return only(text, ".-_:");
   }
   return false;
 }
@@ -134,6 +135,7 @@ std::string_view text_form_hint(TextForm form) {
     case TextForm::account: return "write the name of a user or group, such as \"rejoin\"";
     case TextForm::file_path: return "write a path, such as \"web\" or \"/etc/rejoin/web\"";
     case TextForm::link_url: return "write \"wss://g1.play.example\", without a path";
+    case TextForm::server_name: return "write a host name such as \"g1.internal\", or an IP address";
     case TextForm::host_pattern:
       return "write a host without a port, such as \"play.example\", or \"*.example\" for every name below";
     case TextForm::field: return "write a field as it goes on the wire, such as \"X-Game: chess\"";

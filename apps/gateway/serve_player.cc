@@ -12,6 +12,7 @@
 #include <string>
 
 #include "apps/gateway/client_address.h"
+#include "apps/gateway/enter_tls.h"
 #include "apps/gateway/live_session.h"
 #include "apps/gateway/opening.h"
 #include "apps/gateway/relay_to_owner.h"
@@ -191,7 +192,8 @@ struct ApplicationCookie {
   std::string field_line;                          // empty: the client has one of ours
 };
 
-ApplicationCookie application_cookie(Worker& worker, const RequestHead& request) {
+ApplicationCookie application_cookie(Worker& worker, const config::GatewayListener& listener,
+                                     const RequestHead& request) {
   ApplicationCookie out;
   const std::string& name = worker.rules().cookie;
   if (name.empty()) return out;
@@ -210,6 +212,7 @@ ApplicationCookie application_cookie(Worker& worker, const RequestHead& request)
   spec.name = name;
   spec.value = value;
   spec.http_only = true;
+  spec.secure = listener.tls.has_value();
   out.field_line = "Set-Cookie: ";
   proto::write_checked_set_cookie(
       spec, out.field_line);  // the configuration was checked, and the value is base64url
@@ -353,7 +356,7 @@ Task<bool> link_lives(Worker& worker, route::SessionId id) {
 /// A client that knows nothing of the resume protocol: its messages are the game's.
 Task<void> open_plain(Visit& visit, const RequestHead& request, Upgrade upgrade, std::size_t head_bytes) {
   Worker& worker = visit.worker;
-  const ApplicationCookie application = application_cookie(worker, request);
+  const ApplicationCookie application = application_cookie(worker, visit.listener, request);
   std::string field_lines = application.field_line;
   LiveSession* session = nullptr;
   Lasting lasting = Lasting::ends_with_link;
@@ -510,6 +513,11 @@ Task<void> serve_proxied(Worker& worker, io::Socket accepted, Address peer,
     co_return;
   }
   io::Socket socket = stream.release();
+  if (listener.tls) {
+    std::string behind(arrived ? arrived.view() : Bytes());
+    worker.spawn(enter_tls(worker, std::move(socket), client, listener, std::move(behind), std::move(pass)));
+    co_return;
+  }
   if (listener.kind == config::GatewayListenerKind::tcp) {
     MutableBytes behind;
     if (arrived) behind = MutableBytes(arrived.data(), arrived.size());

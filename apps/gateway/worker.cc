@@ -4,11 +4,29 @@
 #include <string>
 
 #include "apps/gateway/admin.h"
+#include "apps/gateway/enter_tls.h"
 #include "apps/gateway/opening.h"
 #include "apps/gateway/serve_player.h"
 #include "base/limits.h"
 
 namespace rejoin::gateway {
+
+namespace {
+
+/// What goes over with a connection's socket, where it speaks TLS. A std::function has to be copyable.
+using Parcel = std::shared_ptr<io::TlsParcel>;
+
+Parcel pack(io::TlsNetwork& tls, io::Socket& socket) {
+  if (!tls.has(socket)) return nullptr;
+  return std::make_shared<io::TlsParcel>(tls.give_up(socket));
+}
+
+io::Socket unpack(io::TlsNetwork& tls, io::Socket taken, const Parcel& parcel) {
+  if (!parcel) return taken;
+  return tls.take_over(std::move(taken), std::move(*parcel));
+}
+
+}  // namespace
 
 // One listener, and what it makes of a connection.
 struct Worker::Entrance final : io::AcceptEvents {
@@ -20,6 +38,8 @@ struct Worker::Entrance final : io::AcceptEvents {
     if (gate != nullptr && !lets_in(socket, peer, entry)) return;
     if (entry.through_proxy) {
       worker.spawn(serve_proxied(worker, std::move(socket), peer, rules, *gate, std::move(entry.pass)));
+    } else if (rules.tls) {
+      worker.spawn(enter_tls(worker, std::move(socket), peer, rules, {}, std::move(entry.pass)));
     } else if (rules.kind == config::GatewayListenerKind::websocket) {
       worker.spawn(serve_websocket(worker, std::move(socket), peer, rules, {}, std::move(entry.pass)));
     } else {
@@ -117,6 +137,7 @@ Worker::Worker(io::World& world, const Plan& plan, unsigned number, serve::Colle
       plan_(plan),
       number_(number),
       colleagues_(colleagues),
+      tls_(world, {}),
       games_(world, plan.game.rules, plan.rules.name, plan.game.pool.get(), number),
       sessions_(*this, world, plan.rules, plan.keys, number),
       flusher_(std::make_unique<Flusher>(world.ready)),
@@ -135,7 +156,8 @@ Status Worker::open(const std::vector<Address>& at) {
   for (std::size_t i = 0; i < entrances_.size(); ++i) {
     Entrance& entrance = *entrances_[i];
     io::ListenOptions options;
-    options.client_speaks_first = entrance.rules.kind == config::GatewayListenerKind::websocket ||
+    options.client_speaks_first = entrance.rules.tls ||
+                                  entrance.rules.kind == config::GatewayListenerKind::websocket ||
                                   entrance.rules.edge.proxy_protocol == config::ProxyIn::require;
     options.mptcp = entrance.rules.mptcp;
     // One worker has no need to share its address, and without sharing a second gateway on it is an error.
@@ -156,7 +178,7 @@ Status Worker::open(const std::vector<Address>& at) {
       return admin;
     }
   }
-  if (number_ == 0) games_.probe_servers();
+  if (number_ == 0) games_.probe_servers(plan_.game.probes);
   return {};
 }
 
@@ -201,6 +223,15 @@ void Worker::stop() {
   drain();
   open_links_.for_each([](Link& link) { link.cancel(); });
   sessions_.cancel_all();
+}
+
+void Worker::hang_up(std::function<void()> done) {
+  renew_certificates(plan_, world_.log);
+  done();
+}
+
+const config::TlsInUse& Worker::tls_of(const config::GatewayListener& listener) const {
+  return plan_.listener_tls[static_cast<std::size_t>(&listener - plan_.rules.listeners.data())];
 }
 
 bool Worker::idle() const {
@@ -298,10 +329,12 @@ void Worker::hand_over(Link& link, unsigned worker, std::string frame) {
   if (websocket) *compression = static_cast<WebSocketLink&>(link).give_away_compression();
   const auto pass = std::make_shared<route::Admission::Pass>(link.take_pass());
   io::Socket socket = link.give_away();
+  const Parcel parcel = pack(tls_, socket);
   colleagues_->hand_over(worker, std::move(socket),
-                         [client, websocket, openings, compression, pass, frame = std::move(frame)](
-                             serve::WorkerProgram& program, io::Socket taken) {
+                         [client, websocket, openings, compression, pass, parcel, frame = std::move(frame)](
+                             serve::WorkerProgram& program, io::Socket from_loop) {
                            auto& other = static_cast<Worker&>(program);
+                           io::Socket taken = unpack(other.tls_, std::move(from_loop), parcel);
                            if (websocket) {
                              if (*compression) (*compression)->join(*other.compression_);
                              WebSocketLink& there = other.add_websocket(
@@ -327,11 +360,14 @@ void Worker::hand_over(io::Socket socket, const Address& client, unsigned worker
                        const config::GatewayListener& listener, std::string said,
                        route::Admission::Pass pass) {
   ++counts_.handed_over;
+  const Parcel parcel = pack(tls_, socket);
   const auto right = std::make_shared<route::Admission::Pass>(std::move(pass));
   colleagues_->hand_over(
       worker, std::move(socket),
-      [client, &listener, right, said = std::move(said)](serve::WorkerProgram& program, io::Socket taken) {
+      [client, &listener, parcel, right, said = std::move(said)](serve::WorkerProgram& program,
+                                                                 io::Socket from_loop) {
         auto& other = static_cast<Worker&>(program);
+        io::Socket taken = unpack(other.tls_, std::move(from_loop), parcel);
         other.spawn(serve_websocket(other, std::move(taken), client, listener, said, std::move(*right)));
       });
 }

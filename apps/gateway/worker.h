@@ -22,6 +22,7 @@
 #include "base/record_pool.h"
 #include "base/scope.h"
 #include "io/network.h"
+#include "io/tls_network.h"
 #include "io/world.h"
 #include "proto/ws_compression.h"
 #include "proto/ws_handshake.h"
@@ -47,6 +48,9 @@ struct Counts {
   std::uint64_t over_limit = 0;        // links ended because their client sent more than it may (4413)
   std::uint64_t pauses = 0;            // a link was not read because its client did not read
   std::uint64_t handed_over = 0;       // links whose session is another worker's
+  std::uint64_t tls_handshakes = 0;    // that succeeded
+  std::uint64_t tls_resumed = 0;       // of these: with a TLS session of before
+  std::uint64_t tls_failed = 0;        // those that did not, but for the timed out
 };
 
 /// Two connections joined: a client's, and one to the gateway that has its session.
@@ -74,6 +78,8 @@ class Worker final : public serve::WorkerProgram, private upstream::RelayOwner {
   /// Resets every link, ends every session.
   void stop() override;
   bool idle() const override;
+  /// SIGHUP: certificates are read again.
+  void hang_up(std::function<void()> done) override;
 
   bool draining() const { return draining_; }
   /// May new sessions begin? Not once drain() was called, and not while an operator's drain is on. Those that
@@ -101,6 +107,10 @@ class Worker final : public serve::WorkerProgram, private upstream::RelayOwner {
   /// The admin port; nullptr in all workers but the first, and where none is configured.
   Admin* admin() { return admin_.get(); }
   proto::AcceptHasher& hasher() { return hasher_; }
+  /// Every TLS connection of players with this worker is one of it.
+  io::TlsNetwork& tls() { return tls_; }
+  /// Of one of the plan's listeners, which has TLS.
+  const config::TlsInUse& tls_of(const config::GatewayListener& listener) const;
   /// What compresses messages; nullptr where that is off.
   proto::CompressionShare* compression() { return compression_.get(); }
   /// Thrown by drain() already: ends every wait of a handshake.
@@ -161,6 +171,7 @@ class Worker final : public serve::WorkerProgram, private upstream::RelayOwner {
   const Plan& plan_;
   unsigned number_;
   serve::Colleagues* colleagues_;
+  io::TlsNetwork tls_;
   proto::AcceptHasher hasher_;
   upstream::Connector games_;
   SessionTable sessions_;

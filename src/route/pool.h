@@ -42,6 +42,7 @@ struct Server {
   std::uint32_t weight = 1;
   bool backup = false;                // takes new clients only while no other server could
   std::uint32_t max_connections = 0;  // in use at once, over all workers; 0: no bound
+  std::string tls_name{};             // over TLS: whom its certificate must be for; empty: its address
 
   bool operator==(const Server&) const = default;
 };
