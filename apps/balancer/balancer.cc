@@ -7,9 +7,11 @@
 #include "apps/balancer/worker.h"
 #include "apps/config/config.h"
 #include "apps/config/keys.h"
+#include "apps/config/secret.h"
 #include "apps/serve/workers.h"
 #include "base/log.h"
 #include "base/random.h"
+#include "watch/access_file.h"
 
 namespace rejoin::balancer {
 namespace {
@@ -47,13 +49,37 @@ int run_balancer(const BalancerOptions& options) {
     return kConfigurationStatus;
   }
 
+  const config::Admin* const admin = config.admin_of_balancer();
+  if (admin != nullptr) {
+    config::SecretReading token =
+        load_admin_token(config, *admin, config.balancer.admin ? "balancer.admin" : "admin");
+    print(token.diagnostics);
+    if (!token.ok()) return kConfigurationStatus;
+    plan->admin = watch::AdminDoor{admin->listen, std::move(token.secret)};
+  }
+  std::unique_ptr<watch::AccessFile> access;
+  if (config.access_log.format != config::AccessFormat::off) {
+    const std::string& path = config.access_log.path;
+    auto opened = watch::AccessFile::open(path.empty() ? path : config.resolve(path), *log);
+    if (!opened) {
+      std::fprintf(stderr, "%s\n", opened.error().detail.c_str());
+      return kConfigurationStatus;
+    }
+    access = std::move(*opened);
+  }
+
   serve::WorkersOptions workers;
   workers.count = static_cast<unsigned>(config.balancer.workers);
   workers.drain_time = config.balancer.drain_timeout;
   for (const config::Listener& listener : config.listeners) workers.listener_names.push_back(listener.name);
-  return serve::run_workers(workers, *log, [&plan](io::World& world, unsigned number, serve::Colleagues&) {
-    return std::make_unique<Worker>(world, *plan, number);
-  });
+  if (plan->admin) workers.listener_names.push_back("admin");
+  workers.on_reopen = [&access] {
+    if (access) access->reopen();
+  };
+  return serve::run_workers(
+      workers, *log, [&plan, &access](io::World& world, unsigned number, serve::Colleagues& colleagues) {
+        return std::make_unique<Worker>(world, *plan, number, &colleagues, access.get());
+      });
 }
 
 }  // namespace rejoin::balancer

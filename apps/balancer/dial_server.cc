@@ -12,10 +12,16 @@ Task<Status> dial_server(Visit& visit, route::Choice& choice, route::ServerUse& 
     use = route::ServerUse(router.pool(), *choice.server);
     const Address to = router.pool().server(*choice.server).address;
     const io::ConnectOptions options;
+    const TimePoint dialled = visit.in(Duration(0));
     const TimePoint deadline = visit.in(visit.pool.plan.connect_timeout);
     Status open = co_await server.connect(to, options, deadline);
-    if (open) router.reached(choice, visit.in(Duration(0)));
-    if (open) co_return open;
+    if (open) {
+      visit.seen.reached = visit.in(Duration(0));
+      visit.pool.counts.connect_time.add(visit.seen.reached - dialled);
+      ++visit.pool.servers[*choice.server].connections;
+      router.reached(choice, visit.seen.reached);
+      co_return open;
+    }
     if (open.error().kind == ErrorKind::exhausted && visit.in(Duration(0)) < patience) {
       // No descriptor for the second half of a connection whose first half had one: wait for it, as accepting
       // does.
@@ -25,6 +31,7 @@ Task<Status> dial_server(Visit& visit, route::Choice& choice, route::ServerUse& 
       continue;
     }
     if (open.error().side != Side::server) co_return open;  // ours: no descriptors, or stopping
+    ++visit.pool.servers[*choice.server].connects_failed;
     visit.worker.server_refused(visit.pool, choice, open.error());
     last = std::move(open.error());
   }

@@ -67,8 +67,10 @@ Result<Plan> make_plan(const config::Config& config, route::KeyRing keys, Random
       return Error{ErrorKind::config, Side::ours, Retry::no,
                    "listener " + listener.name + ": there is no pool \"" + listener.pool + "\""};
     }
-    plan.listeners.push_back({listener, pool});
+    plan.listeners.push_back({listener, pool, plan.listeners.size()});
   }
+  if (config.access_log.format == config::AccessFormat::line) plan.access.form = watch::AccessForm::line;
+  plan.access.query = config.access_log.query;
   return plan;
 }
 

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -15,6 +16,8 @@
 #include "base/result.h"
 #include "route/key_ring.h"
 #include "route/router.h"
+#include "watch/access_record.h"
+#include "watch/admin_server.h"
 
 namespace rejoin::balancer {
 
@@ -25,13 +28,16 @@ struct PoolPlan {
 
 struct ListenerPlan {
   config::Listener rules;
-  std::size_t pool = 0;  // index into Plan::pools
+  std::size_t pool = 0;    // index into Plan::pools
+  std::size_t number = 0;  // its own index in Plan::listeners
 };
 
 struct Plan {
   std::vector<PoolPlan> pools;
   std::vector<ListenerPlan> listeners;
   route::KeyRing keys;
+  std::optional<watch::AdminDoor> admin = {};  // none: no admin port
+  watch::AccessRules access = {};              // of the access log, where there is one
 };
 
 /// Error: config, when routing refuses what the configuration allows (route::SharedRoute::make). `random` is

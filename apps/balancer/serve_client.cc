@@ -10,6 +10,7 @@
 
 #include "apps/balancer/come_again.h"
 #include "apps/balancer/dial_server.h"
+#include "apps/balancer/record.h"
 #include "apps/balancer/serve_request.h"
 #include "apps/balancer/visit.h"
 #include "base/limits.h"
@@ -61,16 +62,57 @@ Task<Status> pass_opening(Visit& visit, io::Stream& server) {
 /// There is no server for it: a client of the resume protocol hears when to come again.
 Task<void> turn_away(Visit& visit, const route::Choice& choice) {
   if (choice.how != route::Chosen::come_again) {
-    ++visit.worker.counts().no_server;
+    ++visit.counts().no_server;
     visit.worker.tell(visit.listener, visit.address, "no server could be reached");
     visit.client.socket().reset();
     co_return;
   }
-  ++visit.worker.counts().come_again;
+  ++visit.counts().come_again;
+  visit.seen.end({Side::ours, EndHow::come_again, EndPhase::queue});
   visit.worker.tell(visit.listener, visit.address, "told to come again: the server of its ticket is away");
   const std::string frame = come_again_on_tcp(choice.wait);
   Status written = co_await visit.client.write_all(frame, visit.in(limits::kOpeningFrameS));
+  if (written) visit.seen.bytes_out += frame.size();
   if (written) co_await visit.client.linger();
+}
+
+/// From the accept to the moment when the connection becomes a tunnel; or why it does not.
+Task<Status> bring_to_server(Visit& visit, route::Choice& choice) {
+  Worker& worker = visit.worker;
+  io::World& world = worker.world();
+  if (visit.pool.router.wants_opening()) {
+    Status heard = co_await hear_opening(visit);
+    visit.seen.bytes_in = visit.arrived.size();
+    if (!heard && heard.error().kind == ErrorKind::timed_out) ++visit.counts().timed_out;
+    if (!heard) visit.seen.end(ending_of(heard.error(), EndPhase::head));
+    if (!heard) co_return heard;
+    visit.seen.heard = visit.in(Duration(0));
+  }
+  choice = visit.pool.router.choose(
+      {visit.address, nullptr, world.clock.now(), world.clock.unix_now(), visit.arrived.view()});
+  io::Stream server(world, Side::server, worker.stop_switch());
+  route::ServerUse use;
+  Status open = co_await dial_server(visit, choice, use, server);
+  if (!open) {
+    if (choice.how != route::Chosen::come_again)
+      visit.seen.end(ending_of(open.error(), EndPhase::connect));
+    co_await turn_away(visit, choice);
+    co_return open;
+  }
+  Status passed = co_await pass_opening(visit, server);
+  if (!passed) {
+    ++visit.counts().server_failed;
+    visit.seen.end(ending_of(passed.error(), EndPhase::connect));
+    worker.tell(visit.listener, visit.address,
+                "the server did not take the first bytes: " + to_string(passed.error()));
+    visit.client.socket().reset();
+    co_return passed;
+  }
+  visit.keep_lease(choice);
+  const Origin origin{visit.seen.id, decision_of(choice)};
+  worker.park(visit.listener, visit.client.release(), server.release(), visit.address, *choice.server,
+              std::move(use), std::move(visit.lease), upstream::ClientFin::passes_on, origin);
+  co_return Status{};
 }
 
 }  // namespace
@@ -85,31 +127,11 @@ Task<void> serve_http(Worker& worker, const ListenerPlan& listener, io::Socket a
 
 Task<void> serve_tcp(Worker& worker, const ListenerPlan& listener, io::Socket accepted, Address client) {
   Visit visit(worker, listener, std::move(accepted), client);
-  io::World& world = worker.world();
-  if (visit.pool.router.wants_opening()) {
-    Status heard = co_await hear_opening(visit);
-    if (!heard && heard.error().kind == ErrorKind::timed_out) ++worker.counts().timed_out;
-    if (!heard) co_return;
-  }
-  route::Choice choice = visit.pool.router.choose(
-      {client, nullptr, world.clock.now(), world.clock.unix_now(), visit.arrived.view()});
-  io::Stream server(world, Side::server, worker.stop_switch());
-  route::ServerUse use;
-  Status open = co_await dial_server(visit, choice, use, server);
-  if (!open) {
-    co_await turn_away(visit, choice);
-    co_return;
-  }
-  Status passed = co_await pass_opening(visit, server);
-  if (!passed) {
-    ++worker.counts().server_failed;
-    worker.tell(listener, client, "the server did not take the first bytes: " + to_string(passed.error()));
-    visit.client.socket().reset();
-    co_return;
-  }
-  visit.keep_lease(choice);
-  worker.park(listener, visit.client.release(), server.release(), client, *choice.server, std::move(use),
-              std::move(visit.lease), upstream::ClientFin::passes_on);
+  visit.seen.id = worker.next_id();
+  visit.seen.began = visit.in(Duration(0));
+  route::Choice choice;
+  Status brought = co_await bring_to_server(visit, choice);
+  if (!brought) connection_ended(visit, choice);
 }
 
 }  // namespace rejoin::balancer

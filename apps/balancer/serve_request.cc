@@ -3,9 +3,11 @@
 #include <optional>
 #include <string>
 
+#include "apps/balancer/admin.h"
 #include "apps/balancer/come_again.h"
 #include "apps/balancer/dial_server.h"
 #include "apps/balancer/http_forward.h"
+#include "apps/balancer/record.h"
 #include "base/limits.h"
 #include "proto/http_response.h"
 #include "upstream/body_relay.h"
@@ -56,20 +58,48 @@ Task<After> refuse(Visit& visit, int status, Bytes why, proto::Method method) {
   Status written = write_simple_response(out, response);
   if (written)
     written = co_await visit.client.write_all(out.view(), visit.in(visit.listener.rules.idle_timeout));
+  visit.seen.status = status;
+  if (written) visit.seen.bytes_out += out.size();
   if (written) co_await visit.client.linger();
   co_return After::close;
 }
 
 /// The client's server is away: it is told when to come again, and the connection ends.
 Task<After> send_away(Visit& visit, const RequestHead& request, Duration wait) {
-  ++visit.worker.counts().come_again;
+  ++visit.counts().come_again;
+  visit.seen.end({Side::ours, EndHow::come_again, EndPhase::queue});
   visit.worker.tell(visit.listener, visit.address, "told to come again: the server of its ticket is away");
   Buffer out = visit.worker.world().buffers.borrow();
   Status written = write_come_again(out, request, wait, visit.worker.accept_hasher());
   if (written)
     written = co_await visit.client.write_all(out.view(), visit.in(visit.listener.rules.idle_timeout));
+  visit.seen.status = out.view().starts_with("HTTP/1.1 101") ? 101 : 503;
+  if (written) visit.seen.bytes_out += out.size();
   if (written) co_await visit.client.linger();
   co_return After::close;
+}
+
+/// The listener's own health, for a balancer in front of us.
+bool asks_health(const Visit& visit, const RequestHead& request) {
+  const std::string& path = visit.listener.rules.health_path;
+  const Bytes target = request.path_and_query();
+  return !path.empty() && target.substr(0, target.find('?')) == path &&
+         (request.method() == proto::Method::get || request.method() == proto::Method::head);
+}
+
+Task<void> answer_health(Visit& visit, const RequestHead& request) {
+  const bool ready = is_ready(visit.worker, visit.listener.pool);
+  proto::SimpleResponse response;
+  response.status = ready ? 200 : 503;
+  response.text = ready ? "ok\n" : visit.worker.draining() ? "draining\n" : "no server for new clients\n";
+  response.request_method = request.method();
+  Buffer out = visit.worker.world().buffers.borrow();
+  Status written = write_simple_response(out, response);
+  if (written)
+    written = co_await visit.client.write_all(out.view(), visit.in(visit.listener.rules.idle_timeout));
+  visit.seen.status = response.status;
+  if (written) visit.seen.bytes_out += out.size();
+  if (written) co_await visit.client.linger();
 }
 
 // --- the request ---
@@ -95,23 +125,37 @@ Task<bool> hear_request(Visit& visit, RequestHead& request) {
     if (!come) co_return false;
     visit.arrived = visit.worker.world().buffers.borrow();
   }
+  visit.seen.began = visit.in(Duration(0));
   visit.head = std::move(visit.arrived);
   const TimePoint deadline = visit.in(visit.listener.rules.head_timeout);
   HeadVerdict verdict = request.feed(visit.head.view());
   while (verdict.state == HeadState::need_more) {
+    const bool nothing_yet = visit.head.empty();
     Status more = co_await visit.client.read_into(visit.head, deadline);
-    if (!more && more.error().kind == ErrorKind::timed_out && !visit.head.empty()) {
-      ++visit.worker.counts().timed_out;
+    if (more && nothing_yet) visit.seen.began = visit.in(Duration(0));
+    if (!more && visit.head.empty()) {  // who said nothing is no client
+      visit.seen.began = kNever;
+      if (more.error().kind == ErrorKind::timed_out) ++visit.counts().timed_out;
+      co_return false;
+    }
+    visit.seen.bytes_in = visit.head.size();
+    if (!more) visit.seen.end(ending_of(more.error(), EndPhase::head));
+    if (!more && more.error().kind == ErrorKind::timed_out) {
+      ++visit.counts().timed_out;
       co_await refuse(visit, 408, "the request head did not come in time", proto::Method::get);
     }
     if (!more) co_return false;
     verdict = request.feed(visit.head.view());
   }
   if (verdict.state == HeadState::refused) {
-    ++visit.worker.counts().refused_heads;
+    ++visit.counts().refused_heads;
+    visit.seen.bytes_in = visit.head.size();
+    visit.seen.end(ending_of_head(verdict.status));
     co_await refuse(visit, verdict.status, verdict.reason, proto::Method::get);
     co_return false;
   }
+  visit.seen.bytes_in = verdict.consumed;
+  visit.seen.heard = visit.in(Duration(0));
   const Bytes behind = visit.head.view().substr(verdict.consumed);
   if (!behind.empty()) {
     visit.arrived = visit.worker.world().buffers.borrow();
@@ -125,11 +169,12 @@ Task<bool> hear_request(Visit& visit, RequestHead& request) {
 /// A connection to the chosen server: one that is kept, if the request may be sent twice, or a new one.
 Task<Status> reach_server(Exchange& exchange, bool may_reuse) {
   Visit& visit = exchange.visit;
-  exchange.reused = false;
+  exchange.reused = visit.seen.reused = false;
   if (may_reuse && exchange.choice.server) {
     io::Socket idle = visit.pool.idle.take(*exchange.choice.server);
     if (idle) {
-      exchange.reused = true;
+      exchange.reused = visit.seen.reused = true;
+      visit.seen.reached = visit.in(Duration(0));
       exchange.use = route::ServerUse(visit.pool.router.pool(), *exchange.choice.server);
       exchange.server.adopt(std::move(idle));
       co_return Status{};
@@ -148,6 +193,7 @@ Task<void> upload_body(Exchange& exchange) {
                             .arrived = visit.arrived,
                             .silence_max = visit.listener.rules.idle_timeout};
   Status uploaded = co_await upstream::relay_body(route, exchange.request.body());
+  visit.seen.bytes_in += route.moved;
   // Without the client's body there is nothing to wait for; with a server that takes none, there is still its
   // answer.
   if (!uploaded && uploaded.error().side == Side::client) exchange.server.interrupt();
@@ -185,6 +231,7 @@ Task<Result<HeadVerdict>> hear_response(Exchange& exchange, ResponseHead& respon
     if (!exchange.arrived) exchange.arrived = exchange.visit.worker.world().buffers.borrow();
     Status more = co_await exchange.server.read_into(exchange.arrived, deadline);
     if (!more) co_return std::move(more.error());
+    if (!exchange.server_spoke) exchange.visit.seen.answered = exchange.visit.in(Duration(0));
     exchange.server_spoke = true;
   }
 }
@@ -197,12 +244,14 @@ Task<After> no_response(Exchange& exchange, Error error) {
   std::string why = "no answer of the server can be passed on: " + error.detail;
   if (!exchange.uploaded && exchange.uploaded.error().side == Side::client) {
     const Error& of_client = exchange.uploaded.error();
+    visit.seen.end(ending_of(of_client, EndPhase::upload));
     if (of_client.kind != ErrorKind::bad_input && of_client.kind != ErrorKind::timed_out)
       co_return After::close;
     status = of_client.kind == ErrorKind::bad_input ? 400 : 408;
     why = "the body of the request: " + of_client.detail;
   } else {
-    ++visit.worker.counts().server_failed;
+    ++visit.counts().server_failed;
+    visit.seen.end(ending_of(error, EndPhase::response));
   }
   After after = co_await refuse(visit, status, why, exchange.request.method());
   co_return after;
@@ -221,6 +270,8 @@ Task<Status> send_head(Exchange& exchange, const ResponseHead& response, Respons
   // first.)
   const Bytes behind = exchange.arrived.view();
   if (body.kind == proto::BodyKind::tunnel) exchange.arrived.consume(out.append(behind));
+  visit.seen.status = response.status();
+  visit.seen.bytes_out += out.size();
   written = co_await visit.client.write_all(out.view(), visit.in(visit.listener.rules.idle_timeout));
   co_return written;
 }
@@ -235,11 +286,14 @@ Task<After> open_tunnel(Exchange& exchange, const ResponseHead& response) {
     sent = co_await visit.client.write_all(exchange.arrived.view(), deadline);
   if (sent && !visit.arrived.empty())
     sent = co_await exchange.server.write_all(visit.arrived.view(), deadline);
+  if (!sent) visit.seen.end(ending_of(sent.error(), EndPhase::download));
   if (!sent) co_return After::close;
   const upstream::ClientFin client_fin =
       exchange.request.wants_websocket() ? upstream::ClientFin::ends_both : upstream::ClientFin::passes_on;
+  const Origin origin{visit.seen.id, decision_of(exchange.choice)};
   visit.worker.park(visit.listener, visit.client.release(), exchange.server.release(), visit.address,
-                    *exchange.choice.server, std::move(exchange.use), std::move(visit.lease), client_fin);
+                    *exchange.choice.server, std::move(exchange.use), std::move(visit.lease), client_fin,
+                    origin);
   co_return After::tunnel;
 }
 
@@ -270,6 +324,7 @@ Task<After> pass_response(Exchange& exchange, const ResponseHead& response) {
   const ResponsePlan plan = plan_response(exchange.request, response, body, last);
   const bool server_stays = response.keep_alive() && body.kind != proto::BodyKind::until_close;
   Status sent = co_await send_head(exchange, response, plan, body);
+  if (!sent) visit.seen.end(ending_of(sent.error(), EndPhase::download));
   if (!sent) co_return After::close;
 
   upstream::BodyRoute route{.world = visit.worker.world(),
@@ -279,7 +334,9 @@ Task<After> pass_response(Exchange& exchange, const ResponseHead& response) {
                             .silence_max = visit.listener.rules.idle_timeout,
                             .framing = plan.framing};
   Status moved = co_await upstream::relay_body(route, body);
+  visit.seen.bytes_out += route.moved;
   if (!moved) {
+    visit.seen.end(ending_of(moved.error(), EndPhase::download));
     visit.worker.tell(visit.listener, visit.address, "response broken off: " + to_string(moved.error()));
     co_await end_upload(exchange);
     visit.client.socket().reset();  // the client must not take what it has for the whole
@@ -288,6 +345,7 @@ Task<After> pass_response(Exchange& exchange, const ResponseHead& response) {
   if (!server_stays || plan.next == proto::NextHop::close) co_await end_upload(exchange);
   co_await exchange.upload.join();  // a server may answer before it has heard all, and hear on
   const bool request_whole = exchange.uploaded.ok();
+  if (!request_whole) visit.seen.end(ending_of(exchange.uploaded.error(), EndPhase::upload));
   if (server_stays && request_whole && exchange.arrived.empty() && !visit.worker.draining()) {
     visit.pool.idle.put(*exchange.choice.server, exchange.server.release());
   }
@@ -308,6 +366,7 @@ Task<After> exchange_messages(Exchange& exchange) {
   Status written =
       write_request(outgoing, visit.pool.router, exchange.choice, request, visit.address, upgrade);
   if (!written) {
+    visit.seen.end({Side::client, EndHow::limit, EndPhase::head});
     After after = co_await refuse(visit, 431, "no room for the proxy's own fields", request.method());
     co_return after;
   }
@@ -323,13 +382,15 @@ Task<After> exchange_messages(Exchange& exchange) {
       co_return after;
     }
     if (!reached) {
-      ++visit.worker.counts().no_server;
+      ++visit.counts().no_server;
+      visit.seen.end(ending_of(reached.error(), EndPhase::connect));
       After after = co_await refuse(visit, 503, "no server could be reached", request.method());
       co_return after;
     }
     visit.keep_lease(exchange.choice);
     const TimePoint deadline = visit.in(visit.listener.rules.idle_timeout);
     Status sent = co_await exchange.server.write_all(outgoing.view(), deadline);
+    visit.seen.asked = visit.in(Duration(0));
     if (!sent)
       exchange.uploaded = sent;  // there may be an answer all the same, but the request was not heard whole
     if (sent && has_body) {
@@ -340,13 +401,16 @@ Task<After> exchange_messages(Exchange& exchange) {
     Result<HeadVerdict> heard = co_await hear_response(exchange, *response);
     while (heard && heard->state == HeadState::complete && response->interim()) {
       Status passed = co_await pass_interim(exchange, *response);
+      if (!passed) visit.seen.end(ending_of(passed.error(), EndPhase::response));
       if (!passed) co_return After::close;
       response.emplace();
       heard = co_await hear_response(exchange, *response);
     }
     if (!heard) {
-      if (heard.error().kind == ErrorKind::cancelled && visit.worker.stop_switch().requested())
+      if (heard.error().kind == ErrorKind::cancelled && visit.worker.stop_switch().requested()) {
+        visit.seen.end(ending_of(heard.error(), EndPhase::response));
         co_return After::close;
+      }
       if (exchange.reused && !exchange.server_spoke && heard.error().kind != ErrorKind::timed_out) {
         may_reuse = false;
         exchange.uploaded = Status();
@@ -380,11 +444,23 @@ Task<After> exchange_messages(Exchange& exchange) {
 
 Task<After> serve_request(Visit& visit) {
   RequestHead request;
+  visit.seen = Seen();
+  visit.seen.id = visit.worker.next_id();
   const bool heard = co_await hear_request(visit, request);
-  if (!heard) co_return After::close;
-  ++visit.worker.counts().requests;
+  if (!heard) {
+    request_ended(visit, nullptr, nullptr);
+    co_return After::close;
+  }
+  ++visit.counts().requests;
+  if (asks_health(visit, request)) {
+    co_await answer_health(visit, request);
+    request_ended(visit, &request, nullptr);
+    co_return After::close;
+  }
   if (request.method() == proto::Method::connect || request.method() == proto::Method::trace) {
+    visit.seen.end({Side::client, EndHow::unsupported, EndPhase::head});
     After after = co_await refuse(visit, 501, "CONNECT and TRACE are not passed on", request.method());
+    request_ended(visit, &request, nullptr);
     co_return after;
   }
   Exchange exchange(visit, request);
@@ -393,6 +469,7 @@ Task<After> serve_request(Visit& visit) {
       visit.pool.router.choose({visit.address, &request, world.clock.now(), world.clock.unix_now()});
   const After after = co_await exchange_messages(exchange);
   co_await end_upload(exchange);
+  request_ended(visit, &request, &exchange.choice);
   visit.first_request = false;
   co_return after;
 }

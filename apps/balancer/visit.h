@@ -6,6 +6,7 @@
 
 #include <cstdint>
 
+#include "apps/balancer/seen.h"
 #include "apps/balancer/worker.h"
 #include "base/address.h"
 #include "base/bytes.h"
@@ -26,8 +27,15 @@ struct Visit {
         listener(l),
         pool(w.pool(l)),
         address(from),
-        client(w.world(), std::move(accepted), Side::client, w.stop_switch()) {}
-  ~Visit() { lease.close(worker.world().clock.now()); }
+        client(w.world(), std::move(accepted), Side::client, w.stop_switch()) {
+    ++worker.use(listener).connections;
+  }
+  ~Visit() {
+    --worker.use(listener).connections;
+    lease.close(worker.world().clock.now());
+  }
+
+  Counts& counts() { return worker.counts(listener); }
 
   TimePoint in(Duration time) const { return worker.world().clock.now() + time; }
 
@@ -49,6 +57,7 @@ struct Visit {
   Buffer head;     // the bytes of the request's head
   Buffer arrived;  // what came behind it: its body, or the next request. At layer 4: all that came
   route::Lease lease;
+  Seen seen;  // of the request that is served now; at layer 4 of the connection
   bool first_request = true;
 };
 

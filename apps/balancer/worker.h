@@ -6,10 +6,14 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
+#include "apps/balancer/counts.h"
 #include "apps/balancer/plan.h"
+#include "apps/balancer/seen.h"
 #include "apps/serve/workers.h"
 #include "base/record_pool.h"
 #include "base/scope.h"
@@ -21,9 +25,11 @@
 #include "route/seal.h"
 #include "upstream/idle_connections.h"
 #include "upstream/relay.h"
+#include "watch/access_log.h"
 
 namespace rejoin::balancer {
 
+class Admin;
 class Worker;
 
 /// What a worker keeps of one pool.
@@ -32,39 +38,48 @@ struct PoolUse {
   const PoolPlan& plan;
   route::Router router;
   upstream::IdleConnections idle;
+  PoolCounts counts;
+  std::vector<ServerCounts> servers;  // by ServerIndex
+};
+
+/// What a worker keeps of one listener.
+struct ListenerUse {
+  explicit ListenerUse(const ListenerPlan& of) : plan(of) {}
+  const ListenerPlan& plan;
+  Counts counts;
+  EndCounts requests_ended, tunnels_ended;
+  std::size_t connections = 0;  // that are served by a coroutine
+  std::size_t tunnels = 0;
+};
+
+/// Of which request a tunnel is what came of it, and how its server was found.
+struct Origin {
+  std::uint64_t id = 0;
+  Decision decision{};
 };
 
 /// A client's connection joined to a server's, for the rest of their lives: layer 4, and layer 7 after a 101.
 struct Tunnel final : upstream::Relay {
   Tunnel(Worker& owner, const ListenerPlan& listener, io::Socket client_socket, io::Socket server_socket,
          const Address& client, route::ServerIndex server, route::ServerUse use, route::Lease lease,
-         upstream::ClientFin client_fin);
+         upstream::ClientFin client_fin, const Origin& origin);
   const ListenerPlan& listener;
   route::ServerUse use;
   route::Lease lease;
+  std::uint64_t id;  // Origin's
   Address client;
   route::ServerIndex server;
+  Decision decision;
 };
 static_assert(sizeof(Tunnel) <= 352,
               "the record of an idle relayed connection; the aim for all of one is 600 bytes");
 
-/// Plain integers that only grow.
-struct Counts {
-  std::uint64_t accepted = 0;
-  std::uint64_t requests = 0;
-  std::uint64_t tunnels = 0;
-  std::uint64_t refused_heads = 0;  // answered 400, 414, 431, 501, 505
-  std::uint64_t timed_out = 0;      // clients that did not send their head, or their first frame, in time
-  std::uint64_t no_server = 0;      // answered 503
-  std::uint64_t come_again = 0;     // told to come again, since the server of their ticket is away
-  std::uint64_t server_failed = 0;  // answered 502, 504
-};
-
 class Worker final : public serve::WorkerProgram, private upstream::RelayOwner {
  public:
   /// `number` from 0: worker 0 probes the servers. `plan` and `world` outlive the worker, which must be
-  /// idle() when it dies.
-  Worker(io::World& world, const Plan& plan, unsigned number);
+  /// idle() when it dies. Without `colleagues` it is alone; without `access` there is no access log.
+  Worker(io::World& world, const Plan& plan, unsigned number, serve::Colleagues* colleagues = nullptr,
+         watch::AccessSink* access = nullptr);
   ~Worker() override;
 
   /// Opens a listener for each of the plan, at `at[i]` where given (the real port that worker 0 was given for
@@ -81,6 +96,21 @@ class Worker final : public serve::WorkerProgram, private upstream::RelayOwner {
   /// No connection, tunnel or task is left.
   bool idle() const override;
   bool draining() const { return draining_; }
+
+  // --- for operators: admin.cc, metrics.cc ---
+  const Plan& plan() const { return plan_; }
+  unsigned number() const { return number_; }
+  std::span<const std::unique_ptr<ListenerUse>> listener_uses() const { return listener_uses_; }
+  std::span<const std::unique_ptr<PoolUse>> pool_uses() const { return pools_; }
+  /// `visit(Tunnel&)` for each, the oldest first. It may end the one that it is given.
+  template <typename Visit>
+  void for_each_tunnel(Visit visit) {
+    open_tunnels_.for_each([&](upstream::Relay& relay) { visit(static_cast<Tunnel&>(relay)); });
+  }
+  /// Ends it at once, both sides reset, as an operator asked.
+  void end_by_operator(Tunnel& tunnel);
+  /// The admin port; nullptr in all workers but the first, and where none is configured.
+  Admin* admin() { return admin_.get(); }
 
   // --- for the coroutines that serve ---
   io::World& world() { return world_; }
@@ -100,12 +130,20 @@ class Worker final : public serve::WorkerProgram, private upstream::RelayOwner {
   /// A server did not take a client: marks it, makes `choice` name the next one, and logs.
   void server_refused(PoolUse& pool, route::Choice& choice, const Error& why);
   upstream::RelayOwner& tunnel_owner() { return *this; }
-  Counts& counts() { return counts_; }
+  ListenerUse& use(const ListenerPlan& listener) { return *listener_uses_[listener.number]; }
+  Counts& counts(const ListenerPlan& listener) { return use(listener).counts; }
+  /// Of all listeners together, for tests.
+  Counts counts() const;
+  /// nullptr: there is none.
+  watch::AccessLog* access_log() { return access_log_ ? &*access_log_ : nullptr; }
+  /// For a request or a connection: unique in the process, and in practice for ever. The first byte is the
+  /// worker's number.
+  std::uint64_t next_id();
   proto::AcceptHasher& accept_hasher() { return accept_hasher_; }
   /// Joins the two and forgets them until they end.
   void park(const ListenerPlan& listener, io::Socket client_socket, io::Socket server_socket,
             const Address& client, route::ServerIndex server, route::ServerUse use, route::Lease lease,
-            upstream::ClientFin client_fin);
+            upstream::ClientFin client_fin, const Origin& origin);
   std::size_t tunnels() const { return tunnels_.live(); }
   /// For a line about one client's connection in the log, if anybody reads such.
   void tell(const ListenerPlan& listener, const Address& client, std::string_view what);
@@ -114,21 +152,29 @@ class Worker final : public serve::WorkerProgram, private upstream::RelayOwner {
   struct Entrance;
   void relay_ended(upstream::Relay& relay, upstream::RelayEnd end) override;
   void tick();
+  bool clients_are_gone() const { return connections_.running() == 0 && tunnels_.live() == 0; }
+  void close_admin_when_alone();
 
   io::World& world_;
   const Plan& plan_;
   unsigned number_;
   route::Seal seal_;
   proto::AcceptHasher accept_hasher_;
+  serve::Colleagues* colleagues_;
+  std::optional<watch::AccessLog> access_log_;
   std::vector<std::unique_ptr<PoolUse>> pools_;
+  std::vector<std::unique_ptr<ListenerUse>> listener_uses_;
   std::vector<std::unique_ptr<Entrance>> entrances_;
   RecordPool<Tunnel> tunnels_;
   List<upstream::Relay> open_tunnels_;
   List<Waiting> waiting_;
   Stop stop_, stop_probing_;
   Scope connections_;
-  Timer second_;  // leases expire by it
-  Counts counts_;
+  Timer second_;      // leases expire by it
+  Timer last_looks_;  // while draining: is everybody gone?
+  std::unique_ptr<Admin> admin_;
+  std::uint64_t ids_;
+  EndHow why_cancelled_ = EndHow::stopped;  // of the tunnel that is being cancelled
   bool draining_ = false;
 };
 

@@ -43,9 +43,25 @@ struct Logging {
   LogLevel level = LogLevel::info;
 };
 
+/// Where operators and their scripts ask.
+struct Admin {
+  Address listen;
+  std::optional<KeySource> token;  // none: whoever reaches it may
+};
+
 struct Balancer {
   int workers = 1;
   Duration drain_timeout = 5s;  // after SIGTERM
+  std::optional<Admin> admin;   // see Config::admin_of_balancer()
+};
+
+enum class AccessFormat : std::uint8_t { off, json, line };
+
+/// A line for each request, connection and tunnel of the balancer.
+struct AccessLog {
+  AccessFormat format = AccessFormat::off;
+  std::string path;    // empty: stdout
+  bool query = false;  // behind the path
 };
 
 enum class Mode : std::uint8_t { http, tcp };
@@ -59,6 +75,7 @@ struct Listener {
   Duration head_timeout = 10s;
   Duration idle_timeout = 60s;
   Duration tunnel_timeout = 1h;
+  std::string health_path;  // answered by ourselves; empty: none
 };
 
 enum class Scheduler : std::uint8_t { round_robin, least_connections };
@@ -251,26 +268,24 @@ struct Gateway {
   std::vector<PeerGateway> peers;
 };
 
-/// Where operators and their scripts ask.
-struct Admin {
-  Address listen;
-};
-
 struct Config {
   std::string file;  // as the caller named it
   Keys keys;
   Logging log;
+  AccessLog access_log;
   Balancer balancer;
   std::vector<Listener> listeners;
   std::vector<Pool> pools;
   std::optional<Gateway> gateway;
-  std::optional<Admin> admin;  // none: no such port
+  std::optional<Admin> admin;  // of the gateway, or of the balancer where there is no gateway
   /// What was found doubtful, sorted by place: log it at start. No errors are among them.
   std::vector<Diagnostic> warnings;
 
   /// Nothing when there is none by that name (cannot be for a listener's pool once the file was read without
   /// errors).
   const Pool* find_pool(std::string_view name) const;
+  /// [balancer.admin], or else [admin] of a file without a gateway; nullptr: no such port.
+  const Admin* admin_of_balancer() const;
   /// Paths in the file start at its folder: "seal.key" in "/etc/rejoin/play.toml" is "/etc/rejoin/seal.key".
   std::string resolve(std::string_view path) const;
 };

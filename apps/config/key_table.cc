@@ -9,6 +9,7 @@ namespace {
 
 // In the order of the enumerators.
 constexpr std::string_view kLevels[] = {"debug", "info", "warn", "error", "off"};
+constexpr std::string_view kAccessFormats[] = {"off", "json", "line"};
 constexpr std::string_view kModes[] = {"http", "tcp"};
 constexpr std::string_view kSchedulers[] = {"round-robin", "least-connections"};
 constexpr std::string_view kAffinityKinds[] = {"cookie-insert", "cookie-rewrite", "cookie-prefix",
@@ -39,6 +40,10 @@ void visit(KeyVisitor& v, Config& it) {
            R"({ seal = ["file:seal.key"] })"},
           it.keys);
   v.table({"log", "What goes to stderr.", R"({ level = "info" })"}, it.log);
+  v.table({"access_log",
+           "A line for each request, connection and tunnel of the balancer: docs/access-log.md.",
+           R"({ format = "json", path = "/var/log/rejoin/access.log" })"},
+          it.access_log);
   v.table({"balancer", "`rejoin balancer` as a whole.", "{ workers = 1 }"}, it.balancer);
   v.list({"listener", "Where the balancer listens, and for which pool.",
           R"({ name = "play", listen = "0.0.0.0:8080", pool = "gateways" })"},
@@ -51,18 +56,34 @@ void visit(KeyVisitor& v, Config& it) {
           it.gateway);
   v.table(
       {"admin",
-       "The gateway's admin port, for `rejoin ctl` and Prometheus: sessions, drains, metrics. Without this "
-       "table there is none.",
+       "The admin port, for `rejoin ctl` and Prometheus: docs/admin.md. It is the gateway's; in a file without "
+       "[gateway] the balancer's. Without this table there is none.",
        R"({ listen = "127.0.0.1:9090" })"},
       it.admin);
 }
 
 void visit(KeyVisitor& v, Admin& it) {
   v.address({"listen",
-             "IP:PORT. There is no password: whoever reaches it sees players' addresses and can end their "
-             "sessions, so let it be the machine's own (127.0.0.1).",
+             "IP:PORT. Without a `token` it must be the machine's own (127.0.0.1): whoever reaches it sees "
+             "players' addresses and can end their connections.",
              R"("127.0.0.1:9090")", Need::required},
             it.listen, AddressUse::listen_here);
+  v.secret_source({"token",
+                   "Where the token is that must be shown as `Authorization: Bearer TOKEN`: `file:PATH` or "
+                   "`env:NAME`. 16 to 256 visible characters: `openssl rand -hex 32`.",
+                   R"("file:admin.token")", Need::optional, "none"},
+                  it.token);
+}
+
+void visit(KeyVisitor& v, AccessLog& it) {
+  v.choice({"format", "`json`: an object a line. `line`: words in a line, for people and awk."}, it.format,
+           kAccessFormats);
+  v.text({"path",
+          "Where lines are written; a relative path starts at the configuration's folder. Opened anew at "
+          "SIGUSR1, for logrotate.",
+          R"("/var/log/rejoin/access.log")", Need::optional, "stdout"},
+         it.path, TextForm::file_path);
+  v.flag({"query", "The query behind the path, too. Some applications have secrets there."}, it.query);
 }
 
 void visit(KeyVisitor& v, Keys& it) {
@@ -83,6 +104,9 @@ void visit(KeyVisitor& v, Balancer& it) {
             it.workers, kWorkers);
   v.duration({"drain_timeout", "After SIGTERM: clients that are there have this long before they are cut."},
              it.drain_timeout, kFromZero);
+  v.table({"admin", "The balancer's own admin port, in a file that has a [gateway] as well.",
+           R"({ listen = "127.0.0.1:9091" })"},
+          it.admin);
 }
 
 void visit(KeyVisitor& v, Listener& it) {
@@ -104,6 +128,11 @@ void visit(KeyVisitor& v, Listener& it) {
              kTimeout);
   v.duration({"tunnel_timeout", "A WebSocket, or a connection in mode `tcp`, that is silent both ways."},
              it.tunnel_timeout, kTimeout);
+  v.text({"health_path",
+          "`http`: a GET for exactly this path is answered by the balancer itself, for a balancer in front: 200 "
+          "when its pool has a server for new clients, else 503.",
+          R"("/healthz")", Need::optional, "none"},
+         it.health_path, TextForm::url_path);
 }
 
 void visit(KeyVisitor& v, Pool& it) {

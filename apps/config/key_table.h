@@ -42,6 +42,7 @@ enum class TextForm : std::uint8_t {
   cookie_path,    // begins with '/', no ';' and no control characters
   cookie_domain,  // empty, or a host name
   url_path,       // begins with '/', visible ASCII
+  file_path,      // not empty, no control characters
   host,           // empty, or a name or address, with an optional port
   origin,         // "*", or scheme://host with an optional port (RFC 6454 7)
   network,        // an IP address, with an optional /bits
@@ -69,6 +70,7 @@ std::string_view word_of(UpstreamKind kind);
 class KeyVisitor;
 void visit(KeyVisitor& visitor, Keys& it);
 void visit(KeyVisitor& visitor, Logging& it);
+void visit(KeyVisitor& visitor, AccessLog& it);
 void visit(KeyVisitor& visitor, Balancer& it);
 void visit(KeyVisitor& visitor, Listener& it);
 void visit(KeyVisitor& visitor, Affinity& it);
@@ -101,6 +103,8 @@ class KeyVisitor {
   /// A list of texts, each of the form. At most `most`.
   virtual void texts(const Key& key, std::vector<std::string>& into, TextForm form, std::size_t most) = 0;
   virtual void key_sources(const Key& key, std::vector<KeySource>& into) = 0;
+  /// Where one secret is.
+  virtual void secret_source(const Key& key, std::optional<KeySource>& into) = 0;
 
   /// One of `words`; E's enumerators count from 0 in the order of the words.
   template <typename E>

@@ -34,6 +34,7 @@ class Describer final : public KeyVisitor {
     row(key, "list of texts", {}, between("0", std::to_string(most)));
   }
   void key_sources(const Key& key, std::vector<KeySource>&) override { row(key, "list of texts", {}, {}); }
+  void secret_source(const Key& key, std::optional<KeySource>&) override { row(key, "text", {}, {}); }
 
   void only_for(std::initializer_list<std::string_view> kinds, std::string_view) override {
     only_for_.clear();

@@ -21,6 +21,7 @@ struct AdminCall {
   Address to;
   std::string method;  // "GET"
   std::string target;  // "/sessions?limit=10", encoded
+  std::string token = {};  // empty: none is shown
 };
 struct AdminAnswer {
   int status = 0;

@@ -9,7 +9,8 @@ Result<Plan> make_plan(const config::Config& config, route::KeyRing keys, Random
             .keys = std::move(keys),
             .game = std::move(*game),
             .trusted_proxies = {},
-            .admin = config.admin};
+            .admin = {}};
+  if (config.admin) plan.admin = watch::AdminDoor{config.admin->listen};
   for (const std::string& proxy : plan.rules.trusted_proxies) {
     Result<AddressRange> range = AddressRange::parse(proxy);
     if (!range) return std::move(range.error());

@@ -13,6 +13,7 @@
 #include "base/random.h"
 #include "base/result.h"
 #include "route/key_ring.h"
+#include "watch/admin_server.h"
 
 namespace rejoin::gateway {
 
@@ -21,7 +22,7 @@ struct Plan {
   route::KeyRing keys;
   GamePlan game;
   std::vector<AddressRange> trusted_proxies;
-  std::optional<config::Admin> admin;
+  std::optional<watch::AdminDoor> admin;
 };
 
 /// `config.gateway` is there. Error: config, when routing refuses what the configuration allows. `random` is

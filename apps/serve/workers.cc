@@ -188,7 +188,7 @@ class Crew final : public Colleagues {
   std::size_t others_ = 0;  // workers on other threads that have not ended. Touched by the main thread only
 };
 
-// SIGTERM and SIGINT as something to read, on the main worker's loop.
+// SIGTERM, SIGINT and SIGUSR1 as something to read, on the main worker's loop.
 class Signals {
  public:
   // Blocks them for this thread and all that it starts.
@@ -197,6 +197,7 @@ class Signals {
     sigemptyset(&ours);
     sigaddset(&ours, SIGTERM);
     sigaddset(&ours, SIGINT);
+    sigaddset(&ours, SIGUSR1);
     pthread_sigmask(SIG_BLOCK, &ours, nullptr);
     descriptor_ = signalfd(-1, &ours, SFD_NONBLOCK | SFD_CLOEXEC);
     signal(SIGPIPE, SIG_IGN);
@@ -240,6 +241,10 @@ int run_workers(const WorkersOptions& options, Log& log, const WorkerFactory& fa
   Phase next = Phase::draining;
   crew.main().loop().watch(signals.descriptor(), [&] {
     while (const int number = signals.next()) {
+      if (number == SIGUSR1) {
+        if (options.on_reopen) options.on_reopen();
+        continue;
+      }
       const bool first = next == Phase::draining;
       log.info(std::string(number == SIGINT ? "SIGINT" : "SIGTERM") +
                (first ? ": draining" : ": ending at once"));

@@ -69,6 +69,8 @@ struct WorkersOptions {
   std::vector<std::string> listener_names;
   /// After SIGTERM the clients have this long; then stop().
   Duration drain_time{};
+  /// At SIGUSR1, on the main thread: files that were moved away are to be opened anew. May be empty.
+  std::function<void()> on_reopen{};
 };
 
 /// Runs `options.count` workers until SIGTERM or SIGINT: worker 0 on the calling thread, the others on

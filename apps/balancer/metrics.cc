@@ -1,0 +1,316 @@
+#include "apps/balancer/metrics.h"
+
+#include <algorithm>
+
+#include "apps/balancer/admin.h"
+#include "apps/balancer/record.h"
+#include "apps/balancer/worker.h"
+#include "watch/process_info.h"
+#include "watch/metrics_table.h"
+
+namespace rejoin::balancer {
+namespace {
+
+using watch::MetricKind;
+using watch::MetricRow;
+using watch::MetricsOf;
+using watch::MetricsText;
+
+constexpr std::string_view kPrefix = "rejoin_balancer_";
+
+constexpr MetricRow<Counts> kCounts[] = {
+    {&Counts::accepted, "connections_accepted_total", "Connections accepted."},
+    {&Counts::requests, "requests_total", "Requests whose head was heard whole."},
+    {&Counts::tunnels, "tunnels_opened_total",
+     "WebSockets and other upgrades, and connections at layer 4, that reached their server."},
+    {&Counts::responses_2xx, "responses_total", "Responses to clients by class; 101 counts as 2xx.", "class",
+     "2xx"},
+    {&Counts::responses_3xx, "responses_total", "", "class", "3xx"},
+    {&Counts::responses_4xx, "responses_total", "", "class", "4xx"},
+    {&Counts::responses_5xx, "responses_total", "", "class", "5xx"},
+    {&Counts::refused_heads, "refusals_total", "Clients that were refused, by reason.", "reason", "bad_head"},
+    {&Counts::timed_out, "refusals_total", "", "reason", "head_timeout"},
+    {&Counts::no_server, "refusals_total", "", "reason", "no_server"},
+    {&Counts::server_failed, "refusals_total", "", "reason", "server_failed"},
+    {&Counts::come_again, "told_to_come_again_total",
+     "Clients told to come again, since the server of their ticket is away."},
+    {&Counts::bytes_in, "received_bytes_total", "From clients, heads included."},
+    {&Counts::bytes_out, "sent_bytes_total", "To clients, heads included."},
+    {&Counts::request_time, "request_seconds",
+     "From the first byte of a request to the last one of its answer. Without those that became tunnels."},
+    {&Counts::tunnel_life, "tunnel_life_seconds", "How long tunnels lived that have ended."},
+};
+static_assert(numbers_shown(kCounts) == watch::numbers_of<Counts>, "a number of Counts is not shown");
+
+constexpr MetricRow<PoolCounts> kPoolCounts[] = {
+    {&PoolCounts::queue_time, "queue_seconds", "How long clients waited for room at a server."},
+    {&PoolCounts::connect_time, "connect_seconds", "Connecting to a server, when it took the connection."},
+    {&PoolCounts::response_time, "first_byte_seconds",
+     "From the request having left to the first byte of the server's response."},
+};
+static_assert(numbers_shown(kPoolCounts) == watch::numbers_of<PoolCounts>,
+              "a number of PoolCounts is not shown");
+
+constexpr MetricRow<route::RouteCounts> kRouteCounts[] = {
+    {&route::RouteCounts::pinned, "decisions_total",
+     "How servers were found: where the client belongs, by the scheduler, or not at all.", "decision",
+     "pinned"},
+    {&route::RouteCounts::scheduled, "decisions_total", "", "decision", "scheduled"},
+    {&route::RouteCounts::nobody, "decisions_total", "", "decision", "nobody"},
+    {&route::RouteCounts::come_again, "decisions_total", "", "decision", "come_again"},
+    {&route::RouteCounts::pinned_down, "pins_unusable_total",
+     "Clients that belong to a server which cannot be used."},
+    {&route::RouteCounts::failed, "servers_refused_total", "Times that a chosen server took no connection."},
+    {&route::RouteCounts::planted, "cookies_planted_total", "Cookies of ours set on responses."},
+};
+static_assert(numbers_shown(kRouteCounts) + route::kReasons == watch::numbers_of<route::RouteCounts>,
+              "a number of RouteCounts is not shown");
+
+constexpr MetricRow<ServerCounts> kServerCounts[] = {
+    {&ServerCounts::requests, "server_requests_total", "Requests sent to the server."},
+    {&ServerCounts::tunnels, "server_tunnels_opened_total", "Tunnels to the server."},
+    {&ServerCounts::connections, "server_connections_total", "Connections that the server took."},
+    {&ServerCounts::connects_failed, "server_connects_failed_total", "Connections that it did not take."},
+    {&ServerCounts::reused, "server_connections_reused_total", "Requests on a connection that was kept."},
+    {&ServerCounts::failures, "server_failures_total",
+     "Requests that the server did not answer as it should: it broke off, kept silent, or spoke no HTTP."},
+    {&ServerCounts::bytes_to, "server_sent_bytes_total", "What clients said to the server."},
+    {&ServerCounts::bytes_from, "server_received_bytes_total", "What the server said to clients."},
+};
+static_assert(numbers_shown(kServerCounts) == watch::numbers_of<ServerCounts>,
+              "a number of ServerCounts is not shown");
+
+constexpr MetricRow<WorkerNumbers> kWorkers[] = {
+    {&WorkerNumbers::workers, "workers", "Threads that serve."},
+    {&WorkerNumbers::draining, "workers_draining", "Of these: take no new clients."},
+    {&WorkerNumbers::sockets, "sockets", "Open connections, to clients, servers and operators."},
+    {&WorkerNumbers::access_records, "access_records_total", "Lines of the access log."},
+    {&WorkerNumbers::access_lost, "access_records_lost_total",
+     "Lines lost since the access log's file took nothing."},
+};
+static_assert(numbers_shown(kWorkers) == watch::numbers_of<WorkerNumbers>,
+              "a number of WorkerNumbers is not shown");
+
+constexpr MetricRow<ListenerNumbers> kListenerNow[] = {
+    {&ListenerNumbers::connections, "connections", "Clients' connections that are no tunnels."},
+    {&ListenerNumbers::tunnels, "tunnels", "Tunnels that are open."},
+};
+constexpr MetricRow<PoolNumbers> kPoolNow[] = {
+    {&PoolNumbers::idle, "idle_connections", "Connections to servers kept for the next request."},
+    {&PoolNumbers::lease_addresses, "leases", "Client addresses that source-ip remembers."},
+    {&PoolNumbers::lease_open, "leases_open", "Of these: with a connection open."},
+    {&PoolNumbers::leases_evicted, "leases_evicted_total", "Addresses forgotten early, for want of room."},
+    {&PoolNumbers::leases_refused, "leases_refused_total", "Addresses not remembered, for want of room."},
+};
+
+template <typename T>
+using Owners = std::vector<MetricsOf<T>>;
+
+/// A family of gauges whose value is made from a server's numbers.
+template <typename Value>
+void write_server_gauge(MetricsText& out, const Numbers& numbers, std::string_view name,
+                        std::string_view help, Value value) {
+  out.family(std::string(kPrefix) + std::string(name), MetricKind::gauge, help);
+  for (const PoolNumbers& pool : numbers.pools) {
+    for (const ServerNumbers& server : pool.servers) {
+      out.sample({{"pool", pool.name}, {"server", server.name}}, value(server));
+    }
+  }
+}
+
+void write_ends(MetricsText& out, const ListenerNumbers& listener, std::string_view what,
+                const EndCounts& ends) {
+  for (std::size_t side = 0; side < ends.of.size(); ++side) {
+    for (std::size_t how = 0; how < kEndHows; ++how) {
+      const std::uint64_t count = ends.of[side][how];
+      if (count == 0) continue;
+      const bool as_it_should = static_cast<EndHow>(how) == EndHow::done && what == "request";
+      out.sample({{"listener", listener.name},
+                  {"what", what},
+                  {"by", as_it_should ? "none" : to_string(static_cast<Side>(side))},
+                  {"how", to_string(static_cast<EndHow>(how))}},
+                 count);
+    }
+  }
+}
+
+void write_listeners(MetricsText& out, const Numbers& numbers) {
+  Owners<Counts> counts;
+  Owners<ListenerNumbers> now;
+  for (const ListenerNumbers& listener : numbers.listeners) {
+    counts.push_back({{{"listener", listener.name}}, &listener.counts});
+    now.push_back({{{"listener", listener.name}}, &listener});
+  }
+  write_rows(out, kPrefix, kListenerNow, std::span<const MetricsOf<ListenerNumbers>>(now));
+  write_rows(out, kPrefix, kCounts, std::span<const MetricsOf<Counts>>(counts));
+  out.family(std::string(kPrefix) + "ends_total", MetricKind::counter,
+             "How requests and tunnels ended, and who ended them; those that never happened are left out.");
+  for (const ListenerNumbers& listener : numbers.listeners) {
+    write_ends(out, listener, "request", listener.requests_ended);
+    write_ends(out, listener, "tunnel", listener.tunnels_ended);
+  }
+}
+
+void write_pools(MetricsText& out, const Numbers& numbers) {
+  Owners<PoolNumbers> now;
+  Owners<route::RouteCounts> route;
+  Owners<PoolCounts> counts;
+  Owners<ServerCounts> servers;
+  for (const PoolNumbers& pool : numbers.pools) {
+    now.push_back({{{"pool", pool.name}}, &pool});
+    route.push_back({{{"pool", pool.name}}, &pool.route});
+    counts.push_back({{{"pool", pool.name}}, &pool.counts});
+    for (const ServerNumbers& server : pool.servers)
+      servers.push_back({{{"pool", pool.name}, {"server", server.name}}, &server.counts});
+  }
+  write_rows(out, kPrefix, kPoolNow, std::span<const MetricsOf<PoolNumbers>>(now));
+  write_rows(out, kPrefix, kRouteCounts, std::span<const MetricsOf<route::RouteCounts>>(route));
+  out.family(std::string(kPrefix) + "pins_total", MetricKind::counter,
+             "What each affinity found with each client, by reason: what it brought, or why that is no pin.");
+  for (const PoolNumbers& pool : numbers.pools) {
+    for (std::size_t i = 0; i < route::kReasons; ++i) {
+      out.sample({{"pool", pool.name}, {"reason", to_string(static_cast<route::Reason>(i))}},
+                 pool.route.reasons[i]);
+    }
+  }
+  write_rows(out, kPrefix, kPoolCounts, std::span<const MetricsOf<PoolCounts>>(counts));
+  write_rows(out, kPrefix, kServerCounts, std::span<const MetricsOf<ServerCounts>>(servers));
+  write_server_gauge(out, numbers, "server_up", "1: the server is up.",
+                     [](const ServerNumbers& it) { return std::uint64_t{it.up}; });
+  write_server_gauge(out, numbers, "server_draining", "1: the server takes no new clients.",
+                     [](const ServerNumbers& it) { return std::uint64_t{it.draining}; });
+  write_server_gauge(out, numbers, "server_weight", "Its share beside the others.",
+                     [](const ServerNumbers& it) { return std::uint64_t{it.weight}; });
+  write_server_gauge(out, numbers, "server_active", "Connections and requests that it has.",
+                     [](const ServerNumbers& it) { return std::uint64_t{it.active}; });
+}
+
+void add_open_tunnels(Worker& worker, Numbers& out) {
+  worker.for_each_tunnel([&](const Tunnel& tunnel) {
+    Counts& listener = out.listeners[tunnel.listener.number].counts;
+    ServerNumbers& server = out.pools[tunnel.listener.pool].servers[tunnel.server];
+    listener.bytes_in += tunnel.bytes_from_client();
+    listener.bytes_out += tunnel.bytes_from_server();
+    server.counts.bytes_to += tunnel.bytes_from_client();
+    server.counts.bytes_from += tunnel.bytes_from_server();
+    ++server.tunnels;
+  });
+}
+
+PoolNumbers numbers_of_pool(PoolUse& use, TimePoint now) {
+  PoolNumbers out;
+  const route::RouteRules& rules = use.router.rules();
+  out.name = rules.name;
+  for (const route::AffinityRule& rule : rules.affinity) out.affinity.push_back(word_of(rule));
+  out.route = use.router.counts();
+  out.counts = use.counts;
+  out.idle = use.idle.size();
+  route::Pool& pool = use.router.pool();
+  for (std::size_t i = 0; i < pool.size(); ++i) {
+    const auto index = static_cast<route::ServerIndex>(i);
+    ServerNumbers& server = out.servers.emplace_back();
+    server.name = pool.server(index).name;
+    server.address = pool.server(index).address;
+    server.counts = use.servers[i];
+    server.weight = pool.server(index).weight;
+    server.active = pool.active(index);
+    server.up = pool.up(index);
+    server.draining = pool.draining(index);
+    server.takes_new = pool.takes_new(index);
+    server.away = pool.away_for(index, now);
+  }
+  if (const route::LeaseTable* const leases = use.plan.route->leases.get()) {
+    const route::LeaseTable::Size size = leases->size();
+    out.lease_addresses = size.addresses;
+    out.lease_open = size.open;
+    out.leases_evicted = leases->evicted();
+    out.leases_refused = leases->refused();
+  }
+  return out;
+}
+
+/// The one of that name; nullptr when there is none.
+template <typename T>
+T* named(std::vector<T>& list, const std::string& name) {
+  const auto at = std::find_if(list.begin(), list.end(), [&](const T& it) { return it.name == name; });
+  return at == list.end() ? nullptr : &*at;
+}
+
+/// `merge` for those that both have; the others are put behind. Both have the same order nearly always.
+template <typename T, typename Merge>
+void add_by_name(std::vector<T>& into, std::vector<T>&& more, Merge merge) {
+  for (std::size_t i = 0; i < more.size(); ++i) {
+    T* const same = i < into.size() && into[i].name == more[i].name ? &into[i] : named(into, more[i].name);
+    if (same != nullptr) {
+      merge(*same, more[i]);
+    } else {
+      into.push_back(std::move(more[i]));
+    }
+  }
+}
+
+}  // namespace
+
+std::size_t PoolNumbers::usable() const {
+  return static_cast<std::size_t>(
+      std::count_if(servers.begin(), servers.end(), [](const ServerNumbers& it) { return it.takes_new; }));
+}
+
+void Numbers::add(Numbers&& more) {
+  watch::add_numbers(workers, more.workers);
+  add_by_name(listeners, std::move(more.listeners), [](ListenerNumbers& into, ListenerNumbers& other) {
+    watch::add_numbers(into.counts, other.counts);
+    watch::add_numbers(into.requests_ended, other.requests_ended);
+    watch::add_numbers(into.tunnels_ended, other.tunnels_ended);
+    into.connections += other.connections;
+    into.tunnels += other.tunnels;
+  });
+  add_by_name(pools, std::move(more.pools), [](PoolNumbers& into, PoolNumbers& other) {
+    watch::add_numbers(into.route, other.route);
+    watch::add_numbers(into.counts, other.counts);
+    into.idle += other.idle;
+    add_by_name(into.servers, std::move(other.servers), [](ServerNumbers& one, ServerNumbers& same) {
+      watch::add_numbers(one.counts, same.counts);
+      one.tunnels += same.tunnels;
+    });
+  });
+}
+
+Numbers numbers_of(Worker& worker) {
+  Numbers out;
+  out.workers.workers = 1;
+  out.workers.draining = worker.draining() ? 1 : 0;
+  out.workers.sockets = worker.world().network.open_sockets();
+  if (const watch::AccessLog* const log = worker.access_log()) {
+    out.workers.access_records = log->counts().records;
+    out.workers.access_lost = log->counts().lost;
+  }
+  const std::vector<Address> addresses = worker.addresses();
+  for (const auto& use : worker.listener_uses()) {
+    ListenerNumbers& listener = out.listeners.emplace_back();
+    listener.name = use->plan.rules.name;
+    listener.address = addresses[use->plan.number] ? addresses[use->plan.number] : use->plan.rules.listen;
+    listener.mode = use->plan.rules.mode == config::Mode::tcp ? "tcp" : "http";
+    listener.pool = use->plan.rules.pool;
+    listener.counts = use->counts;
+    listener.requests_ended = use->requests_ended;
+    listener.tunnels_ended = use->tunnels_ended;
+    listener.connections = use->connections;
+    listener.tunnels = use->tunnels;
+  }
+  const TimePoint now = worker.world().clock.now();
+  for (const auto& use : worker.pool_uses()) out.pools.push_back(numbers_of_pool(*use, now));
+  add_open_tunnels(worker, out);
+  return out;
+}
+
+std::string metrics_text(const Numbers& numbers) {
+  MetricsText out;
+  write_rows(out, kPrefix, kWorkers, numbers.workers);
+  write_listeners(out, numbers);
+  write_pools(out, numbers);
+  watch::write_process(out);
+  return out.take();
+}
+
+}  // namespace rejoin::balancer
