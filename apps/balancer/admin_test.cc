@@ -25,9 +25,10 @@ struct AdminScene : Scene {
   }
   /// A connection at layer 4 that has reached its server.
   RawEnd& tunnel() {
+    const std::size_t before = worker->tunnels();
     RawEnd& one = client(81);
     one.say("hello, this is no frame");
-    served("hello");
+    EXPECT_TRUE(until([&] { return worker->tunnels() > before; }));
     return one;
   }
 };
@@ -41,6 +42,7 @@ std::vector<std::string> ids(const Json& answer) {
 TEST(Admin, pages_through_connections) {
   AdminScene scene;
   for (int i = 0; i < 5; ++i) scene.tunnel();
+  EXPECT_EQ(scene.worker->tunnels(), 5u) << scene.log.lines;
   const Json all = scene.told("GET", "/connections");
   EXPECT_EQ(all["matching"].integer(), 5);
   EXPECT_TRUE(all["next"].is_null());

@@ -14,6 +14,11 @@ std::optional<Duration> between(TimePoint from, TimePoint to) {
   return to - from;
 }
 
+/// It is told of after its connection has lingered, which is no part of it.
+TimePoint end_of(Visit& visit) {
+  return visit.seen.over != kNever ? visit.seen.over : visit.in(Duration(0));
+}
+
 void count_status(Counts& counts, int status) {
   if (status >= 500) {
     ++counts.responses_5xx;
@@ -48,7 +53,7 @@ void tell_end(AccessRecord& record, const Ending& ending) {
 }
 
 /// What requests and connections have in common.
-AccessRecord record_of(Visit& visit, const Ending& ending, TimePoint now) {
+AccessRecord record_of(Visit& visit, const Ending& ending) {
   const Seen& seen = visit.seen;
   AccessRecord record;
   record.id = seen.id;
@@ -59,7 +64,7 @@ AccessRecord record_of(Visit& visit, const Ending& ending, TimePoint now) {
   record.bytes_out = seen.bytes_out;
   record.head = between(seen.began, seen.heard);
   record.first_byte = between(seen.asked, seen.answered);
-  record.total = now - seen.began;
+  record.total = end_of(visit) - seen.began;
   record.reused = seen.reused;
   tell_end(record, ending);
   return record;
@@ -132,13 +137,12 @@ Decision decision_of(const route::Choice& choice) {
 void request_ended(Visit& visit, const proto::RequestHead* request, const route::Choice* choice) {
   Seen& seen = visit.seen;
   if (seen.began == kNever) return;
-  const TimePoint now = visit.in(Duration(0));
   const Ending ending = seen.ending.value_or(Ending());
   ListenerUse& use = visit.worker.use(visit.listener);
   count_status(use.counts, seen.status);
   use.counts.bytes_in += seen.bytes_in;
   use.counts.bytes_out += seen.bytes_out;
-  if (request != nullptr && seen.status != 101) use.counts.request_time.add(now - seen.began);
+  if (request != nullptr && seen.status != 101) use.counts.request_time.add(end_of(visit) - seen.began);
   use.requests_ended.add(ending);
   if (choice != nullptr && choice->server) {
     ServerCounts& server = visit.pool.servers[*choice->server];
@@ -151,7 +155,7 @@ void request_ended(Visit& visit, const proto::RequestHead* request, const route:
   }
   watch::AccessLog* const log = visit.worker.access_log();
   if (log == nullptr) return;
-  AccessRecord record = record_of(visit, ending, now);
+  AccessRecord record = record_of(visit, ending);
   record.kind = AccessRecord::Kind::request;
   record.status = seen.status;
   if (request != nullptr) tell_head(record, *request);
@@ -167,7 +171,7 @@ void connection_ended(Visit& visit, const route::Choice& choice) {
   use.tunnels_ended.add(ending);
   watch::AccessLog* const log = visit.worker.access_log();
   if (log == nullptr) return;
-  AccessRecord record = record_of(visit, ending, visit.in(Duration(0)));
+  AccessRecord record = record_of(visit, ending);
   record.kind = AccessRecord::Kind::connection;
   if (ending.phase != EndPhase::head) tell_choice(record, visit, choice);
   log->add(record);

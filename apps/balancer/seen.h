@@ -21,6 +21,7 @@ struct Seen {
   TimePoint reached = kNever;   // a server has taken it
   TimePoint asked = kNever;     // the server has its head
   TimePoint answered = kNever;  // the first byte of the response came
+  TimePoint over = kNever;      // all was said; the connection may linger
   Duration queued{};            // it waited so long for room at a server
   std::uint64_t bytes_in = 0;   // from the client
   std::uint64_t bytes_out = 0;  // to the client

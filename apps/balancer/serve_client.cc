@@ -73,6 +73,7 @@ Task<void> turn_away(Visit& visit, const route::Choice& choice) {
   const std::string frame = come_again_on_tcp(choice.wait);
   Status written = co_await visit.client.write_all(frame, visit.in(limits::kOpeningFrameS));
   if (written) visit.seen.bytes_out += frame.size();
+  visit.seen.over = visit.in(Duration(0));
   if (written) co_await visit.client.linger();
 }
 

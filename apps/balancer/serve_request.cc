@@ -60,6 +60,7 @@ Task<After> refuse(Visit& visit, int status, Bytes why, proto::Method method) {
     written = co_await visit.client.write_all(out.view(), visit.in(visit.listener.rules.idle_timeout));
   visit.seen.status = status;
   if (written) visit.seen.bytes_out += out.size();
+  visit.seen.over = visit.in(Duration(0));
   if (written) co_await visit.client.linger();
   co_return After::close;
 }
@@ -75,6 +76,7 @@ Task<After> send_away(Visit& visit, const RequestHead& request, Duration wait) {
     written = co_await visit.client.write_all(out.view(), visit.in(visit.listener.rules.idle_timeout));
   visit.seen.status = out.view().starts_with("HTTP/1.1 101") ? 101 : 503;
   if (written) visit.seen.bytes_out += out.size();
+  visit.seen.over = visit.in(Duration(0));
   if (written) co_await visit.client.linger();
   co_return After::close;
 }
@@ -99,6 +101,7 @@ Task<void> answer_health(Visit& visit, const RequestHead& request) {
     written = co_await visit.client.write_all(out.view(), visit.in(visit.listener.rules.idle_timeout));
   visit.seen.status = response.status;
   if (written) visit.seen.bytes_out += out.size();
+  visit.seen.over = visit.in(Duration(0));
   if (written) co_await visit.client.linger();
 }
 
@@ -350,6 +353,7 @@ Task<After> pass_response(Exchange& exchange, const ResponseHead& response) {
     visit.pool.idle.put(*exchange.choice.server, exchange.server.release());
   }
   if (plan.next == proto::NextHop::close || !request_whole) {
+    visit.seen.over = visit.in(Duration(0));
     if (!request_whole || !visit.arrived.empty()) co_await visit.client.linger();
     co_return After::close;
   }

@@ -36,6 +36,8 @@ class RawEnd final : private io::SocketEvents {
     broken_ = true;
   }
   void stop_reading() { reading_ = false; }
+  /// Of an accepted one: nobody is told of what came before there was an owner.
+  void look() { read(); }
 
   const std::string& heard() const { return heard_; }
   bool hears(std::string_view text) const { return heard_.find(text) != std::string::npos; }
@@ -214,6 +216,7 @@ class Scene : private io::AcceptEvents {
  private:
   void on_accept(io::Socket socket, const Address&) override {
     served_.push_back(std::make_unique<RawEnd>(std::move(socket)));
+    served_.back()->look();
   }
 
   std::unique_ptr<io::Listener> listener_;

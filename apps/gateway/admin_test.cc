@@ -403,7 +403,7 @@ TEST(AdminOfSeveralWorkers, SaysSoWhenOneDoesNotAnswer) {
   CrewScene crew;
   crew.crew.silent = 1;
   EXPECT_TRUE(crew.ask("GET", "/sessions").starts_with("HTTP/1.1 503 "));
-  EXPECT_TRUE(crew.ask("GET", "/").starts_with("HTTP/1.1 200 "));
+  EXPECT_TRUE(crew.ask("GET", "/healthz").starts_with("HTTP/1.1 200 "));
   crew.crew.silent = 1000;
   EXPECT_EQ(crew.told("GET", "/sessions")["workers"].integer(), 2);
 }

@@ -268,6 +268,9 @@ class AccessLog(BalancerAdmin):
         fields = re.findall(r"(?m)^\| `(\w+)` \|", document.split("## Fields")[1].split("## How things end")[0])
         for record in records:
             self.assertEqual(list(record), fields)
+        # Two workers: the order in which their batches come is nobody's.
+        kinds = [("/a", "request"), ("/again", "request"), ("/play", "request"), (None, "tunnel")]
+        records.sort(key=lambda record: kinds.index((record["path"], record["kind"])))
         first, second, upgrade, tunnel = records
         self.assertEqual((first["path"], first["query"], first["user_agent"]), ("/a", "b=c", 'x"y'))
         self.assertEqual((second["decision"], second["affinity"], second["reason"]), ("pinned", "cookie-insert", "found"))
@@ -275,7 +278,7 @@ class AccessLog(BalancerAdmin):
         self.assertEqual((tunnel["id"], tunnel["kind"], tunnel["end"], tunnel["end_by"]), (upgrade["id"], "tunnel", "done", "client"))
         self.assertRegex(first["time"], r"^20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$")
         # The words of the document are those of the source.
-        words = set(re.findall(r"(?m)^\| `(\w+)` \|", document.split("## How things end")[1]))
+        words = set(re.findall(r"(?m)^\| `(\w+)` \|", document.split("## How things end")[1])) - {"end", "end_in"}
         source = (DOCS.parent / "apps" / "balancer" / "ending.cc").read_text()
         self.assertEqual(words, set(re.findall(r'case End(?:How|Phase)::\w+: return "(\w+)";', source)))
 
