@@ -118,11 +118,10 @@ std::int64_t ms(Duration time) { return std::chrono::duration_cast<std::chrono::
 
 }  // namespace
 
-bool is_ready(Worker& worker, std::size_t pool) {
+bool is_ready(const Worker& worker, const route::Pool& pool) {
   if (worker.draining()) return false;
-  const route::Pool& servers = *worker.plan().pools[pool].route->pool;
-  for (std::size_t i = 0; i < servers.size(); ++i) {
-    if (servers.takes_new(static_cast<route::ServerIndex>(i))) return true;
+  for (std::size_t i = 0; i < pool.size(); ++i) {
+    if (pool.takes_new(static_cast<route::ServerIndex>(i))) return true;
   }
   return false;
 }
@@ -195,8 +194,9 @@ Task<AdminReply> Admin::overview(Asked) {
     requests += listener.counts.requests;
     accepted += listener.counts.accepted;
   }
-  for (const ListenerPlan& listener : worker_.plan().listeners)
-    ready = ready && is_ready(worker_, listener.pool);
+  const GenerationPtr generation = worker_.generation();
+  for (const ListenerPtr& listener : generation->listeners)
+    ready = ready && is_ready(worker_, generation->pool(*listener).router.pool());
   out.set("ready", ready);
   out.set("listeners", now.listeners.size());
   out.set("pools", now.pools.size());
@@ -314,8 +314,10 @@ Task<AdminReply> Admin::health(Asked) {
 
 Task<AdminReply> Admin::readiness(Asked) {
   Json unready = Json::list();
-  for (const ListenerPlan& listener : worker_.plan().listeners) {
-    if (!worker_.draining() && !is_ready(worker_, listener.pool)) unready.add(listener.rules.name);
+  const GenerationPtr generation = worker_.generation();
+  for (const ListenerPtr& listener : generation->listeners) {
+    const bool ready_now = is_ready(worker_, generation->pool(*listener).router.pool());
+    if (!worker_.draining() && !ready_now) unready.add(listener->rules.name);
   }
   const bool ready = !worker_.draining() && unready.items().empty();
   Json out = Json::object();

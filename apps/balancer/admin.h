@@ -51,6 +51,7 @@ class Admin final : private watch::AdminHandler {
   Address address() const { return server_.address(); }
   /// Ends every connection; idle() follows.
   void close();
+  bool closed() const { return stop_.requested(); }
   bool idle() const { return server_.idle(); }
 
  private:
@@ -82,7 +83,7 @@ class Admin final : private watch::AdminHandler {
   watch::AdminServer server_;
 };
 
-/// May clients come through this listener: we do not drain, and its pool has a server for new ones.
-bool is_ready(Worker& worker, std::size_t pool);
+/// May clients come for this pool: we do not drain, and it has a server for new ones.
+bool is_ready(const Worker& worker, const route::Pool& pool);
 
 }  // namespace rejoin::balancer

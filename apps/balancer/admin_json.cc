@@ -45,6 +45,7 @@ Json json_of(const ServerNumbers& it, const std::string& pool) {
   out.set("weight", it.weight);
   out.set("up", it.up);
   out.set("draining", it.draining);
+  out.set("order", to_string(it.order));
   out.set("takes_new", it.takes_new);
   out.set("away_ms", it.away > Duration(0) ? Json(ms(it.away)) : Json());
   out.set("active", it.active);

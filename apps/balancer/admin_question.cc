@@ -9,21 +9,19 @@
 namespace rejoin::balancer {
 namespace {
 
-const std::string& server_name(Worker& worker, const Tunnel& tunnel) {
-  return worker.pool(tunnel.listener).router.pool().server(tunnel.server).name;
-}
+ServerName server_of(const Tunnel& tunnel) { return split_server_name(tunnel.use.server()->name); }
 
 TunnelRow row_of(Worker& worker, const Tunnel& tunnel) {
   const TimePoint now = worker.world().clock.now();
   TunnelRow row;
   row.id = tunnel.id;
   row.worker = worker.number();
-  row.kind = tunnel.listener.rules.mode == config::Mode::tcp ? "connection" : "tunnel";
+  row.kind = tunnel.listener->rules.mode == config::Mode::tcp ? "connection" : "tunnel";
   row.decision = word_of(tunnel.decision.chosen());
-  row.listener = tunnel.listener.rules.name;
+  row.listener = tunnel.listener->rules.name;
   row.client = tunnel.client.text();
-  row.pool = tunnel.listener.rules.pool;
-  row.server = server_name(worker, tunnel);
+  row.pool = server_of(tunnel).pool;
+  row.server = server_of(tunnel).server;
   row.age = now - tunnel.opened();
   row.idle = now - tunnel.last_active();
   row.bytes_in = tunnel.bytes_from_client();
@@ -32,11 +30,10 @@ TunnelRow row_of(Worker& worker, const Tunnel& tunnel) {
   return row;
 }
 
-bool matches(Worker& worker, const Tunnel& tunnel, const Question& question) {
-  const config::Listener& listener = tunnel.listener.rules;
-  if (!question.listener.empty() && listener.name != question.listener) return false;
-  if (!question.pool.empty() && listener.pool != question.pool) return false;
-  if (!question.server.empty() && server_name(worker, tunnel) != question.server) return false;
+bool matches(const Tunnel& tunnel, const Question& question) {
+  if (!question.listener.empty() && tunnel.listener->rules.name != question.listener) return false;
+  if (!question.pool.empty() && server_of(tunnel).pool != question.pool) return false;
+  if (!question.server.empty() && server_of(tunnel).server != question.server) return false;
   return !question.client || tunnel.client.ip == question.client->ip;
 }
 
@@ -46,7 +43,7 @@ void list(Worker& worker, const Question& question, Answer& out) {
   std::vector<const Tunnel*> shown;
   const auto lower = [](const Tunnel* a, const Tunnel* b) { return a->id < b->id; };
   worker.for_each_tunnel([&](const Tunnel& tunnel) {
-    if (!matches(worker, tunnel, question)) return;
+    if (!matches(tunnel, question)) return;
     ++out.matching;
     if (tunnel.id <= question.after || question.limit == 0) return;
     if (shown.size() == question.limit) {

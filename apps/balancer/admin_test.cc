@@ -118,7 +118,7 @@ TEST(Admin, is_ready_while_every_listener_has_a_server_and_until_it_drains) {
   AdminScene scene;
   RawEnd& one = scene.tunnel();
   EXPECT_EQ(scene.told("GET", "/readyz")["ready"].boolean(), true);
-  route::Pool& pool = scene.worker->pool_uses()[0]->router.pool();
+  route::Pool& pool = scene.pool(0);
   pool.set_draining(0, true);
   const Json without = scene.told("GET", "/readyz", 503);
   EXPECT_EQ(without["draining"].boolean(), false);

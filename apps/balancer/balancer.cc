@@ -1,7 +1,9 @@
 // The parts list of the balancer as a program: configuration, keys, plan, workers.
 #include "apps/balancer/balancer.h"
 
+#include <atomic>
 #include <cstdio>
+#include <optional>
 
 #include "apps/balancer/plan.h"
 #include "apps/balancer/worker.h"
@@ -43,19 +45,20 @@ int run_balancer(const BalancerOptions& options) {
   const std::unique_ptr<Log> log = make_stderr_log("balancer", config.log.level);
   if (config.keys.seal.empty())
     log->warn("no [keys]: cookies are sealed with a random key and will not open after a restart");
-  Result<Plan> plan = make_plan(config, std::move(*keys.ring), random);
+  Result<std::shared_ptr<const Plan>> plan = make_plan(config, std::move(*keys.ring), random);
   if (!plan) {
     std::fprintf(stderr, "%s: %s\n", options.config_file.c_str(), plan.error().detail.c_str());
     return kConfigurationStatus;
   }
 
+  std::optional<watch::AdminDoor> door;
   const config::Admin* const admin = config.admin_of_balancer();
   if (admin != nullptr) {
     config::SecretReading token =
         load_admin_token(config, *admin, config.balancer.admin ? "balancer.admin" : "admin");
     print(token.diagnostics);
     if (!token.ok()) return kConfigurationStatus;
-    plan->admin = watch::AdminDoor{admin->listen, std::move(token.secret)};
+    door = watch::AdminDoor{admin->listen, std::move(token.secret)};
   }
   std::unique_ptr<watch::AccessFile> access;
   if (config.access_log.format != config::AccessFormat::off) {
@@ -68,17 +71,19 @@ int run_balancer(const BalancerOptions& options) {
     access = std::move(*opened);
   }
 
+  std::atomic<unsigned> serving{0};
   serve::WorkersOptions workers;
   workers.count = static_cast<unsigned>(config.balancer.workers);
   workers.drain_time = config.balancer.drain_timeout;
   for (const config::Listener& listener : config.listeners) workers.listener_names.push_back(listener.name);
-  if (plan->admin) workers.listener_names.push_back("admin");
+  if (door) workers.listener_names.push_back("admin");
   workers.on_reopen = [&access] {
     if (access) access->reopen();
   };
   return serve::run_workers(
-      workers, *log, [&plan, &access](io::World& world, unsigned number, serve::Colleagues& colleagues) {
-        return std::make_unique<Worker>(world, *plan, number, &colleagues, access.get());
+      workers, *log, [&](io::World& world, unsigned number, serve::Colleagues& colleagues) {
+        const Surroundings around{&colleagues, access.get(), door ? &*door : nullptr, &serving};
+        return std::make_unique<Worker>(world, *plan, number, around);
       });
 }
 

@@ -362,7 +362,7 @@ TEST(Records, a_listener_answers_its_own_health) {
   RawEnd& stranger = scene.client();
   stranger.say("GET /lb-healthy HTTP/1.1\r\nHost: x\r\n\r\n");
   scene.served("GET /lb-healthy").say("HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n");
-  scene.worker->pool_uses()[0]->router.pool().set_draining(0, true);
+  scene.pool(0).set_draining(0, true);
   const std::string answer = scene.ask("HEAD", "/lb-health", 80);
   EXPECT_TRUE(answer.starts_with("HTTP/1.1 503 ") && answer.ends_with("\r\n\r\n")) << answer;
   const std::vector<watch::Json> records = scene.records(3);

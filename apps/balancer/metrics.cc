@@ -1,6 +1,7 @@
 #include "apps/balancer/metrics.h"
 
 #include <algorithm>
+#include <unordered_map>
 
 #include "apps/balancer/admin.h"
 #include "apps/balancer/record.h"
@@ -177,23 +178,39 @@ void write_pools(MetricsText& out, const Numbers& numbers) {
   write_rows(out, kPrefix, kServerCounts, std::span<const MetricsOf<ServerCounts>>(servers));
   write_server_gauge(out, numbers, "server_up", "1: the server is up.",
                      [](const ServerNumbers& it) { return std::uint64_t{it.up}; });
-  write_server_gauge(out, numbers, "server_draining", "1: the server takes no new clients.",
-                     [](const ServerNumbers& it) { return std::uint64_t{it.draining}; });
+  write_server_gauge(out, numbers, "server_draining",
+                     "1: the server takes no new clients, as its probes or an operator say.",
+                     [](const ServerNumbers& it) {
+                       return std::uint64_t{it.draining || it.order != route::ServerOrder::ready};
+                     });
   write_server_gauge(out, numbers, "server_weight", "Its share beside the others.",
                      [](const ServerNumbers& it) { return std::uint64_t{it.weight}; });
   write_server_gauge(out, numbers, "server_active", "Connections and requests that it has.",
                      [](const ServerNumbers& it) { return std::uint64_t{it.active}; });
 }
 
+/// The bytes of tunnels that are open, at the listeners and servers of the present plan.
 void add_open_tunnels(Worker& worker, Numbers& out) {
+  std::unordered_map<const ListenerBook*, ListenerNumbers*> listeners;
+  std::unordered_map<const route::ServerState*, ServerNumbers*> servers;
+  const Generation& generation = *worker.generation();
+  for (std::size_t i = 0; i < generation.listeners.size(); ++i)
+    listeners.emplace(generation.listeners[i]->book.get(), &out.listeners[i]);
+  for (std::size_t i = 0; i < generation.pools.size(); ++i) {
+    const route::Pool& pool = generation.pools[i]->router.pool();
+    for (std::size_t k = 0; k < pool.size(); ++k)
+      servers.emplace(&*pool.ref(static_cast<route::ServerIndex>(k)), &out.pools[i].servers[k]);
+  }
   worker.for_each_tunnel([&](const Tunnel& tunnel) {
-    Counts& listener = out.listeners[tunnel.listener.number].counts;
-    ServerNumbers& server = out.pools[tunnel.listener.pool].servers[tunnel.server];
-    listener.bytes_in += tunnel.bytes_from_client();
-    listener.bytes_out += tunnel.bytes_from_server();
-    server.counts.bytes_to += tunnel.bytes_from_client();
-    server.counts.bytes_from += tunnel.bytes_from_server();
-    ++server.tunnels;
+    if (const auto at = listeners.find(tunnel.listener->book.get()); at != listeners.end()) {
+      at->second->counts.bytes_in += tunnel.bytes_from_client();
+      at->second->counts.bytes_out += tunnel.bytes_from_server();
+    }
+    if (const auto at = servers.find(&*tunnel.use.server()); at != servers.end()) {
+      at->second->counts.bytes_to += tunnel.bytes_from_client();
+      at->second->counts.bytes_from += tunnel.bytes_from_server();
+      ++at->second->tunnels;
+    }
   });
 }
 
@@ -203,7 +220,7 @@ PoolNumbers numbers_of_pool(PoolUse& use, TimePoint now) {
   out.name = rules.name;
   for (const route::AffinityRule& rule : rules.affinity) out.affinity.push_back(word_of(rule));
   out.route = use.router.counts();
-  out.counts = use.counts;
+  out.counts = use.book->counts;
   out.idle = use.idle.size();
   route::Pool& pool = use.router.pool();
   for (std::size_t i = 0; i < pool.size(); ++i) {
@@ -211,11 +228,12 @@ PoolNumbers numbers_of_pool(PoolUse& use, TimePoint now) {
     ServerNumbers& server = out.servers.emplace_back();
     server.name = pool.server(index).name;
     server.address = pool.server(index).address;
-    server.counts = use.servers[i];
-    server.weight = pool.server(index).weight;
+    server.counts = use.servers[i]->counts;
+    server.weight = pool.weight(index);
     server.active = pool.active(index);
     server.up = pool.up(index);
     server.draining = pool.draining(index);
+    server.order = pool.order(index);
     server.takes_new = pool.takes_new(index);
     server.away = pool.away_for(index, now);
   }
@@ -286,20 +304,22 @@ Numbers numbers_of(Worker& worker) {
     out.workers.access_lost = log->counts().lost;
   }
   const std::vector<Address> addresses = worker.addresses();
-  for (const auto& use : worker.listener_uses()) {
+  const Generation& generation = *worker.generation();
+  for (std::size_t i = 0; i < generation.listeners.size(); ++i) {
+    const ListenerUse& use = *generation.listeners[i];
     ListenerNumbers& listener = out.listeners.emplace_back();
-    listener.name = use->plan.rules.name;
-    listener.address = addresses[use->plan.number] ? addresses[use->plan.number] : use->plan.rules.listen;
-    listener.mode = use->plan.rules.mode == config::Mode::tcp ? "tcp" : "http";
-    listener.pool = use->plan.rules.pool;
-    listener.counts = use->counts;
-    listener.requests_ended = use->requests_ended;
-    listener.tunnels_ended = use->tunnels_ended;
-    listener.connections = use->connections;
-    listener.tunnels = use->tunnels;
+    listener.name = use.rules.name;
+    listener.address = i < addresses.size() && addresses[i] ? addresses[i] : use.rules.listen;
+    listener.mode = use.rules.mode == config::Mode::tcp ? "tcp" : "http";
+    listener.pool = use.rules.pool;
+    listener.counts = use.book->counts;
+    listener.requests_ended = use.book->requests_ended;
+    listener.tunnels_ended = use.book->tunnels_ended;
+    listener.connections = use.book->connections;
+    listener.tunnels = use.book->tunnels;
   }
   const TimePoint now = worker.world().clock.now();
-  for (const auto& use : worker.pool_uses()) out.pools.push_back(numbers_of_pool(*use, now));
+  for (const LocalPtr<PoolUse>& use : generation.pools) out.pools.push_back(numbers_of_pool(*use, now));
   add_open_tunnels(worker, out);
   return out;
 }

@@ -34,7 +34,8 @@ struct ServerNumbers {
   std::uint64_t tunnels = 0;  // open now
   // Of all workers together, as they share it:
   std::uint32_t weight = 0, active = 0;
-  bool up = false, draining = false, takes_new = false;
+  bool up = false, draining = false, takes_new = false;  // draining: as its probes say
+  route::ServerOrder order = route::ServerOrder::ready;
   Duration away{};
 };
 

@@ -51,14 +51,28 @@ route::RouteRules rules_of(const config::Pool& from) {
   return rules;
 }
 
+std::shared_ptr<const PoolPlan> pool_called(const Plan& plan, const std::string& name) {
+  for (const auto& pool : plan.pools) {
+    if (pool->rules.name == name) return pool;
+  }
+  return nullptr;
+}
+
 }  // namespace
 
-Result<Plan> make_plan(const config::Config& config, route::KeyRing keys, Random& random) {
-  Plan plan{.pools = {}, .listeners = {}, .keys = std::move(keys)};
+Result<std::shared_ptr<const Plan>> make_plan(const config::Config& config, route::KeyRing keys,
+                                              Random& random, const Plan* before) {
+  Plan plan{.config = config, .pools = {}, .listeners = {}, .keys = std::move(keys)};
   for (const config::Pool& pool : config.pools) {
-    auto shared = route::SharedRoute::make(rules_of(pool), random);
+    const std::shared_ptr<const PoolPlan> old = before ? pool_called(*before, pool.name) : nullptr;
+    if (old && old->rules == pool) {
+      plan.pools.push_back(old);
+      continue;
+    }
+    auto shared = route::SharedRoute::make(rules_of(pool), random, old ? old->route.get() : nullptr);
     if (!shared) return std::move(shared.error());
-    plan.pools.push_back({std::move(*shared), pool.connect_timeout});
+    plan.pools.push_back(
+        std::make_shared<const PoolPlan>(PoolPlan{pool, std::move(*shared), pool.connect_timeout}));
   }
   for (const config::Listener& listener : config.listeners) {
     std::size_t pool = 0;
@@ -67,11 +81,16 @@ Result<Plan> make_plan(const config::Config& config, route::KeyRing keys, Random
       return Error{ErrorKind::config, Side::ours, Retry::no,
                    "listener " + listener.name + ": there is no pool \"" + listener.pool + "\""};
     }
-    plan.listeners.push_back({listener, pool, plan.listeners.size()});
+    plan.listeners.push_back({listener, pool});
   }
-  if (config.access_log.format == config::AccessFormat::line) plan.access.form = watch::AccessForm::line;
-  plan.access.query = config.access_log.query;
-  return plan;
+  return std::make_shared<const Plan>(std::move(plan));
+}
+
+void take_effect(const Plan& plan, const Plan& before) {
+  for (const auto& pool : plan.pools) {
+    const auto old = pool_called(before, pool->rules.name);
+    if (old && old != pool) pool->route->pool->take_effect();
+  }
 }
 
 }  // namespace rejoin::balancer

@@ -31,18 +31,12 @@ void count_status(Counts& counts, int status) {
   }
 }
 
-void tell_pool(AccessRecord& record, const PoolUse& pool, const Decision& decision) {
-  const route::RouteRules& rules = pool.router.rules();
-  record.pool = rules.name;
+void tell_decision(AccessRecord& record, const Decision& decision) {
   record.decision = word_of(decision.chosen());
   record.retries = decision.refused;
-  if (decision.rule >= rules.affinity.size()) return;
-  record.affinity = word_of(rules.affinity[decision.rule]);
+  if (decision.kind == Decision::kNoKind) return;
+  record.affinity = affinity_word(decision.kind);
   record.reason = to_string(static_cast<route::Reason>(decision.reason));
-}
-
-void tell_server(AccessRecord& record, PoolUse& pool, std::optional<route::ServerIndex> server) {
-  if (server) record.server = pool.router.pool().server(*server).name;
 }
 
 void tell_end(AccessRecord& record, const Ending& ending) {
@@ -58,7 +52,7 @@ AccessRecord record_of(Visit& visit, const Ending& ending) {
   AccessRecord record;
   record.id = seen.id;
   record.began = seen.began;
-  record.listener = visit.listener.rules.name;
+  record.listener = visit.listener->rules.name;
   record.client = visit.address;
   record.bytes_in = seen.bytes_in;
   record.bytes_out = seen.bytes_out;
@@ -72,8 +66,10 @@ AccessRecord record_of(Visit& visit, const Ending& ending) {
 
 void tell_choice(AccessRecord& record, Visit& visit, const route::Choice& choice) {
   const Seen& seen = visit.seen;
-  tell_pool(record, visit.pool, decision_of(choice));
-  tell_server(record, visit.pool, choice.server);
+  const route::Router& router = visit.pool->router;
+  record.pool = router.rules().name;
+  tell_decision(record, decision_of(choice, router.rules()));
+  if (choice.server) record.server = visit.pool->router.pool().server(*choice.server).name;
   record.queue = seen.queued;
   const TimePoint looked_from = seen.heard != kNever ? seen.heard : seen.began;
   if (const auto reached = between(looked_from, seen.reached)) record.connect = *reached - seen.queued;
@@ -95,13 +91,14 @@ void tell_head(AccessRecord& record, const proto::RequestHead& request) {
 
 }  // namespace
 
-std::string_view word_of(const route::AffinityRule& rule) {
+std::string_view affinity_word(std::size_t kind) {
   // In the order of the variant's alternatives.
   static constexpr std::array<std::string_view, 5> kWords{"cookie-insert", "cookie-rewrite", "cookie-prefix",
                                                           "source-ip", "ticket"};
   static_assert(std::variant_size_v<route::AffinityRule> == kWords.size());
-  return kWords[rule.index()];
+  return kind < kWords.size() ? kWords[kind] : "?";
 }
+std::string_view word_of(const route::AffinityRule& rule) { return affinity_word(rule.index()); }
 
 std::string_view word_of(route::Chosen chosen) {
   switch (chosen) {
@@ -113,19 +110,19 @@ std::string_view word_of(route::Chosen chosen) {
   return "?";
 }
 
-Decision decision_of(const route::Choice& choice) {
+Decision decision_of(const route::Choice& choice, const route::RouteRules& rules) {
   Decision out{};
   out.how = static_cast<std::uint16_t>(choice.how) & 7;
-  out.rule = Decision::kNoRule;
+  out.kind = Decision::kNoKind;
   out.refused = static_cast<std::uint16_t>(choice.tried.count()) & 15;
   const auto tells = [&](std::size_t i) {
-    out.rule = static_cast<std::uint16_t>(i) & 7;
+    out.kind = static_cast<std::uint16_t>(rules.affinity[i].index()) & 15;
     out.reason = static_cast<std::uint16_t>(choice.pins[i].reason) & 31;
   };
-  for (std::size_t i = 0; i < choice.pins.size(); ++i) {
+  for (std::size_t i = 0; i < rules.affinity.size(); ++i) {
     const route::Pin& pin = choice.pins[i];
     if (pin.reason == route::Reason::none) continue;
-    if (out.rule == Decision::kNoRule) tells(i);
+    if (out.kind == Decision::kNoKind) tells(i);
     const bool this_one = choice.how == route::Chosen::pinned && pin.found() && pin.server == choice.server;
     if (!this_one) continue;
     tells(i);
@@ -138,20 +135,20 @@ void request_ended(Visit& visit, const proto::RequestHead* request, const route:
   Seen& seen = visit.seen;
   if (seen.began == kNever) return;
   const Ending ending = seen.ending.value_or(Ending());
-  ListenerUse& use = visit.worker.use(visit.listener);
+  ListenerBook& use = visit.book();
   count_status(use.counts, seen.status);
   use.counts.bytes_in += seen.bytes_in;
   use.counts.bytes_out += seen.bytes_out;
   if (request != nullptr && seen.status != 101) use.counts.request_time.add(end_of(visit) - seen.began);
   use.requests_ended.add(ending);
   if (choice != nullptr && choice->server) {
-    ServerCounts& server = visit.pool.servers[*choice->server];
+    ServerCounts& server = visit.pool->server_counts(*choice->server);
     ++server.requests;
     server.bytes_to += seen.bytes_in;
     server.bytes_from += seen.bytes_out;
     if (seen.reused) ++server.reused;
     if (ending.side == Side::server && ending.how != EndHow::done) ++server.failures;
-    if (const auto waited = between(seen.asked, seen.answered)) visit.pool.counts.response_time.add(*waited);
+    if (const auto waited = between(seen.asked, seen.answered)) visit.pool->book->counts.response_time.add(*waited);
   }
   watch::AccessLog* const log = visit.worker.access_log();
   if (log == nullptr) return;
@@ -165,7 +162,7 @@ void request_ended(Visit& visit, const proto::RequestHead* request, const route:
 
 void connection_ended(Visit& visit, const route::Choice& choice) {
   const Ending ending = visit.seen.ending.value_or(Ending());
-  ListenerUse& use = visit.worker.use(visit.listener);
+  ListenerBook& use = visit.book();
   use.counts.bytes_in += visit.seen.bytes_in;
   use.counts.bytes_out += visit.seen.bytes_out;
   use.tunnels_ended.add(ending);
@@ -179,32 +176,40 @@ void connection_ended(Visit& visit, const route::Choice& choice) {
 
 void tunnel_ended(Worker& worker, const Tunnel& tunnel, const Ending& ending) {
   const Duration life = worker.world().clock.now() - tunnel.opened();
-  ListenerUse& use = worker.use(tunnel.listener);
-  PoolUse& pool = worker.pool(tunnel.listener);
-  ServerCounts& server = pool.servers[tunnel.server];
-  use.counts.bytes_in += tunnel.bytes_from_client();
-  use.counts.bytes_out += tunnel.bytes_from_server();
-  server.bytes_to += tunnel.bytes_from_client();
-  server.bytes_from += tunnel.bytes_from_server();
-  use.counts.tunnel_life.add(life);
-  use.tunnels_ended.add(ending);
-  --use.tunnels;
+  ListenerBook& book = *tunnel.listener->book;
+  book.counts.bytes_in += tunnel.bytes_from_client();
+  book.counts.bytes_out += tunnel.bytes_from_server();
+  book.counts.tunnel_life.add(life);
+  book.tunnels_ended.add(ending);
+  --book.tunnels;
+  const std::string& server_name = tunnel.use.server()->name;
+  if (ServerBook* const server = worker.books().find_server(server_name)) {
+    server->counts.bytes_to += tunnel.bytes_from_client();
+    server->counts.bytes_from += tunnel.bytes_from_server();
+  }
   watch::AccessLog* const log = worker.access_log();
   if (log == nullptr) return;
   AccessRecord record;
-  const bool layer_4 = tunnel.listener.rules.mode == config::Mode::tcp;
+  const bool layer_4 = tunnel.listener->rules.mode == config::Mode::tcp;
   record.kind = layer_4 ? AccessRecord::Kind::connection : AccessRecord::Kind::tunnel;
   record.id = tunnel.id;
   record.began = tunnel.opened();
-  record.listener = tunnel.listener.rules.name;
+  record.listener = tunnel.listener->rules.name;
   record.client = tunnel.client;
   record.bytes_in = tunnel.bytes_from_client();
   record.bytes_out = tunnel.bytes_from_server();
   record.total = life;
-  tell_pool(record, pool, tunnel.decision);
-  tell_server(record, pool, tunnel.server);
+  const ServerName names = split_server_name(server_name);
+  record.pool = names.pool;
+  record.server = names.server;
+  tell_decision(record, tunnel.decision);
   tell_end(record, ending);
   log->add(record);
+}
+
+ServerName split_server_name(std::string_view name) {
+  const std::size_t slash = name.find('/');
+  return {name.substr(0, slash), name.substr(slash + 1)};
 }
 
 }  // namespace rejoin::balancer

@@ -24,6 +24,14 @@ void tunnel_ended(Worker& worker, const Tunnel& tunnel, const Ending& ending);
 
 /// "cookie-insert", as the configuration calls it.
 std::string_view word_of(const route::AffinityRule& rule);
+/// The same by its place among the kinds.
+std::string_view affinity_word(std::size_t kind);
 std::string_view word_of(route::Chosen chosen);
+
+/// Of route::ServerState::name, "pool/server".
+struct ServerName {
+  std::string_view pool, server;
+};
+ServerName split_server_name(std::string_view name);
 
 }  // namespace rejoin::balancer

@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <variant>
 
 #include "apps/balancer/ending.h"
 #include "base/clock.h"
@@ -37,18 +38,18 @@ struct Seen {
 
 /// How a server was found for a client, small enough to be kept in the record of a tunnel.
 struct Decision {
-  static constexpr unsigned kNoRule = 7;
+  static constexpr unsigned kNoKind = 15;
 
   std::uint16_t how : 3;      // route::Chosen
-  std::uint16_t rule : 3;     // of the pool's affinities, the one that told something; or kNoRule
+  std::uint16_t kind : 4;     // of the affinity that told something: its place in AffinityRule, or kNoKind
   std::uint16_t reason : 5;   // route::Reason of that rule
   std::uint16_t refused : 4;  // servers that did not take the client before
 
   route::Chosen chosen() const { return static_cast<route::Chosen>(how); }
 };
 static_assert(sizeof(Decision) == 2);
-static_assert(limits::kAffinityRulesMax <= Decision::kNoRule && limits::kTriedServersMax < 16 &&
-              route::kReasons <= 32);
-Decision decision_of(const route::Choice& choice);
+static_assert(std::variant_size_v<route::AffinityRule> <= Decision::kNoKind &&
+              limits::kTriedServersMax < 16 && route::kReasons <= 32);
+Decision decision_of(const route::Choice& choice, const route::RouteRules& rules);
 
 }  // namespace rejoin::balancer

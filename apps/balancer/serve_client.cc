@@ -54,7 +54,7 @@ Task<Status> hear_opening(Visit& visit) {
 Task<Status> pass_opening(Visit& visit, io::Stream& server) {
   Status sent;
   if (!visit.arrived.empty())
-    sent = co_await server.write_all(visit.arrived.view(), visit.in(visit.pool.plan.connect_timeout));
+    sent = co_await server.write_all(visit.arrived.view(), visit.in(visit.pool->plan.connect_timeout));
   visit.arrived.release();
   co_return sent;
 }
@@ -63,13 +63,13 @@ Task<Status> pass_opening(Visit& visit, io::Stream& server) {
 Task<void> turn_away(Visit& visit, const route::Choice& choice) {
   if (choice.how != route::Chosen::come_again) {
     ++visit.counts().no_server;
-    visit.worker.tell(visit.listener, visit.address, "no server could be reached");
+    visit.worker.tell(*visit.listener, visit.address, "no server could be reached");
     visit.client.socket().reset();
     co_return;
   }
   ++visit.counts().come_again;
   visit.seen.end({Side::ours, EndHow::come_again, EndPhase::queue});
-  visit.worker.tell(visit.listener, visit.address, "told to come again: the server of its ticket is away");
+  visit.worker.tell(*visit.listener, visit.address, "told to come again: the server of its ticket is away");
   const std::string frame = come_again_on_tcp(choice.wait);
   Status written = co_await visit.client.write_all(frame, visit.in(limits::kOpeningFrameS));
   if (written) visit.seen.bytes_out += frame.size();
@@ -81,7 +81,7 @@ Task<void> turn_away(Visit& visit, const route::Choice& choice) {
 Task<Status> bring_to_server(Visit& visit, route::Choice& choice) {
   Worker& worker = visit.worker;
   io::World& world = worker.world();
-  if (visit.pool.router.wants_opening()) {
+  if (visit.pool->router.wants_opening()) {
     Status heard = co_await hear_opening(visit);
     visit.seen.bytes_in = visit.arrived.size();
     if (!heard && heard.error().kind == ErrorKind::timed_out) ++visit.counts().timed_out;
@@ -89,7 +89,7 @@ Task<Status> bring_to_server(Visit& visit, route::Choice& choice) {
     if (!heard) co_return heard;
     visit.seen.heard = visit.in(Duration(0));
   }
-  choice = visit.pool.router.choose(
+  choice = visit.pool->router.choose(
       {visit.address, nullptr, world.clock.now(), world.clock.unix_now(), visit.arrived.view()});
   io::Stream server(world, Side::server, worker.stop_switch());
   route::ServerUse use;
@@ -104,30 +104,32 @@ Task<Status> bring_to_server(Visit& visit, route::Choice& choice) {
   if (!passed) {
     ++visit.counts().server_failed;
     visit.seen.end(ending_of(passed.error(), EndPhase::connect));
-    worker.tell(visit.listener, visit.address,
+    worker.tell(*visit.listener, visit.address,
                 "the server did not take the first bytes: " + to_string(passed.error()));
     visit.client.socket().reset();
     co_return passed;
   }
   visit.keep_lease(choice);
-  const Origin origin{visit.seen.id, decision_of(choice)};
-  worker.park(visit.listener, visit.client.release(), server.release(), visit.address, *choice.server,
-              std::move(use), std::move(visit.lease), upstream::ClientFin::passes_on, origin);
+  const Origin origin{visit.seen.id, decision_of(choice, visit.pool->router.rules())};
+  worker.park(visit.listener, visit.client.release(), server.release(), visit.address, std::move(use),
+              std::move(visit.lease), upstream::ClientFin::passes_on, origin);
   co_return Status{};
 }
 
 }  // namespace
 
-Task<void> serve_http(Worker& worker, const ListenerPlan& listener, io::Socket accepted, Address client) {
-  Visit visit(worker, listener, std::move(accepted), client);
+Task<void> serve_http(Worker& worker, GenerationPtr generation, ListenerPtr listener, io::Socket accepted,
+                      Address client) {
+  Visit visit(worker, std::move(generation), std::move(listener), std::move(accepted), client);
   for (;;) {
     const After after = co_await serve_request(visit);
     if (after != After::next_request) co_return;
   }
 }
 
-Task<void> serve_tcp(Worker& worker, const ListenerPlan& listener, io::Socket accepted, Address client) {
-  Visit visit(worker, listener, std::move(accepted), client);
+Task<void> serve_tcp(Worker& worker, GenerationPtr generation, ListenerPtr listener, io::Socket accepted,
+                     Address client) {
+  Visit visit(worker, std::move(generation), std::move(listener), std::move(accepted), client);
   visit.seen.id = worker.next_id();
   visit.seen.began = visit.in(Duration(0));
   route::Choice choice;

@@ -46,7 +46,7 @@ struct Exchange {
 
 /// Answers with an error; the connection ends after it.
 Task<After> refuse(Visit& visit, int status, Bytes why, proto::Method method) {
-  visit.worker.tell(visit.listener, visit.address,
+  visit.worker.tell(*visit.listener, visit.address,
                     "answered " + std::to_string(status) + ": " + std::string(why));
   Buffer out = visit.worker.world().buffers.borrow();
   std::string text = std::to_string(status) + " " + std::string(proto::reason_phrase(status)) + "\n" +
@@ -57,7 +57,7 @@ Task<After> refuse(Visit& visit, int status, Bytes why, proto::Method method) {
   response.request_method = method;
   Status written = write_simple_response(out, response);
   if (written)
-    written = co_await visit.client.write_all(out.view(), visit.in(visit.listener.rules.idle_timeout));
+    written = co_await visit.client.write_all(out.view(), visit.in(visit.listener->rules.idle_timeout));
   visit.seen.status = status;
   if (written) visit.seen.bytes_out += out.size();
   visit.seen.over = visit.in(Duration(0));
@@ -69,11 +69,11 @@ Task<After> refuse(Visit& visit, int status, Bytes why, proto::Method method) {
 Task<After> send_away(Visit& visit, const RequestHead& request, Duration wait) {
   ++visit.counts().come_again;
   visit.seen.end({Side::ours, EndHow::come_again, EndPhase::queue});
-  visit.worker.tell(visit.listener, visit.address, "told to come again: the server of its ticket is away");
+  visit.worker.tell(*visit.listener, visit.address, "told to come again: the server of its ticket is away");
   Buffer out = visit.worker.world().buffers.borrow();
   Status written = write_come_again(out, request, wait, visit.worker.accept_hasher());
   if (written)
-    written = co_await visit.client.write_all(out.view(), visit.in(visit.listener.rules.idle_timeout));
+    written = co_await visit.client.write_all(out.view(), visit.in(visit.listener->rules.idle_timeout));
   visit.seen.status = out.view().starts_with("HTTP/1.1 101") ? 101 : 503;
   if (written) visit.seen.bytes_out += out.size();
   visit.seen.over = visit.in(Duration(0));
@@ -83,14 +83,14 @@ Task<After> send_away(Visit& visit, const RequestHead& request, Duration wait) {
 
 /// The listener's own health, for a balancer in front of us.
 bool asks_health(const Visit& visit, const RequestHead& request) {
-  const std::string& path = visit.listener.rules.health_path;
+  const std::string& path = visit.listener->rules.health_path;
   const Bytes target = request.path_and_query();
   return !path.empty() && target.substr(0, target.find('?')) == path &&
          (request.method() == proto::Method::get || request.method() == proto::Method::head);
 }
 
 Task<void> answer_health(Visit& visit, const RequestHead& request) {
-  const bool ready = is_ready(visit.worker, visit.listener.pool);
+  const bool ready = is_ready(visit.worker, visit.pool->router.pool());
   proto::SimpleResponse response;
   response.status = ready ? 200 : 503;
   response.text = ready ? "ok\n" : visit.worker.draining() ? "draining\n" : "no server for new clients\n";
@@ -98,7 +98,7 @@ Task<void> answer_health(Visit& visit, const RequestHead& request) {
   Buffer out = visit.worker.world().buffers.borrow();
   Status written = write_simple_response(out, response);
   if (written)
-    written = co_await visit.client.write_all(out.view(), visit.in(visit.listener.rules.idle_timeout));
+    written = co_await visit.client.write_all(out.view(), visit.in(visit.listener->rules.idle_timeout));
   visit.seen.status = response.status;
   if (written) visit.seen.bytes_out += out.size();
   visit.seen.over = visit.in(Duration(0));
@@ -112,7 +112,7 @@ Task<Status> wait_for_request(Visit& visit) {
   if (!visit.first_request && visit.worker.draining())
     co_return Error{ErrorKind::cancelled, Side::ours, Retry::no, "draining"};
   const Duration patience =
-      visit.first_request ? visit.listener.rules.head_timeout : visit.listener.rules.idle_timeout;
+      visit.first_request ? visit.listener->rules.head_timeout : visit.listener->rules.idle_timeout;
   const Worker::Waiting waiting(visit.worker, visit.client);  // a drain ends this wait
   Status come = co_await visit.client.readable(visit.in(patience));
   co_return come;
@@ -128,9 +128,10 @@ Task<bool> hear_request(Visit& visit, RequestHead& request) {
     if (!come) co_return false;
     visit.arrived = visit.worker.world().buffers.borrow();
   }
+  visit.follow();
   visit.seen.began = visit.in(Duration(0));
   visit.head = std::move(visit.arrived);
-  const TimePoint deadline = visit.in(visit.listener.rules.head_timeout);
+  const TimePoint deadline = visit.in(visit.listener->rules.head_timeout);
   HeadVerdict verdict = request.feed(visit.head.view());
   while (verdict.state == HeadState::need_more) {
     const bool nothing_yet = visit.head.empty();
@@ -174,11 +175,11 @@ Task<Status> reach_server(Exchange& exchange, bool may_reuse) {
   Visit& visit = exchange.visit;
   exchange.reused = visit.seen.reused = false;
   if (may_reuse && exchange.choice.server) {
-    io::Socket idle = visit.pool.idle.take(*exchange.choice.server);
+    io::Socket idle = visit.pool->idle.take(*exchange.choice.server);
     if (idle) {
       exchange.reused = visit.seen.reused = true;
       visit.seen.reached = visit.in(Duration(0));
-      exchange.use = route::ServerUse(visit.pool.router.pool(), *exchange.choice.server);
+      exchange.use = route::ServerUse(visit.pool->router.pool(), *exchange.choice.server);
       exchange.server.adopt(std::move(idle));
       co_return Status{};
     }
@@ -194,7 +195,7 @@ Task<void> upload_body(Exchange& exchange) {
                             .from = visit.client,
                             .to = exchange.server,
                             .arrived = visit.arrived,
-                            .silence_max = visit.listener.rules.idle_timeout};
+                            .silence_max = visit.listener->rules.idle_timeout};
   Status uploaded = co_await upstream::relay_body(route, exchange.request.body());
   visit.seen.bytes_in += route.moved;
   // Without the client's body there is nothing to wait for; with a server that takes none, there is still its
@@ -217,7 +218,7 @@ Task<void> end_upload(Exchange& exchange) {
 
 /// Reads the head of the next response; its bytes stay in exchange.arrived.
 Task<Result<HeadVerdict>> hear_response(Exchange& exchange, ResponseHead& response) {
-  const Duration patience = exchange.visit.listener.rules.idle_timeout;
+  const Duration patience = exchange.visit.listener->rules.idle_timeout;
   TimePoint deadline = exchange.visit.in(patience);
   for (;;) {
     if (!exchange.arrived.empty()) {
@@ -265,7 +266,7 @@ Task<Status> send_head(Exchange& exchange, const ResponseHead& response, Respons
                        proto::Body body) {
   Visit& visit = exchange.visit;
   Buffer out = visit.worker.world().buffers.borrow();
-  Status written = write_response(out, visit.pool.router, exchange.choice, response, plan,
+  Status written = write_response(out, visit.pool->router, exchange.choice, response, plan,
                                   visit.worker.world().clock.unix_now());
   if (!written) co_return written;
   exchange.arrived.consume(response.bytes().size());
@@ -275,14 +276,14 @@ Task<Status> send_head(Exchange& exchange, const ResponseHead& response, Respons
   if (body.kind == proto::BodyKind::tunnel) exchange.arrived.consume(out.append(behind));
   visit.seen.status = response.status();
   visit.seen.bytes_out += out.size();
-  written = co_await visit.client.write_all(out.view(), visit.in(visit.listener.rules.idle_timeout));
+  written = co_await visit.client.write_all(out.view(), visit.in(visit.listener->rules.idle_timeout));
   co_return written;
 }
 
 /// After the 101: the connections are joined, and this coroutine has nothing more to do.
 Task<After> open_tunnel(Exchange& exchange, const ResponseHead& response) {
   Visit& visit = exchange.visit;
-  const TimePoint deadline = visit.in(visit.listener.rules.idle_timeout);
+  const TimePoint deadline = visit.in(visit.listener->rules.idle_timeout);
   const ResponsePlan plan{.next = proto::NextHop::upgrade};
   Status sent = co_await send_head(exchange, response, plan, response.body(exchange.request.method()));
   if (sent && !exchange.arrived.empty())
@@ -293,10 +294,9 @@ Task<After> open_tunnel(Exchange& exchange, const ResponseHead& response) {
   if (!sent) co_return After::close;
   const upstream::ClientFin client_fin =
       exchange.request.wants_websocket() ? upstream::ClientFin::ends_both : upstream::ClientFin::passes_on;
-  const Origin origin{visit.seen.id, decision_of(exchange.choice)};
+  const Origin origin{visit.seen.id, decision_of(exchange.choice, visit.pool->router.rules())};
   visit.worker.park(visit.listener, visit.client.release(), exchange.server.release(), visit.address,
-                    *exchange.choice.server, std::move(exchange.use), std::move(visit.lease), client_fin,
-                    origin);
+                    std::move(exchange.use), std::move(visit.lease), client_fin, origin);
   co_return After::tunnel;
 }
 
@@ -308,7 +308,7 @@ Task<Status> pass_interim(Exchange& exchange, const ResponseHead& response) {
     Buffer out = visit.worker.world().buffers.borrow();
     written = write_interim(out, response);
     if (written)
-      written = co_await visit.client.write_all(out.view(), visit.in(visit.listener.rules.idle_timeout));
+      written = co_await visit.client.write_all(out.view(), visit.in(visit.listener->rules.idle_timeout));
   }
   exchange.continued |= response.status() == 100;
   exchange.arrived.consume(response.bytes().size());
@@ -323,7 +323,7 @@ Task<After> pass_response(Exchange& exchange, const ResponseHead& response) {
   // unknown.
   const bool body_uncertain =
       exchange.request.expects_continue() && exchange.uploading && !exchange.continued;
-  const bool last = visit.worker.draining() || body_uncertain;
+  const bool last = visit.worker.draining() || visit.is_last || body_uncertain;
   const ResponsePlan plan = plan_response(exchange.request, response, body, last);
   const bool server_stays = response.keep_alive() && body.kind != proto::BodyKind::until_close;
   Status sent = co_await send_head(exchange, response, plan, body);
@@ -334,13 +334,13 @@ Task<After> pass_response(Exchange& exchange, const ResponseHead& response) {
                             .from = exchange.server,
                             .to = visit.client,
                             .arrived = exchange.arrived,
-                            .silence_max = visit.listener.rules.idle_timeout,
+                            .silence_max = visit.listener->rules.idle_timeout,
                             .framing = plan.framing};
   Status moved = co_await upstream::relay_body(route, body);
   visit.seen.bytes_out += route.moved;
   if (!moved) {
     visit.seen.end(ending_of(moved.error(), EndPhase::download));
-    visit.worker.tell(visit.listener, visit.address, "response broken off: " + to_string(moved.error()));
+    visit.worker.tell(*visit.listener, visit.address, "response broken off: " + to_string(moved.error()));
     co_await end_upload(exchange);
     visit.client.socket().reset();  // the client must not take what it has for the whole
     co_return After::close;
@@ -350,7 +350,7 @@ Task<After> pass_response(Exchange& exchange, const ResponseHead& response) {
   const bool request_whole = exchange.uploaded.ok();
   if (!request_whole) visit.seen.end(ending_of(exchange.uploaded.error(), EndPhase::upload));
   if (server_stays && request_whole && exchange.arrived.empty() && !visit.worker.draining()) {
-    visit.pool.idle.put(*exchange.choice.server, exchange.server.release());
+    visit.pool->idle.put(*exchange.choice.server, exchange.server.release());
   }
   if (plan.next == proto::NextHop::close || !request_whole) {
     visit.seen.over = visit.in(Duration(0));
@@ -368,7 +368,7 @@ Task<After> exchange_messages(Exchange& exchange) {
   const bool has_body = request.body().kind != proto::BodyKind::none;
   Buffer outgoing = visit.worker.world().buffers.borrow();
   Status written =
-      write_request(outgoing, visit.pool.router, exchange.choice, request, visit.address, upgrade);
+      write_request(outgoing, visit.pool->router, exchange.choice, request, visit.address, upgrade);
   if (!written) {
     visit.seen.end({Side::client, EndHow::limit, EndPhase::head});
     After after = co_await refuse(visit, 431, "no room for the proxy's own fields", request.method());
@@ -392,7 +392,7 @@ Task<After> exchange_messages(Exchange& exchange) {
       co_return after;
     }
     visit.keep_lease(exchange.choice);
-    const TimePoint deadline = visit.in(visit.listener.rules.idle_timeout);
+    const TimePoint deadline = visit.in(visit.listener->rules.idle_timeout);
     Status sent = co_await exchange.server.write_all(outgoing.view(), deadline);
     visit.seen.asked = visit.in(Duration(0));
     if (!sent)
@@ -470,7 +470,7 @@ Task<After> serve_request(Visit& visit) {
   Exchange exchange(visit, request);
   io::World& world = visit.worker.world();
   exchange.choice =
-      visit.pool.router.choose({visit.address, &request, world.clock.now(), world.clock.unix_now()});
+      visit.pool->router.choose({visit.address, &request, world.clock.now(), world.clock.unix_now()});
   const After after = co_await exchange_messages(exchange);
   co_await end_upload(exchange);
   request_ended(visit, &request, &exchange.choice);

@@ -133,10 +133,10 @@ class Scene : private io::AcceptEvents {
     SeededRandom random(seed);
     auto made = make_plan(*config, route::KeyRing(key), random);
     EXPECT_TRUE(made.ok());
-    plan = std::make_unique<Plan>(std::move(*made));
-    if (config->admin) plan->admin = watch::AdminDoor{config->admin->listen};
+    if (config->admin) door.listen = config->admin->listen;
     start_server();
-    worker = std::make_unique<Worker>(balancer.world(), *plan, 0, nullptr, &log);
+    const Surroundings around{.access = &log, .admin = config->admin ? &door : nullptr};
+    worker = std::make_unique<Worker>(balancer.world(), std::move(*made), 0, around);
     const Status open = worker->open({});
     EXPECT_TRUE(open.ok());
   }
@@ -173,6 +173,7 @@ class Scene : private io::AcceptEvents {
     if (served_.empty()) std::abort();
     return *served_.back();
   }
+  route::Pool& pool(std::size_t i) { return worker->generation()->pools[i]->router.pool(); }
   bool until(const std::function<bool()>& done) { return sim.run_until(done); }
 
   /// What was logged so far, a line each.
@@ -210,7 +211,7 @@ class Scene : private io::AcceptEvents {
   io::SimHost& phone;
   route::Key key;
   MemorySink log;
-  std::unique_ptr<Plan> plan;
+  watch::AdminDoor door;
   std::unique_ptr<Worker> worker;
 
  private:

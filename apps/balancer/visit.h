@@ -5,7 +5,9 @@
 #pragma once
 
 #include <cstdint>
+#include <utility>
 
+#include "apps/balancer/generation.h"
 #include "apps/balancer/seen.h"
 #include "apps/balancer/worker.h"
 #include "base/address.h"
@@ -22,20 +24,22 @@ enum class After : std::uint8_t { next_request, close, tunnel };
 
 /// One client's connection, and what is kept from one request to the next.
 struct Visit {
-  Visit(Worker& w, const ListenerPlan& l, io::Socket accepted, const Address& from)
+  Visit(Worker& w, GenerationPtr g, ListenerPtr l, io::Socket accepted, const Address& from)
       : worker(w),
-        listener(l),
-        pool(w.pool(l)),
+        generation(std::move(g)),
+        listener(std::move(l)),
+        pool(&generation->pool(*listener)),
         address(from),
         client(w.world(), std::move(accepted), Side::client, w.stop_switch()) {
-    ++worker.use(listener).connections;
+    ++book().connections;
   }
   ~Visit() {
-    --worker.use(listener).connections;
+    --book().connections;
     lease.close(worker.world().clock.now());
   }
 
-  Counts& counts() { return worker.counts(listener); }
+  ListenerBook& book() { return *listener->book; }
+  Counts& counts() { return book().counts; }
 
   TimePoint in(Duration time) const { return worker.world().clock.now() + time; }
 
@@ -43,15 +47,31 @@ struct Visit {
   /// sent.
   void keep_lease(const route::Choice& choice) {
     if (lease) {
-      lease.move_to(*choice.server);
+      pool->router.move_lease(lease, choice);
     } else {
-      lease = pool.router.lease(choice, address, worker.world().clock.now());
+      lease = pool->router.lease(choice, address, worker.world().clock.now());
     }
   }
 
+  /// Between two requests: from here on by the worker's present generation. Where its listener is gone, the
+  /// connection stays with what it has, and ends after the next answer.
+  void follow() {
+    if (generation == worker.generation()) return;
+    ListenerPtr next = worker.generation()->successor(*listener);
+    is_last = !next;
+    if (is_last) return;
+    generation = worker.generation();
+    --book().connections;
+    listener = std::move(next);
+    ++book().connections;
+    PoolUse* const before = std::exchange(pool, &generation->pool(*listener));
+    if (before->plan.route->leases != pool->plan.route->leases) lease.close(in(Duration(0)));
+  }
+
   Worker& worker;
-  const ListenerPlan& listener;
-  PoolUse& pool;
+  GenerationPtr generation;  // holds the two below
+  ListenerPtr listener;
+  PoolUse* pool;
   Address address;
   io::Stream client;
   Buffer head;     // the bytes of the request's head
@@ -59,6 +79,7 @@ struct Visit {
   route::Lease lease;
   Seen seen;  // of the request that is served now; at layer 4 of the connection
   bool first_request = true;
+  bool is_last = false;  // its listener is gone: the connection ends after this request
 };
 
 }  // namespace rejoin::balancer

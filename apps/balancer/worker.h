@@ -4,15 +4,17 @@
 // serve_client.cc is the life of a connection; here is what such a life needs around it.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <optional>
-#include <span>
 #include <string>
 #include <vector>
 
-#include "apps/balancer/counts.h"
+#include "apps/balancer/books.h"
+#include "apps/balancer/generation.h"
 #include "apps/balancer/plan.h"
+#include "apps/balancer/probes.h"
 #include "apps/balancer/seen.h"
 #include "apps/serve/workers.h"
 #include "base/record_pool.h"
@@ -23,34 +25,14 @@
 #include "proto/ws_handshake.h"
 #include "route/router.h"
 #include "route/seal.h"
-#include "upstream/idle_connections.h"
 #include "upstream/relay.h"
 #include "watch/access_log.h"
+#include "watch/admin_server.h"
 
 namespace rejoin::balancer {
 
 class Admin;
 class Worker;
-
-/// What a worker keeps of one pool.
-struct PoolUse {
-  PoolUse(io::World& world, const PoolPlan& plan, route::Seal& seal, unsigned worker);
-  const PoolPlan& plan;
-  route::Router router;
-  upstream::IdleConnections idle;
-  PoolCounts counts;
-  std::vector<ServerCounts> servers;  // by ServerIndex
-};
-
-/// What a worker keeps of one listener.
-struct ListenerUse {
-  explicit ListenerUse(const ListenerPlan& of) : plan(of) {}
-  const ListenerPlan& plan;
-  Counts counts;
-  EndCounts requests_ended, tunnels_ended;
-  std::size_t connections = 0;  // that are served by a coroutine
-  std::size_t tunnels = 0;
-};
 
 /// Of which request a tunnel is what came of it, and how its server was found.
 struct Origin {
@@ -59,27 +41,35 @@ struct Origin {
 };
 
 /// A client's connection joined to a server's, for the rest of their lives: layer 4, and layer 7 after a 101.
+/// It outlives generations, see generation.h.
 struct Tunnel final : upstream::Relay {
-  Tunnel(Worker& owner, const ListenerPlan& listener, io::Socket client_socket, io::Socket server_socket,
-         const Address& client, route::ServerIndex server, route::ServerUse use, route::Lease lease,
-         upstream::ClientFin client_fin, const Origin& origin);
-  const ListenerPlan& listener;
+  Tunnel(Worker& owner, ListenerPtr listener, io::Socket client_socket, io::Socket server_socket,
+         const Address& client, route::ServerUse use, route::Lease lease, upstream::ClientFin client_fin,
+         const Origin& origin);
+  ListenerPtr listener;
   route::ServerUse use;
   route::Lease lease;
   std::uint64_t id;  // Origin's
   Address client;
-  route::ServerIndex server;
   Decision decision;
 };
 static_assert(sizeof(Tunnel) <= 352,
               "the record of an idle relayed connection; the aim for all of one is 600 bytes");
 
+/// What a worker has around it besides its World. All outlives it.
+struct Surroundings {
+  serve::Colleagues* colleagues = nullptr;      // nullptr: it is alone
+  watch::AccessSink* access = nullptr;          // nullptr: there is no access log
+  const watch::AdminDoor* admin = nullptr;      // of worker 0; nullptr: no admin port
+  std::atomic<unsigned>* serving = nullptr;     // workers that are there, which it counts itself among
+};
+
 class Worker final : public serve::WorkerProgram, private upstream::RelayOwner {
  public:
-  /// `number` from 0: worker 0 probes the servers. `plan` and `world` outlive the worker, which must be
-  /// idle() when it dies. Without `colleagues` it is alone; without `access` there is no access log.
-  Worker(io::World& world, const Plan& plan, unsigned number, serve::Colleagues* colleagues = nullptr,
-         watch::AccessSink* access = nullptr);
+  /// `number` from 0: worker 0 probes the servers. `world` outlives the worker, which must be idle() when it
+  /// dies.
+  Worker(io::World& world, std::shared_ptr<const Plan> plan, unsigned number,
+         const Surroundings& surroundings = {});
   ~Worker() override;
 
   /// Opens a listener for each of the plan, at `at[i]` where given (the real port that worker 0 was given for
@@ -98,10 +88,7 @@ class Worker final : public serve::WorkerProgram, private upstream::RelayOwner {
   bool draining() const { return draining_; }
 
   // --- for operators: admin.cc, metrics.cc ---
-  const Plan& plan() const { return plan_; }
   unsigned number() const { return number_; }
-  std::span<const std::unique_ptr<ListenerUse>> listener_uses() const { return listener_uses_; }
-  std::span<const std::unique_ptr<PoolUse>> pool_uses() const { return pools_; }
   /// `visit(Tunnel&)` for each, the oldest first. It may end the one that it is given.
   template <typename Visit>
   void for_each_tunnel(Visit visit) {
@@ -111,10 +98,30 @@ class Worker final : public serve::WorkerProgram, private upstream::RelayOwner {
   void end_by_operator(Tunnel& tunnel);
   /// The admin port; nullptr in all workers but the first, and where none is configured.
   Admin* admin() { return admin_.get(); }
+  Books& books() { return books_; }
+  /// Of all listeners of the present plan together, for tests.
+  Counts counts() const;
+
+  // --- another Plan, in two halves: what can fail, and what cannot ---
+  /// Makes ready to go over to `plan`: opens the listeners that are new, at `at[i]` where that is given (see
+  /// open()). Error: the first that could not be opened, and nothing has changed. Not while draining, nor
+  /// twice.
+  Status prepare(std::shared_ptr<const Plan> plan, const std::vector<Address>& at);
+  /// The real addresses of the listeners that there will be, in the new plan's order.
+  std::vector<Address> prepared_addresses() const;
+  /// Goes over: new connections and requests are served by the new plan, doors that it does not have are
+  /// closed after their queues were accepted. No connection is touched. After take_effect() (plan.h).
+  void commit();
+  /// Forgets what was prepared; harmless when nothing was.
+  void abandon();
+
+  /// Ends the tunnels to one server, both sides reset. Returns how many.
+  std::size_t close_tunnels(const route::ServerRef& server);
 
   // --- for the coroutines that serve ---
   io::World& world() { return world_; }
-  PoolUse& pool(const ListenerPlan& listener) { return *pools_[listener.pool]; }
+  /// By which clients that come now are served.
+  const GenerationPtr& generation() const { return generation_; }
   /// Thrown by stop(): ends every wait of a connection.
   Stop& stop_switch() { return stop_; }
   /// One client that may be between two requests: as long as it lives, a drain interrupts the client's waits.
@@ -130,10 +137,6 @@ class Worker final : public serve::WorkerProgram, private upstream::RelayOwner {
   /// A server did not take a client: marks it, makes `choice` name the next one, and logs.
   void server_refused(PoolUse& pool, route::Choice& choice, const Error& why);
   upstream::RelayOwner& tunnel_owner() { return *this; }
-  ListenerUse& use(const ListenerPlan& listener) { return *listener_uses_[listener.number]; }
-  Counts& counts(const ListenerPlan& listener) { return use(listener).counts; }
-  /// Of all listeners together, for tests.
-  Counts counts() const;
   /// nullptr: there is none.
   watch::AccessLog* access_log() { return access_log_ ? &*access_log_ : nullptr; }
   /// For a request or a connection: unique in the process, and in practice for ever. The first byte is the
@@ -141,37 +144,43 @@ class Worker final : public serve::WorkerProgram, private upstream::RelayOwner {
   std::uint64_t next_id();
   proto::AcceptHasher& accept_hasher() { return accept_hasher_; }
   /// Joins the two and forgets them until they end.
-  void park(const ListenerPlan& listener, io::Socket client_socket, io::Socket server_socket,
-            const Address& client, route::ServerIndex server, route::ServerUse use, route::Lease lease,
-            upstream::ClientFin client_fin, const Origin& origin);
+  void park(ListenerPtr listener, io::Socket client_socket, io::Socket server_socket, const Address& client,
+            route::ServerUse use, route::Lease lease, upstream::ClientFin client_fin, const Origin& origin);
   std::size_t tunnels() const { return tunnels_.live(); }
   /// For a line about one client's connection in the log, if anybody reads such.
   void tell(const ListenerPlan& listener, const Address& client, std::string_view what);
 
  private:
   struct Entrance;
+  struct Coming;
+  Status open(Entrance& entrance, const Address& at);
+  Entrance* kept_for(const Generation& next, const ListenerPlan& listener);
+  void pools_changed(const Generation& before);
   void relay_ended(upstream::Relay& relay, upstream::RelayEnd end) override;
   void tick();
   bool clients_are_gone() const { return connections_.running() == 0 && tunnels_.live() == 0; }
   void close_admin_when_alone();
 
   io::World& world_;
-  const Plan& plan_;
   unsigned number_;
   route::Seal seal_;
   proto::AcceptHasher accept_hasher_;
-  serve::Colleagues* colleagues_;
+  Surroundings around_;
   std::optional<watch::AccessLog> access_log_;
-  std::vector<std::unique_ptr<PoolUse>> pools_;
-  std::vector<std::unique_ptr<ListenerUse>> listener_uses_;
-  std::vector<std::unique_ptr<Entrance>> entrances_;
+  Books books_;
+  GenerationPtr generation_;
+  std::vector<std::unique_ptr<Entrance>> entrances_;  // in the plan's order
+  std::unique_ptr<Coming> coming_;                    // between prepare() and commit()
+  /// Of plans that are gone, while one of their leases is open.
+  std::vector<std::shared_ptr<route::LeaseTable>> old_leases_;
   RecordPool<Tunnel> tunnels_;
   List<upstream::Relay> open_tunnels_;
   List<Waiting> waiting_;
-  Stop stop_, stop_probing_;
+  Stop stop_;
   Scope connections_;
-  Timer second_;      // leases expire by it
-  Timer last_looks_;  // while draining: is everybody gone?
+  std::unique_ptr<Probes> probes_;  // of worker 0
+  Timer second_;                    // leases expire by it
+  Timer last_looks_;                // while draining: is everybody gone?
   std::unique_ptr<Admin> admin_;
   std::uint64_t ids_;
   EndHow why_cancelled_ = EndHow::stopped;  // of the tunnel that is being cancelled

@@ -4,6 +4,8 @@
 // everything, and hands parts of it by const reference to what it builds. Nothing here opens a socket or a
 // key file.
 //
+// Values compare by what they say (operator==), so that a reload finds what has changed.
+//
 // The defaults stand here and nowhere else: the reader starts from a default-made struct, and the reference
 // in docs/configuration.md prints what it finds in one. To add a key: a member here, a line in key_table.cc,
 // and a run of config_test with REJOIN_UPDATE_DOCS=1.
@@ -31,25 +33,32 @@ struct KeySource {
   std::string
       from;  // as written: a path (relative ones start at the configuration's folder), or a variable's name
   Place place;  // of the entry in the configuration
+
+  /// Wherever it is written.
+  bool operator==(const KeySource& other) const { return kind == other.kind && from == other.from; }
 };
 
 /// The first seals, all of them open, so that keys can be rotated. Empty: a random key for the life of the
 /// process.
 struct Keys {
+  bool operator==(const Keys&) const = default;
   std::vector<KeySource> seal;
 };
 
 struct Logging {
+  bool operator==(const Logging&) const = default;
   LogLevel level = LogLevel::info;
 };
 
 /// Where operators and their scripts ask.
 struct Admin {
+  bool operator==(const Admin&) const = default;
   Address listen;
   std::optional<KeySource> token;  // none: whoever reaches it may
 };
 
 struct Balancer {
+  bool operator==(const Balancer&) const = default;
   int workers = 1;
   Duration drain_timeout = 5s;  // after SIGTERM
   std::optional<Admin> admin;   // see Config::admin_of_balancer()
@@ -59,6 +68,7 @@ enum class AccessFormat : std::uint8_t { off, json, line };
 
 /// A line for each request, connection and tunnel of the balancer.
 struct AccessLog {
+  bool operator==(const AccessLog&) const = default;
   AccessFormat format = AccessFormat::off;
   std::string path;    // empty: stdout
   bool query = false;  // behind the path
@@ -68,6 +78,7 @@ enum class Mode : std::uint8_t { http, tcp };
 
 /// Where the balancer listens.
 struct Listener {
+  bool operator==(const Listener&) const = default;
   std::string name;  // after reading never empty: "listener-1" for the first that has none
   Address listen;    // port 0: the system chooses
   Mode mode = Mode::http;
@@ -83,6 +94,7 @@ enum class AffinityKind : std::uint8_t { cookie_insert, cookie_rewrite, cookie_p
 enum class SameSite : std::uint8_t { unset, lax, strict, none };  // unset: no such attribute
 
 struct CookieInsert {
+  bool operator==(const CookieInsert&) const = default;
   std::string name = "REJOIN";
   // Zero, no bound, is the default: dates in a cookie count from the last response, and a WebSocket gets none
   // while it is open, so a bound would end the pin under a player who is connected all the time.
@@ -98,20 +110,24 @@ struct CookieInsert {
 };
 
 struct CookieRewrite {
+  bool operator==(const CookieRewrite&) const = default;
   std::string name;
 };
 
 struct CookiePrefix {
+  bool operator==(const CookiePrefix&) const = default;
   std::string name;
 };
 
 struct SourceIp {
+  bool operator==(const SourceIp&) const = default;
   Duration grace = 5min;  // after the last connection of an address closed
   int prefix = 32;        // bits of an IPv4 address that count
   int prefix_v6 = 128;
 };
 
 struct Ticket {
+  bool operator==(const Ticket&) const = default;
   std::string cookie = "REJOIN-SESSION";  // as the gateways' session_cookie; REJOIN-TICKET counts, too
   Duration owner_gone = 60s;              // the session's grace: after it there is nothing to come back to
   Duration come_again = 1s;               // what a client is told to wait while its gateway is away
@@ -119,6 +135,7 @@ struct Ticket {
 
 /// One entry of a pool's list. Only the options of its kind mean anything; the others keep their defaults.
 struct Affinity {
+  bool operator==(const Affinity&) const = default;
   AffinityKind kind = AffinityKind::cookie_insert;
   CookieInsert insert;
   CookieRewrite rewrite;
@@ -133,6 +150,7 @@ struct Affinity {
 enum class HealthKind : std::uint8_t { off, tcp, http };
 
 struct Health {
+  bool operator==(const Health&) const = default;
   HealthKind kind = HealthKind::off;
   std::string path = "/";
   std::string host;  // empty: the server's own IP:PORT
@@ -144,12 +162,14 @@ struct Health {
 };
 
 struct Server {
+  bool operator==(const Server&) const = default;
   std::string name;
   Address address;
   int weight = 1;  // 0: no new clients, pinned ones still come
 };
 
 struct Pool {
+  bool operator==(const Pool&) const = default;
   std::string name;
   Scheduler scheduler = Scheduler::round_robin;
   std::vector<Affinity> affinity;  // tried in order; cookie names differ, at most one source_ip, one ticket
@@ -164,6 +184,7 @@ enum class GatewayListenerKind : std::uint8_t { websocket, tcp };
 enum class LinkProtocol : std::uint8_t { any, rejoin, plain };
 
 struct GatewayListener {
+  bool operator==(const GatewayListener&) const = default;
   std::string name;  // after reading never empty: its kind, then "websocket-2" and so on
   Address listen;
   GatewayListenerKind kind = GatewayListenerKind::websocket;
@@ -174,6 +195,7 @@ enum class Overflow : std::uint8_t { pause, expire };
 
 /// What outlives a client's connection, and for how long.
 struct Session {
+  bool operator==(const Session&) const = default;
   Duration grace = 60s;
   std::uint64_t window_bytes = 256 * 1024;
   int window_messages = 2048;  // 20 messages a second fill 512 in 26 s: less than the grace
@@ -185,18 +207,21 @@ struct Session {
 };
 
 struct Heartbeat {
+  bool operator==(const Heartbeat&) const = default;
   Duration ping = 15s;
   Duration dead = 40s;
 };
 
 /// What one client may send. Zero: no such bound.
 struct ClientRate {
+  bool operator==(const ClientRate&) const = default;
   int messages = 0;  // a second
   std::uint64_t bytes = 0;
 };
 
 /// The cookie by which a plain WebSocket client gets its session back.
 struct SessionCookie {
+  bool operator==(const SessionCookie&) const = default;
   std::string name = "REJOIN-SESSION";
   std::string domain;
   std::string path = "/";
@@ -206,6 +231,7 @@ struct SessionCookie {
 
 /// Another gateway of the fleet, for clients that reach us with its tickets.
 struct PeerGateway {
+  bool operator==(const PeerGateway&) const = default;
   std::string name;
   Address websocket;  // its listeners; none: such links are not relayed
   Address tcp;
@@ -217,6 +243,7 @@ enum class ProxyProtocol : std::uint8_t { off, v1, v2 };
 
 /// What stands behind a session. Only the options of its kind mean anything; the others keep their defaults.
 struct Upstream {
+  bool operator==(const Upstream&) const = default;
   UpstreamKind kind = UpstreamKind::echo;
   // tcp and ws: after reading exactly one of the two
   Address address;                                       // of the one game server
@@ -238,6 +265,7 @@ struct Upstream {
 enum class CompressionKind : std::uint8_t { off, shared, dedicated };
 
 struct Compression {
+  bool operator==(const Compression&) const = default;
   CompressionKind kind = CompressionKind::off;
   int window_bits = 12;
   int memory_level = 5;
@@ -247,6 +275,7 @@ struct Compression {
 };
 
 struct Gateway {
+  bool operator==(const Gateway&) const = default;
   std::string name;  // as the pool calls it
   int workers = 1;
   std::vector<GatewayListener> listeners;  // at least one
@@ -266,6 +295,7 @@ struct Gateway {
   std::vector<std::string> trusted_proxies;     // "10.0.0.0/8": whose X-Forwarded-For is believed
   std::vector<std::string> advertise;           // URLs at which this gateway itself can be dialled
   std::vector<PeerGateway> peers;
+  std::string pages;  // a folder whose files the websocket listeners serve; empty: none
 };
 
 struct Config {

@@ -30,6 +30,7 @@ class CrossCheck {
     for (std::size_t i = 0; i < config_.pools.size(); ++i) pool(config_.pools[i], numbered("pool", i));
     gateway_in_pools();
     if (config_.gateway) compression(*config_.gateway);
+    if (config_.gateway) peers(*config_.gateway);
     if (config_.admin) admin(*config_.admin, "admin");
     if (config_.balancer.admin) admin(*config_.balancer.admin, "balancer.admin");
     seeing();
@@ -419,6 +420,23 @@ class CrossCheck {
       const std::string path = numbered("listener", i) + ".health_path";
       if (config_.listeners[i].mode == Mode::tcp && places_.has(path))
         say(path, "cannot work in mode \"tcp\": layer 4 reads no requests");
+    }
+  }
+
+  /// One list may serve the whole fleet, so an entry for this gateway itself is no fault; another's at its
+  /// address is.
+  void peers(const Gateway& gateway) {
+    for (std::size_t i = 0; i < gateway.peers.size(); ++i) {
+      const PeerGateway& peer = gateway.peers[i];
+      if (peer.name.empty() || peer.name == gateway.name) continue;
+      for (const GatewayListener& it : gateway.listeners) {
+        if (!it.listen || it.listen.port == 0) continue;
+        const bool websocket = it.listen == peer.websocket;
+        if (!websocket && it.listen != peer.tcp) continue;
+        say(numbered("gateway.peer", i) + (websocket ? ".websocket" : ".tcp"),
+            "is the address of this gateway's own listener " + in_quotes(it.name) + ", and this gateway is " +
+                in_quotes(gateway.name) + ": write where " + in_quotes(peer.name) + " listens");
+      }
     }
   }
 

@@ -442,5 +442,17 @@ TEST(BadFile, admin_ports) {
   });
 }
 
+TEST(BadFile, a_peer_at_this_gateways_own_address) {
+  say_exactly(
+      {{whole(R"([gateway]
+name = "g1"
+listener = [ { listen = "127.0.0.1:8000" } ]
+upstream = { kind = "echo" }
+peer = [ { name = "g1", websocket = "127.0.0.1:8000" }, { name = "g2", websocket = "127.0.0.1:8000" } ]
+)"),
+        R"(f:5:84: gateway.peer[1].websocket: is the address of this gateway's own listener "websocket", and )"
+        R"(this gateway is "g1": write where "g2" listens)"}});
+}
+
 }  // namespace
 }  // namespace rejoin::config

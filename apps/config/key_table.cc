@@ -302,6 +302,12 @@ void visit(KeyVisitor& v, Gateway& it) {
           "the peer it is told to come again.",
           R"({ name = "g2", websocket = "127.0.0.2:8000", tcp = "127.0.0.2:8001" })"},
          it.peers, limits::kPeersMax);
+  v.text({"pages",
+          "A folder whose files the websocket listeners also serve over HTTP: the page of a small game. Read "
+          "whole at "
+          "start: at most 256 files and 16 MiB.",
+          R"("web")", Need::optional, "none"},
+         it.pages, TextForm::file_path);
 }
 
 void visit(KeyVisitor& v, Session& it) {

@@ -42,11 +42,11 @@ enum class TextForm : std::uint8_t {
   cookie_path,    // begins with '/', no ';' and no control characters
   cookie_domain,  // empty, or a host name
   url_path,       // begins with '/', visible ASCII
-  file_path,      // not empty, no control characters
   host,           // empty, or a name or address, with an optional port
   origin,         // "*", or scheme://host with an optional port (RFC 6454 7)
   network,        // an IP address, with an optional /bits
   link_url,       // ws://, wss://, tcp:// or tls://, with a host
+  file_path,      // of this machine; relative ones start at the configuration's folder
 };
 bool fits(TextForm form, std::string_view text);
 /// What would be right: "write 1 to 64 letters, digits, '.', '_' or '-'".

@@ -49,13 +49,13 @@ bool fits(TextForm form, std::string_view text) {
     case TextForm::cookie_path: return text.starts_with('/') && visible_but(text, ';');
     case TextForm::cookie_domain: return only(text, ".-");
     case TextForm::url_path: return text.starts_with('/') && visible_but(text, '#');
-    case TextForm::file_path:
-      return !text.empty() && std::all_of(text.begin(), text.end(),
-                                          [](char c) { return static_cast<unsigned char>(c) >= 0x20 && c != 0x7f; });
     case TextForm::host: return only(text, ".-_:[]");
     case TextForm::origin: return text == "*" || is_place(text, {"http", "https"});
     case TextForm::network: return is_network(text);
     case TextForm::link_url: return is_place(text, {"ws", "wss", "tcp", "tls"});
+    case TextForm::file_path:
+      return !text.empty() &&
+             std::none_of(text.begin(), text.end(), [](char c) { return c >= 0 && c < 0x20; });
   }
   return false;
 }
@@ -67,11 +67,11 @@ std::string_view text_form_hint(TextForm form) {
     case TextForm::cookie_path: return "write a path that begins with '/', without spaces and ';'";
     case TextForm::cookie_domain: return "write a host name such as \"play.example\", or leave it empty";
     case TextForm::url_path: return "write a path that begins with '/', such as \"/healthz\"";
-    case TextForm::file_path: return "write a path, such as \"/var/log/rejoin/access.log\"";
     case TextForm::host: return "write a host name such as \"play.example\", or leave it empty";
     case TextForm::origin: return "write \"https://play.example\", without a path, or \"*\"";
     case TextForm::network:
       return "write an address such as \"10.0.0.1\", or a network such as \"10.0.0.0/8\"";
+    case TextForm::file_path: return "write a path, such as \"web\" or \"/etc/rejoin/web\"";
     case TextForm::link_url: return "write \"wss://g1.play.example\", without a path";
   }
   return "";

@@ -19,6 +19,7 @@ std::string joined(const Json& list) {
 std::string state_of(const Json& server) {
   std::string out = is(server["up"]) ? "up" : "down";
   if (is(server["draining"])) out += ", draining";
+  if (server["order"].text().value_or("ready") != "ready") out += ", " + cell(server["order"]);
   if (!server["away_ms"].is_null()) out += ", away " + short_time(number(server["away_ms"]));
   return out;
 }

@@ -63,6 +63,7 @@ void Link::attach(LiveSession& session, const session::SendWindow::Cursor& from,
   session_ = &session;
   next_ = from;
   mode_ = mode;
+  bound_messages(mode);
   timer_.cancel();
   more();
 }
@@ -330,6 +331,14 @@ io::Socket Link::give_away() {
   io::Socket socket = std::move(socket_);
   give_back(LinkEnd::moved);
   return socket;
+}
+
+void Link::refuse_long_frame(Bytes why) {
+  if (mode_ == LinkMode::framed) {
+    worker_.too_much(*this, why);
+  } else {
+    worker_.bad_frame(*this, why);
+  }
 }
 
 void Link::await_close_frame(LinkEnd why) {

@@ -153,6 +153,8 @@ class Link : public ListNode, private io::SocketEvents {
   [[nodiscard]] virtual bool take_end() = 0;
   /// Puts one message behind what is unsent.
   virtual void put_message(upstream::MessageKind kind, Bytes head, Bytes payload) = 0;
+  /// From the client's next message on: it is attached, and may say more than an opening frame.
+  virtual void bound_messages(LinkMode mode) = 0;
   /// Says that no more will come, in the way of its protocol, and parts.
   virtual void say_goodbye(std::uint16_t code, Bytes reason, LinkEnd why) = 0;
   /// Tells the worker, which destroys the record.
@@ -163,6 +165,8 @@ class Link : public ListNode, private io::SocketEvents {
   /// A whole message of the client. The link may be parting when it returns, but it is still there.
   void on_message(const upstream::Message& message);
   void put(Bytes head, Bytes payload = {}) { outbox_.put(blocks(), socket_, head, payload); }
+  /// A frame of the resume protocol that is longer than it may be.
+  void refuse_long_frame(Bytes why);
   void await_close_frame(LinkEnd why);
   void part(LinkEnd why);
   void end(LinkEnd how);

@@ -16,9 +16,11 @@ std::uint32_t message_max(const Worker& worker) {
       std::min<std::uint64_t>(worker.rules().message_max, std::numeric_limits<std::uint32_t>::max()));
 }
 
-/// Of a frame of the resume protocol: its message, and what stands around that.
+/// Of a frame of the resume protocol: its message, and what stands around that. Before a link has a session
+/// nobody is known to be behind it, and it may make us hold no more than an opening frame.
 std::uint32_t frame_max(const Worker& worker, LinkMode mode) {
   if (mode == LinkMode::plain) return message_max(worker);
+  if (mode == LinkMode::opening || mode == LinkMode::waiting) return limits::kHelloBytesMax;
   const std::uint64_t most = std::max<std::uint64_t>(
       {message_max(worker), limits::kHelloBytesMax, worker.rules().session.window_bytes});
   return static_cast<std::uint32_t>(most) + proto::FrameHead::kBytes;
@@ -39,6 +41,12 @@ WebSocketLink::WebSocketLink(Worker& owner, io::Socket socket, const Address& fr
 
 std::uint32_t WebSocketLink::message_max(const Worker& worker, LinkMode mode) {
   return frame_max(worker, mode);
+}
+
+void WebSocketLink::bound_messages(LinkMode mode) {
+  const std::uint32_t most = frame_max(worker(), mode);
+  reader_.set_message_max(most);
+  if (compression_) compression_->set_message_max(most);
 }
 
 WebSocketLink::Compression WebSocketLink::give_away_compression() {
@@ -130,8 +138,14 @@ void WebSocketLink::take_close(proto::CloseCode code) {
   part(first_word ? LinkEnd::finished : LinkEnd::dismissed);
 }
 
-// To a broken rule the answer is the code that names it (RFC 6455 7.1.7).
+// To a broken rule the answer is the code that names it (RFC 6455 7.1.7); to a frame of the resume protocol
+// that is too long, what that says.
 void WebSocketLink::refuse(proto::CloseCode code, std::string_view reason) {
+  if (code == proto::CloseCode::too_big && mode() != LinkMode::plain && phase() == LinkPhase::open) {
+    refuse_long_frame(reason);
+    part(LinkEnd::refused);  // what follows cannot be read
+    return;
+  }
   ++worker().counts().refused_frames;
   if (phase() == LinkPhase::open) {
     fetch_last();
@@ -161,6 +175,8 @@ TcpLink::TcpLink(Worker& owner, io::Socket socket, const Address& from, LinkMode
     : Link(owner, std::move(socket), from, mode),
       reader_(proto::LengthFormat{.message_max = frame_max(owner, mode)}) {}
 
+void TcpLink::bound_messages(LinkMode mode) { reader_.set_message_max(frame_max(worker(), mode)); }
+
 void TcpLink::put_message(upstream::MessageKind, Bytes head, Bytes payload) {
   if (phase() != LinkPhase::open) return;
   char length[4];
@@ -181,15 +197,15 @@ void TcpLink::take(MutableBytes arrived) {
         }
         break;
       case proto::LengthEvent::Kind::refused:
-        ++worker().counts().refused_frames;
-        worker().tell(*this, std::string(event.reason));
         if (mode() != LinkMode::plain && mode() != LinkMode::undecided) {
           if (reader_.too_long()) {
-            worker().too_much(*this, event.reason);
+            refuse_long_frame(event.reason);
           } else {
             worker().bad_frame(*this, event.reason);
           }
         } else {
+          ++worker().counts().refused_frames;
+          worker().tell(*this, std::string(event.reason));
           fetch_last();
           part(LinkEnd::refused);
         }

@@ -34,6 +34,7 @@ class WebSocketLink final : public Link {
   void take(MutableBytes arrived) override;
   bool take_end() override;
   void put_message(upstream::MessageKind kind, Bytes head, Bytes payload) override;
+  void bound_messages(LinkMode mode) override;
   void say_goodbye(std::uint16_t code, Bytes reason, LinkEnd why) override;
   void give_back(LinkEnd how) override;
   void take_data(const proto::WsEvent& event);
@@ -57,6 +58,7 @@ class TcpLink final : public Link {
   void take(MutableBytes arrived) override;
   bool take_end() override;
   void put_message(upstream::MessageKind kind, Bytes head, Bytes payload) override;
+  void bound_messages(LinkMode mode) override;
   void say_goodbye(std::uint16_t code, Bytes reason, LinkEnd why) override;
   void give_back(LinkEnd how) override;
 

@@ -427,8 +427,7 @@ void LiveSession::on_time() {
         return;
       } else {
         if (due == Due::overflow) {
-          ++table_.counts().overflowed;
-          end(LinkCode::over_limit, "the window stayed full");
+          overflow();
         } else if (closing()) {
           end(static_cast<LinkCode>(closing_code_), "");
         } else {
@@ -439,15 +438,25 @@ void LiveSession::on_time() {
     }
   } else {
     const Due due = state_.on_time(now);
-    if (due == Due::expired || due == Due::overflow) {
-      const bool expired = due == Due::expired;
-      ++(expired ? table_.counts().expired : table_.counts().overflowed);
-      end(expired ? LinkCode::login_needed : LinkCode::over_limit,
-          expired ? "nobody came back" : "the window stayed full");
+    if (due == Due::overflow) {
+      overflow();
+      return;
+    }
+    if (due == Due::expired) {
+      ++table_.counts().expired;
+      end(LinkCode::login_needed, "nobody came back");
       return;
     }
   }
   arm();
+}
+
+// What is in the window is still the client's, with or without a link, and CLOSE behind it.
+void LiveSession::overflow() {
+  ++table_.counts().overflowed;
+  stalled_.reset();
+  state_.flowing();
+  close_for(LinkCode::over_limit);
 }
 
 void LiveSession::renew_ticket() {

@@ -97,6 +97,7 @@ class LiveSession final : public ListNode, private upstream::GameEvents {
   void renew_ticket();
   void close_for(proto::LinkCode code);
   void forget_unconfirmed();
+  void overflow();
   void finish_if_over();
   void on_time();
   void arm();

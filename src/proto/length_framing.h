@@ -55,6 +55,9 @@ class LengthReader {
  public:
   explicit LengthReader(LengthFormat format) : format_(format) {}
 
+  /// From the next message on.
+  void set_message_max(std::uint32_t bytes) { format_.message_max = bytes; }
+
   /// Takes bytes from the front of `input` (which shrinks) and returns the next event; call it until it says
   /// `more`. The caller may stop between any two events and go on later with what is left of the input. An
   /// empty message is one piece without bytes. A length above message_max, or below itself when it counts

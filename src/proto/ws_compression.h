@@ -82,6 +82,9 @@ class MessageCompression {
   MessageCompression(const MessageCompression&) = delete;
   MessageCompression& operator=(const MessageCompression&) = delete;
 
+  /// From the next message on.
+  void set_message_max(std::uint32_t bytes) { message_max_ = bytes; }
+
   /// What take() found.
   struct Taken {
     enum class Kind : std::uint8_t {

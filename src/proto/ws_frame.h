@@ -108,6 +108,9 @@ class FrameReader {
   FrameReader(WsRole role, std::uint32_t message_max, Rsv1 rsv1 = Rsv1::refused)
       : message_max_(message_max), role_(role), rsv1_(rsv1) {}
 
+  /// From the next frame on.
+  void set_message_max(std::uint32_t bytes) { message_max_ = bytes; }
+
   /// Takes bytes from the front of `input` (which shrinks), unmasks them where they lie, and returns the next
   /// event; call it until it says `more`. The caller may stop between any two events (a slow reader behind
   /// it) and come back with the rest of the input. Bytes not yet taken are untouched.

@@ -126,7 +126,7 @@ std::unique_ptr<Affinity> make_affinity(const AffinityRule& rule, const Pool& po
                           return std::make_unique<CookiePrefix>(r, pool, seal);
                         },
                         [&](const SourceIpRule&) -> std::unique_ptr<Affinity> {
-                          return std::make_unique<SourceIp>(*leases);
+                          return std::make_unique<SourceIp>(pool, *leases);
                         },
                         [&](const TicketRule& r) -> std::unique_ptr<Affinity> {
                           return std::make_unique<AffinityTicket>(r, pool, seal);

@@ -33,6 +33,8 @@ struct HealthRules {
   Duration timeout = 1s;
   std::uint16_t rise = 2;
   std::uint16_t fall = 3;
+
+  bool operator==(const HealthRules&) const = default;
 };
 
 /// Error: config, when a number is out of range (rise and fall 1 to 1000, every and timeout above 0, expect

@@ -32,7 +32,7 @@ struct Lease::Entry : ListNode {
   const Address* key = nullptr;  // the map's
   TimePoint expires = kNever;    // when closed
   std::uint32_t open = 0;        // connections
-  ServerIndex server = 0;
+  ServerNumber server = 0;
 };
 
 struct alignas(64) LeaseTable::Shard {
@@ -61,7 +61,7 @@ void Lease::close(TimePoint now) {
   if (entry_ != nullptr) table_->close(*std::exchange(entry_, nullptr), now);
 }
 
-void Lease::move_to(ServerIndex server) {
+void Lease::move_to(ServerNumber server) {
   if (entry_ == nullptr) return;
   const std::lock_guard hold(table_->shard_of(*entry_->key).lock);
   entry_->server = server;
@@ -114,7 +114,7 @@ void LeaseTable::forget(Shard& shard, Entry& entry) {
   shard.entries.erase(key);
 }
 
-std::optional<ServerIndex> LeaseTable::find(const Address& client, TimePoint now) {
+std::optional<ServerNumber> LeaseTable::find(const Address& client, TimePoint now) {
   tell(now);
   const Address key = key_of(client);
   Shard& shard = shard_of(key);
@@ -127,7 +127,7 @@ std::optional<ServerIndex> LeaseTable::find(const Address& client, TimePoint now
   return entry.server;
 }
 
-Lease LeaseTable::open(const Address& client, ServerIndex server, TimePoint now) {
+Lease LeaseTable::open(const Address& client, ServerNumber server, TimePoint now) {
   tell(now);
   const Address key = key_of(client);
   Shard& shard = shard_of(key);

@@ -10,7 +10,7 @@ std::optional<ServerIndex> LeastConnections::pick(const Pool& pool, const Tried&
   for (std::size_t i = 0; i < pool.size(); ++i) {
     const auto index = static_cast<ServerIndex>(i);
     if (!pool.takes_new(index) || tried.contains(index)) continue;
-    const std::uint64_t active = pool.active(index), weight = pool.server(index).weight;
+    const std::uint64_t active = pool.active(index), weight = pool.weight(index);
     // active / weight against least_active / least_weight, without dividing: 32 bits times 16 bits.
     const std::uint64_t ours = active * least_weight, least = least_active * weight;
     if (!least_.empty() && ours > least) continue;

@@ -1,4 +1,4 @@
-// The server with the fewest connections for its weight (Pool::active over Server::weight). Equals take turns
+// The server with the fewest connections for its weight (Pool::active over Pool::weight). Equals take turns
 // by the smooth rotation, so that an idle pool is filled in proportion to the weights and not from the front.
 //
 // The counts are all workers' together. Two workers that pick in the same microsecond may pick the same

@@ -5,7 +5,10 @@
 // few nanoseconds old, and nothing in routing needs more than that. Schedulers and affinities are per worker
 // and read the Pool.
 //
-// Owner: the balancer, which outlives its workers. Thread: any.
+// A changed list is another Pool, which shares the live state of the servers that are still the same: so a
+// reload forgets nothing, and whoever holds the old Pool still counts at the right place.
+//
+// Owner: who made it, shared by all workers (SharedRoute). Thread: any.
 #pragma once
 
 #include <atomic>
@@ -33,24 +36,78 @@ using ServerIndex = std::uint16_t;
 struct Server {
   std::string name;  // unique in its pool; this is what a cookie carries
   Address address;
-  std::uint32_t weight = 1;  // share of new clients; 0 takes pinned clients only. At most limits::kWeightMax
+  /// As configured: share of new clients; 0 takes pinned clients only. At most limits::kWeightMax. What
+  /// counts at this moment is Pool::weight().
+  std::uint32_t weight = 1;
+
+  bool operator==(const Server&) const = default;
 };
 
-/// The live state of one server, shared by all workers. On a cache line of its own: it is written at each
-/// connection.
+/// An operator's word about a server: health says whether it can, this says whether it may.
+enum class ServerOrder : std::uint8_t {
+  ready,
+  drain,        // no new clients; those that belong there come back
+  maintenance,  // nobody
+};
+std::string_view to_string(ServerOrder order);
+
+/// The live state of one server, shared by all workers and by all Pools that have the server. On a cache line
+/// of its own: it is written at each connection.
 struct alignas(64) ServerState {
+  explicit ServerState(std::string of) : name(std::move(of)) {}
+
   std::atomic<HealthState> health{HealthState{}};
   std::atomic<std::uint32_t> active{0};  // what ServerUse counts
-  std::atomic<bool> draining{false};
+  std::atomic<std::uint32_t> weight{1};  // begins as Server::weight; set_weight() changes it
+  std::atomic<bool> draining{false};     // as its probes say
+  std::atomic<ServerOrder> order{ServerOrder::ready};
+  std::atomic<std::uint32_t> holders{0};  // ServerRefs
+  const std::string name;                 // "pool/server"
 };
 
 static_assert(std::atomic<HealthState>::is_always_lock_free);
+static_assert(sizeof(ServerState) == 64);
+
+/// Shares a ServerState; the last one deletes it. 8 bytes. Any thread, one thread at a time.
+class ServerRef {
+ public:
+  ServerRef() = default;
+  explicit ServerRef(ServerState& state) : state_(&state) {
+    state.holders.fetch_add(1, std::memory_order_relaxed);
+  }
+  ServerRef(const ServerRef& other) : state_(other.state_) {
+    if (state_ != nullptr) state_->holders.fetch_add(1, std::memory_order_relaxed);
+  }
+  ServerRef(ServerRef&& other) noexcept : state_(std::exchange(other.state_, nullptr)) {}
+  ServerRef& operator=(ServerRef other) noexcept {
+    std::swap(state_, other.state_);
+    return *this;
+  }
+  ~ServerRef() {
+    if (state_ != nullptr && state_->holders.fetch_sub(1, std::memory_order_acq_rel) == 1) delete state_;
+  }
+
+  ServerState& operator*() const { return *state_; }
+  ServerState* operator->() const { return state_; }
+  explicit operator bool() const { return state_ != nullptr; }
+  /// The same server, not an equal one.
+  bool operator==(const ServerRef&) const = default;
+
+ private:
+  ServerState* state_ = nullptr;
+};
+
+/// A server's number as long as Pools that follow each other have a server of its name: what outlives one
+/// Pool (a lease) remembers it instead of the ServerIndex. Never used twice.
+using ServerNumber = std::uint32_t;
 
 class Pool {
  public:
-  /// Error: config, when check_servers() finds something wrong.
+  /// Error: config, when check_servers() finds something wrong. `before`: the Pool in whose place this one
+  /// will stand. Servers that have the same name and address share their live state with it, which changes
+  /// nothing there until take_effect().
   static Result<std::unique_ptr<Pool>> make(std::string name, std::vector<Server> servers,
-                                            HealthRules health = {});
+                                            HealthRules health = {}, const Pool* before = nullptr);
   Pool(const Pool&) = delete;
   Pool& operator=(const Pool&) = delete;
 
@@ -59,6 +116,18 @@ class Pool {
   const Server& server(ServerIndex index) const { return servers_[index]; }
   const HealthRules& health_rules() const { return health_rules_; }
   std::optional<ServerIndex> index_of(std::string_view server_name) const;
+  ServerNumber number(ServerIndex index) const { return numbers_[index]; }
+  /// None: the server is not in this Pool (any more).
+  std::optional<ServerIndex> index_of_number(ServerNumber number) const;
+  /// For what outlives the Pool.
+  ServerRef ref(ServerIndex index) const { return states_[index]; }
+  /// A Pool of this one server, which shares its live state: for a prober, which outlives Pools.
+  std::unique_ptr<Pool> alone(ServerIndex index) const;
+
+  /// It stands in the place of `before` now: where the configuration says something new about a server
+  /// (Server is another), that counts, and what was said at runtime (set_weight(), set_order()) is over;
+  /// otherwise it goes on. With other health checks (HealthKind) a server begins on probation. Once.
+  void take_effect();
 
   bool up(ServerIndex index) const { return health(index).up; }
   /// How long nobody could reach it; zero when somebody could. See HealthState::away_since_ms.
@@ -68,12 +137,27 @@ class Pool {
     return state(index).active.load(std::memory_order_relaxed);
   }
 
-  /// May a client without a pin be sent there: up, not draining, weight above 0.
-  bool takes_new(ServerIndex index) const {
-    return servers_[index].weight > 0 && up(index) && !draining(index);
+  /// The weight at this moment: the configured one, until somebody changes it.
+  std::uint32_t weight(ServerIndex index) const {
+    return state(index).weight.load(std::memory_order_relaxed);
   }
-  /// May a client that belongs there come back: up. Draining and weight 0 do not keep it away.
-  bool takes_pinned(ServerIndex index) const { return up(index); }
+  /// Safe from every thread. At most limits::kWeightMax (asserted); 0: no new clients, pinned ones still
+  /// come.
+  void set_weight(ServerIndex index, std::uint32_t weight);
+
+  /// What an operator said last; ready when nobody said anything. Safe from every thread.
+  ServerOrder order(ServerIndex index) const { return state(index).order.load(std::memory_order_relaxed); }
+  void set_order(ServerIndex index, ServerOrder order) {
+    state(index).order.store(order, std::memory_order_relaxed);
+  }
+
+  /// May a client without a pin be sent there: up, not draining, weight above 0, and no operator says no.
+  bool takes_new(ServerIndex index) const {
+    return weight(index) > 0 && up(index) && !draining(index) && order(index) == ServerOrder::ready;
+  }
+  /// May a client that belongs there come back: up. Draining and weight 0 do not keep it away, maintenance
+  /// does.
+  bool takes_pinned(ServerIndex index) const { return up(index) && order(index) != ServerOrder::maintenance; }
 
   /// A probe of ours ended, or (ProbeResult::refused) a client's connect to the server failed. Safe from
   /// every thread; exactly one caller is told of each change, and logs it. With health checks off nothing
@@ -91,15 +175,23 @@ class Pool {
  private:
   friend class ServerUse;
   Pool(std::string name, std::vector<Server> servers, HealthRules health);
-  const ServerState& state(ServerIndex index) const { return states_[index]; }
+  void begin_anew();
+  void follow(const Pool& before);
+  ServerState& state(ServerIndex index) const { return *states_[index]; }
   HealthState health(ServerIndex index) const { return state(index).health.load(std::memory_order_relaxed); }
-  ServerState& state(ServerIndex index) { return states_[index]; }
 
   std::string name_;
   std::vector<Server> servers_;
   HealthRules health_rules_;
   std::unordered_map<std::string_view, ServerIndex> by_name_;  // views into servers_
-  std::unique_ptr<ServerState[]> states_;
+  std::unordered_map<ServerNumber, ServerIndex> by_number_;
+  std::vector<ServerRef> states_;
+  std::vector<ServerNumber> numbers_;
+  ServerNumber next_number_ = 0;
+  // For take_effect(): of which servers the configuration says something new, and whether health checks are
+  // others.
+  std::vector<ServerIndex> new_words_;
+  bool new_health_ = false;
 };
 
 /// What is wrong with a list of servers (Error: config), or nothing: at least one, at most
@@ -108,29 +200,33 @@ class Pool {
 Status check_servers(const std::vector<Server>& servers);
 
 /// One connection (or request in flight) at a server, counted in its `active` as long as this lives.
-/// Move-only, 8 bytes, kept in the record of the connection. The Pool outlives it. May die on any thread.
+/// Move-only, 8 bytes, kept in the record of the connection. Outlives the Pool where it must. May die on any
+/// thread.
 class ServerUse {
  public:
   ServerUse() = default;
-  ServerUse(Pool& pool, ServerIndex index) : state_(&pool.state(index)) {
-    state_->active.fetch_add(1, std::memory_order_relaxed);
+  ServerUse(const Pool& pool, ServerIndex index) : server_(pool.state(index)) {
+    pool.state(index).active.fetch_add(1, std::memory_order_relaxed);
   }
-  ServerUse(ServerUse&& other) noexcept : state_(std::exchange(other.state_, nullptr)) {}
+  ServerUse(ServerUse&& other) noexcept = default;
   ServerUse& operator=(ServerUse&& other) noexcept {
-    std::swap(state_, other.state_);
+    std::swap(server_, other.server_);
     return *this;
   }
   ~ServerUse() { end(); }
 
   /// Counts no longer. Harmless when it did not count.
   void end() {
-    if (ServerState* state = std::exchange(state_, nullptr))
-      state->active.fetch_sub(1, std::memory_order_relaxed);
+    if (!server_) return;
+    server_->active.fetch_sub(1, std::memory_order_relaxed);
+    server_ = {};
   }
-  explicit operator bool() const { return state_ != nullptr; }
+  explicit operator bool() const { return static_cast<bool>(server_); }
+  /// Whose connection this is; none when it does not count.
+  const ServerRef& server() const { return server_; }
 
  private:
-  ServerState* state_ = nullptr;
+  ServerRef server_;
 };
 
 }  // namespace rejoin::route

@@ -6,28 +6,34 @@
 
 namespace rejoin::route {
 
-Result<std::unique_ptr<SharedRoute>> SharedRoute::make(RouteRules rules, Random& random) {
+Result<std::unique_ptr<SharedRoute>> SharedRoute::make(RouteRules rules, Random& random,
+                                                       const SharedRoute* before) {
   if (rules.retries >= limits::kTriedServersMax) {
     return Error{ErrorKind::config, Side::ours, Retry::no,
                  "retries must be less than " + std::to_string(limits::kTriedServersMax)};
   }
   if (Status checked = check_affinity(rules.affinity); !checked) return checked.error();
-  auto pool = Pool::make(rules.name, rules.servers, rules.health);
+  auto pool = Pool::make(rules.name, rules.servers, rules.health, before ? before->pool.get() : nullptr);
   if (!pool) return pool.error();
 
   auto shared = std::make_unique<SharedRoute>();
   shared->pool = std::move(*pool);
   for (const AffinityRule& rule : rules.affinity) {
     if (const auto* source_ip = std::get_if<SourceIpRule>(&rule)) {
-      shared->leases = std::make_unique<LeaseTable>(source_ip->leases, random);
+      shared->leases = before && before->leases && before->leases->rules() == source_ip->leases
+                           ? before->leases
+                           : std::make_shared<LeaseTable>(source_ip->leases, random);
     }
   }
   shared->rules = std::move(rules);
   return shared;
 }
 
-Router::Router(SharedRoute& shared, Seal& seal, unsigned worker)
-    : shared_(shared), scheduler_(make_scheduler(shared.rules.scheduler, *shared.pool, worker)) {
+Router::Router(SharedRoute& shared, Seal& seal, unsigned worker, const Router* before) : shared_(shared) {
+  if (before != nullptr) counts_ = before->counts_;
+  // Where pools change often (discovery), each new round would begin with the first server, and favour it.
+  scheduler_ =
+      make_scheduler(shared.rules.scheduler, *shared.pool, worker + static_cast<unsigned>(counts_.scheduled));
   for (const AffinityRule& rule : shared.rules.affinity) {
     affinities_.push_back(make_affinity(rule, *shared.pool, seal, shared.leases.get()));
   }
@@ -129,7 +135,7 @@ void Router::edit_response(Choice& choice, const proto::ResponseHead& head, Unix
 
 Lease Router::lease(const Choice& choice, const Address& client, TimePoint now) {
   if (!shared_.leases || !choice.server) return {};
-  return shared_.leases->open(client, *choice.server, now);
+  return shared_.leases->open(client, shared_.pool->number(*choice.server), now);
 }
 
 }  // namespace rejoin::route

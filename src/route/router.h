@@ -40,15 +40,17 @@ struct RouteRules {
   unsigned retries = 2;  // other servers tried when one refuses; less than limits::kTriedServersMax
 };
 
-/// What all workers share of one pool. Outlives their Routers, and every Lease and ServerUse.
+/// What all workers share of one pool. Outlives their Routers.
 struct SharedRoute {
   /// Error: config, with what check_servers(), check_affinity() or check_health() says, or retries out of
-  /// range. `random` is used here only.
-  static Result<std::unique_ptr<SharedRoute>> make(RouteRules rules, Random& random);
+  /// range. `random` is used here only. `before`: what this one will stand in the place of, see Pool::make();
+  /// with an equal source-ip rule its leases are ours, too.
+  static Result<std::unique_ptr<SharedRoute>> make(RouteRules rules, Random& random,
+                                                   const SharedRoute* before = nullptr);
 
   RouteRules rules;
   std::unique_ptr<Pool> pool;
-  std::unique_ptr<LeaseTable> leases;  // none without a source-ip rule
+  std::shared_ptr<LeaseTable> leases;  // none without a source-ip rule. Outlives every Lease
 };
 
 enum class Chosen : std::uint8_t {
@@ -85,8 +87,9 @@ struct RouteCounts {
 
 class Router {
  public:
-  /// `shared` and `seal` outlive the Router. `worker`: its number, from 0.
-  Router(SharedRoute& shared, Seal& seal, unsigned worker);
+  /// `shared` and `seal` outlive the Router. `worker`: its number, from 0. `before`: the Router in whose
+  /// place this one stands; its counts go on, and so does the round of who is next.
+  Router(SharedRoute& shared, Seal& seal, unsigned worker, const Router* before = nullptr);
 
   /// Affinities in order, then the scheduler. choice.server is none when nobody is usable, and when the
   /// client has to come again.
@@ -115,8 +118,12 @@ class Router {
 
   /// The connection is established: with a source-ip rule, the client's address is pinned to choice.server
   /// while the Lease lives. Otherwise empty. At layer 7 once per client connection; when a later request goes
-  /// elsewhere, lease.move_to().
+  /// elsewhere, move_lease().
   Lease lease(const Choice& choice, const Address& client, TimePoint now);
+  /// The connection that has `lease` goes to choice.server from now on.
+  void move_lease(Lease& lease, const Choice& choice) const {
+    lease.move_to(shared_.pool->number(*choice.server));
+  }
 
   Pool& pool() { return *shared_.pool; }
   const RouteRules& rules() const { return shared_.rules; }

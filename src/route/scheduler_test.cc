@@ -90,6 +90,23 @@ TEST(SmoothRoundRobin, passes_over_who_is_down_draining_or_tried_and_takes_them_
   EXPECT_EQ(picks(*scheduler, *pool, 2, tried), "--");
 }
 
+TEST(Schedulers, heed_a_weight_that_is_changed_while_they_run) {
+  const auto pool = test::pool({1, 1});
+  const auto robin = make_scheduler(SchedulerKind::round_robin, *pool, 0);
+  const auto least = make_scheduler(SchedulerKind::least_connections, *pool, 0);
+  EXPECT_EQ(picks(*robin, *pool, 4), "abab");
+  pool->set_weight(0, 3);
+  EXPECT_EQ(picks(*robin, *pool, 4), "aaba");
+  const ServerUse one(*pool, 0), two(*pool, 0), other(*pool, 1);
+  EXPECT_EQ(picks(*least, *pool, 2), "aa") << "two of three against one of one";
+  pool->set_weight(0, 0);
+  EXPECT_EQ(picks(*robin, *pool, 2), "bb");
+  EXPECT_EQ(picks(*least, *pool, 2), "bb");
+  EXPECT_EQ(pool->server(0).weight, 1u) << "what was configured is still known";
+  pool->set_weight(0, pool->server(0).weight);
+  EXPECT_TRUE(pool->takes_new(0));
+}
+
 TEST(Tried, has_a_bound) {
   Tried tried;
   for (std::size_t i = 0; i < limits::kTriedServersMax; ++i)

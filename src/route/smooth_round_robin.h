@@ -2,7 +2,8 @@
 //
 // Each server has a balance. At each pick every server that takes part earns its weight; the richest one (the
 // first of equals) is picked and pays what all earned together. Exact: in any `sum of weights` picks in a
-// row, from the start and while the same servers take part, each server is picked `weight` times.
+// row, from the start and while the same servers take part with the same weights, each server is picked
+// `weight` times.
 #pragma once
 
 #include <algorithm>
@@ -22,7 +23,7 @@ class SmoothRotation {
   /// servers.
   SmoothRotation(const Pool& pool, unsigned turns_ahead) : balance_(pool.size(), 0) {
     for (unsigned i = 0; i < turns_ahead % kTurnsAheadMax; ++i) {
-      turn(pool, [&](ServerIndex index) { return pool.server(index).weight > 0; });
+      turn(pool, [&](ServerIndex index) { return pool.weight(index) > 0; });
     }
   }
 
@@ -35,7 +36,7 @@ class SmoothRotation {
     for (std::size_t i = 0; i < balance_.size(); ++i) {
       const auto index = static_cast<ServerIndex>(i);
       if (!takes_part(index)) continue;
-      const std::int64_t weight = pool.server(index).weight;
+      const std::int64_t weight = pool.weight(index);
       balance_[i] += weight;
       earned += weight;
       if (!richest || balance_[i] > balance_[*richest]) richest = index;

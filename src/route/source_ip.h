@@ -7,13 +7,14 @@ namespace rejoin::route {
 
 class SourceIp final : public Affinity {
  public:
-  /// `leases` is the pool's, shared by all workers; it outlives this.
-  explicit SourceIp(LeaseTable& leases) : leases_(leases) {}
+  /// `leases` is the pool's, shared by all workers; both outlive this.
+  SourceIp(const Pool& pool, LeaseTable& leases) : pool_(pool), leases_(leases) {}
 
   Pin find(const Arrival& arrival) override;
   LeaseTable* leases() override { return &leases_; }
 
  private:
+  const Pool& pool_;
   LeaseTable& leases_;
 };
 

@@ -35,7 +35,7 @@ io::Socket IdleConnections::take(std::size_t server) {
 
 void IdleConnections::put(std::size_t server, io::Socket socket) {
   Server& of = *servers_[server];
-  if (of.count >= limits::kIdlePerServerMax) return;
+  if (retired_ || of.count >= limits::kIdlePerServerMax) return;
   // A read that finds nothing arms the socket's readiness; one that finds anything says that it is of no use.
   if (socket.may_read() && socket.read(1).state != io::ReadResult::State::would_block) return;
   Record& record = records_.make(*this, std::move(socket), server);
@@ -57,6 +57,22 @@ void IdleConnections::close(std::size_t server) {
 
 void IdleConnections::close_all() {
   for (std::size_t i = 0; i < servers_.size(); ++i) close(i);
+}
+
+void IdleConnections::take_over(std::size_t to, IdleConnections& other, std::size_t from) {
+  Server& theirs = *other.servers_[from];
+  while (!theirs.records.empty()) {
+    Record& oldest = theirs.records.front();
+    io::Socket socket = std::move(oldest.socket);
+    socket.set_events(nullptr);
+    other.drop(oldest);
+    put(to, std::move(socket));
+  }
+}
+
+void IdleConnections::retire() {
+  retired_ = true;
+  close_all();
 }
 
 }  // namespace rejoin::upstream

@@ -32,6 +32,10 @@ class IdleConnections {
   /// Closes those of one server (it went down), or all.
   void close(std::size_t server);
   void close_all();
+  /// The connections of server `from` of `other` are those of our server `to` from now on.
+  void take_over(std::size_t to, IdleConnections& other, std::size_t from);
+  /// Closes all, and keeps none any more: another one stands in its place.
+  void retire();
   std::size_t size() const { return records_.live(); }
 
  private:
@@ -53,6 +57,7 @@ class IdleConnections {
   Duration keep_;
   RecordPool<Record> records_;
   std::vector<std::unique_ptr<Server>> servers_;
+  bool retired_ = false;
 };
 
 }  // namespace rejoin::upstream

@@ -113,7 +113,7 @@ class SessionArena {
   io::SimHost& game_host_;
   route::Key key_;
   Gateway gateways_[2];
-  std::unique_ptr<balancer::Plan> balancer_plan_;
+  std::shared_ptr<const balancer::Plan> balancer_plan_;
   std::unique_ptr<balancer::Worker> balancer_;
   Ledger ledger_;
   std::unique_ptr<GameServer> game_;

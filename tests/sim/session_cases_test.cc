@@ -488,12 +488,16 @@ TEST(SessionCases, a_flood_for_who_is_away_pauses_the_game_server_and_then_ends_
     arena.run_for(1500ms);
     EXPECT_EQ(arena.gateway(owner).sessions().size(), 1u) << "it is paused for two seconds";
     arena.run_for(1s);
-    EXPECT_EQ(arena.gateway(owner).sessions().size(), 0u);
     EXPECT_EQ(arena.gateway(owner).sessions().counts().overflowed, 1u);
     account.flooded = true;
+    const std::uint64_t heard_before = account.player_heard;
+    const std::size_t held = arena.gateway(owner).sessions().oldest()->state().window().held_messages();
+    EXPECT_EQ(held, 64u) << "what the window holds waits for its player, and CLOSE behind it";
     player.network_changed(client::Driver::Change::path_gone);
     EXPECT_TRUE(arena.run_until([&] { return player.over(); })) << player.story();
     EXPECT_EQ(account.end_code, 4413) << player.story();
+    EXPECT_EQ(account.player_heard, heard_before + held);
+    EXPECT_EQ(arena.gateway(owner).sessions().size(), 0u);
     all_is_well(arena);
   }
 }

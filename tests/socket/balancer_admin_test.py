@@ -151,6 +151,21 @@ class Documented(BalancerAdmin):
         self.assertEqual(scrape.hold_beside_document("Gateway", families), [])
 
 
+class ComingFrom(unittest.TestCase):
+    def test_every_key_that_the_page_names_is_a_key(self):
+        page = (DOCS / "coming-from.md").read_text()
+        sections = re.split(r"(?m)^### `\[+(.*?)\]+`$", (DOCS / "configuration.md").read_text())
+        keys_of = {name: set(re.findall(r"(?m)^\| `(\w+)`", text)) for name, text in zip(sections[1::2], sections[2::2])}
+        named = set()
+        for line in page.splitlines():
+            if line.startswith("| ") and line.count(" | ") >= 2:
+                named |= set(re.findall(r"`((?:[a-z_]+\.)+[a-z_]+)`", line.split(" | ")[1]))
+        self.assertGreater(len(named), 30)
+        for name in named:
+            table, _, key = name.rpartition(".")
+            self.assertIn(key, keys_of.get(table, set()), f"docs/coming-from.md names `{name}`")
+
+
 class Ports(BalancerAdmin):
     def test_a_port_beyond_loopback_needs_a_token(self):
         config = '[[listener]]\nlisten = "127.0.0.1:0"\n[[pool]]\nname = "p"\nserver = [ { name = "a", address = "127.0.0.1:9" } ]\n'
