@@ -199,14 +199,13 @@ void add_limit(CLI::App& it, const std::shared_ptr<CtlLine>& line) {
 void add_ctl_of_balancer(CLI::App& sub, Run& run, const std::shared_ptr<CtlLine>& line) {
   using ctl::Verb;
   ctl::CtlOptions& options = *line->options;
-  add_ctl_question(sub, run, line, Verb::pools, "pools", "Balancer: list pools, or show one with its servers",
-                   [&options](CLI::App& it) {
-                     it.add_option("name", options.pool, "Only this pool")->type_name("POOL");
-                   });
   add_ctl_question(
-      sub, run, line, Verb::servers, "servers", "Balancer: list servers", [&options](CLI::App& it) {
-        it.add_option("--pool", options.pool, "Only those of this pool")->type_name("POOL");
-      });
+      sub, run, line, Verb::pools, "pools", "Balancer: list pools, or show one with its servers",
+      [&options](CLI::App& it) { it.add_option("name", options.pool, "Only this pool")->type_name("POOL"); });
+  add_ctl_question(sub, run, line, Verb::servers, "servers", "Balancer: list servers",
+                   [&options](CLI::App& it) {
+                     it.add_option("--pool", options.pool, "Only those of this pool")->type_name("POOL");
+                   });
   add_ctl_question(sub, run, line, Verb::listeners, "listeners", "Balancer: list listeners");
   add_ctl_question(
       sub, run, line, Verb::connections, "connections", "Balancer: list tunnels", [&](CLI::App& it) {
@@ -230,10 +229,12 @@ void add_ctl_of_gateway(CLI::App& sub, Run& run, const std::shared_ptr<CtlLine>&
                                    "attached, detached or unconfirmed (default all)")
                          ->type_name("PHASE");
                    });
-  add_ctl_question(
-      sub, run, line, Verb::session, "session", "Gateway: show one session", [&options](CLI::App& it) {
-        it.add_option("id", options.id, "32 hex digits, as `sessions` shows them")->required()->type_name("ID");
-      });
+  add_ctl_question(sub, run, line, Verb::session, "session", "Gateway: show one session",
+                   [&options](CLI::App& it) {
+                     it.add_option("id", options.id, "32 hex digits, as `sessions` shows them")
+                         ->required()
+                         ->type_name("ID");
+                   });
   add_ctl_question(
       sub, run, line, Verb::drain, "drain",
       "Gateway: take no new sessions; those that live stay, and may be come back to",
@@ -262,8 +263,9 @@ void add_ctl(CLI::App& app, Run& run) {
         const auto address = Address::parse(text);
         return address ? std::string() : address.error().detail;
       });
-  sub->add_option("--token", options.token_source,
-                  "Where its [admin] token is: file:PATH or env:NAME (default env:REJOIN_ADMIN_TOKEN, if set)")
+  sub->add_option(
+         "--token", options.token_source,
+         "Where its [admin] token is: file:PATH or env:NAME (default env:REJOIN_ADMIN_TOKEN, if set)")
       ->type_name("SOURCE");
   sub->require_subcommand(1);
   using ctl::Verb;
@@ -273,8 +275,7 @@ void add_ctl(CLI::App& app, Run& run) {
       *sub, run, line, Verb::end, "end",
       "End one session (gateway: its client is told, with the reason) or one tunnel (balancer)",
       [&options](CLI::App& it) {
-        it.add_option("id", options.id,
-                      "32 hex digits as `sessions`, or 16 as `connections` shows them")
+        it.add_option("id", options.id, "32 hex digits as `sessions`, or 16 as `connections` shows them")
             ->required()
             ->type_name("ID");
         it.add_option("--reason", options.reason, "Told to a session's client")->type_name("TEXT");

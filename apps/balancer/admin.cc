@@ -205,7 +205,8 @@ Task<AdminReply> Admin::overview(Asked) {
   out.set("accepted", accepted);
   out.set("requests", requests);
   Json list = Json::list();
-  for (const Route& route : routes()) list.add(std::string(route.method_name) + " " + std::string(route.path));
+  for (const Route& route : routes())
+    list.add(std::string(route.method_name) + " " + std::string(route.path));
   if (operator_ != nullptr) {
     for (const std::string& route : operator_->routes()) list.add(route);
   }
@@ -283,10 +284,10 @@ Task<AdminReply> Admin::one_connection(Asked request) {
   Question question;
   question.kind = look ? Question::Kind::look : Question::Kind::end;
   question.id = *id;
-  const auto owner = static_cast<unsigned>(*id >> 56);
   // An id that was made up may name a worker that is not there.
-  std::optional<Answer> answer =
-      co_await survey_.ask(std::move(question), owner < survey_.workers() ? owner : 0);
+  const auto named = static_cast<unsigned>(*id >> 56);
+  const unsigned owner = named < survey_.workers() ? named : 0;
+  std::optional<Answer> answer = co_await survey_.ask(std::move(question), owner);
   if (!answer) co_return no_answer();
   if (answer->rows.empty()) co_return AdminReply::error(404, "no connection has this id, or it has ended");
   const TunnelRow& row = answer->rows.front();

@@ -11,7 +11,8 @@ namespace {
 
 using watch::Json;
 
-const std::string kConfig = std::string(kSceneConfig) + "[admin]\nlisten = \"10.0.0.1:9090\"\ntoken = \"env:T\"\n";
+const std::string kConfig =
+    std::string(kSceneConfig) + "[admin]\nlisten = \"10.0.0.1:9090\"\ntoken = \"env:T\"\n";
 
 struct AdminScene : Scene {
   AdminScene() : Scene(1, kConfig) {}
@@ -71,7 +72,8 @@ TEST(Admin, pages_through_connections) {
   EXPECT_EQ(scene.told("GET", "/connections?client=10.1.0.3")["matching"].integer(), 0);
   EXPECT_TRUE(ids(scene.told("GET", "/connections?limit=0")).empty());
   for (const char* const wrong : {"limit=1001", "limit=x", "after=1", "client=1.2.3.4:5", "limt=1"})
-    EXPECT_FALSE(scene.told("GET", std::string("/connections?") + wrong, 400)["error"].text()->empty()) << wrong;
+    EXPECT_FALSE(scene.told("GET", std::string("/connections?") + wrong, 400)["error"].text()->empty())
+        << wrong;
 }
 
 TEST(Admin, ends_a_connection) {
@@ -155,7 +157,8 @@ TEST(Admin, says_what_is_not_there) {
 TEST(Admin, ids_are_16_hex_digits) {
   for (const std::uint64_t id : {std::uint64_t{0}, std::uint64_t{1}, ~std::uint64_t{0}})
     EXPECT_EQ(parse_id(id_text(id)), id);
-  for (const char* const wrong : {"", "0", "000000000000000", "00000000000000000", "000000000000000g", "+00000000000000a"})
+  for (const char* const wrong :
+       {"", "0", "000000000000000", "00000000000000000", "000000000000000g", "+00000000000000a"})
     EXPECT_FALSE(parse_id(wrong)) << wrong;
 }
 

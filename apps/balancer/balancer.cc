@@ -74,6 +74,7 @@ int run_balancer(const BalancerOptions& options) {
   std::atomic<unsigned> serving{0};
   serve::WorkersOptions workers;
   workers.count = static_cast<unsigned>(config.balancer.workers);
+  workers.process = config.process;
   workers.drain_time = config.balancer.drain_timeout;
   for (const config::Listener& listener : config.listeners) workers.listener_names.push_back(listener.name);
   if (door) workers.listener_names.push_back("admin");

@@ -26,18 +26,17 @@ struct Counts {
   std::uint64_t no_server = 0;      // answered 503
   std::uint64_t come_again = 0;     // told to come again, since the server of their ticket is away
   std::uint64_t server_failed = 0;  // answered 502, 504
+  std::uint64_t retried = 0;        // requests sent to another server after one had taken the connection
   std::uint64_t bytes_in = 0;       // from clients: of requests and tunnels that have ended
   std::uint64_t bytes_out = 0;
-  watch::ShortTimes request_time;   // from the first byte of a request to the last one of its answer
-  watch::Lives tunnel_life;         // of those that have ended
+  watch::ShortTimes request_time;  // from the first byte of a request to the last one of its answer
+  watch::Lives tunnel_life;        // of those that have ended
 };
 
 /// How requests, or tunnels, of one listener ended.
 struct EndCounts {
   std::array<std::array<std::uint64_t, kEndHows>, 3> of{};  // by Side, then EndHow
-  void add(const Ending& end) {
-    ++of[static_cast<std::size_t>(end.side)][static_cast<std::size_t>(end.how)];
-  }
+  void add(const Ending& end) { ++of[static_cast<std::size_t>(end.side)][static_cast<std::size_t>(end.how)]; }
 };
 
 /// Of one pool. What its Router decided is in route::RouteCounts.

@@ -12,9 +12,16 @@
 
 namespace rejoin::balancer {
 
-/// Connects to the chosen server, or to the next one as long as they refuse; `use` counts at the one that
-/// took us. Errors with Side::server mean that nobody could be reached; choice.how says what the client is
-/// told. All arguments outlive the task.
+/// Connects to the chosen server, or to the next one as long as they refuse, and waits for room where a
+/// server has none (wait_for_room.h); `use` counts at the one that took us. Errors with Side::server mean
+/// that nobody could be reached; choice.how says what the client is told. Side::client: it has gone. All
+/// arguments outlive the task.
 Task<Status> dial_server(Visit& visit, route::Choice& choice, route::ServerUse& use, io::Stream& server);
+
+/// A connection to `server` that waits for its next request; empty: there is none. Where servers are told by
+/// a PROXY header who their client is, it is one that served this client before.
+io::Socket take_idle(Visit& visit, route::ServerIndex server);
+/// Keeps `socket`, on which a response has ended, for the next request. `told`: as IdleConnections::put().
+void keep_idle(Visit& visit, route::ServerIndex server, io::Socket socket, Duration told);
 
 }  // namespace rejoin::balancer

@@ -37,6 +37,7 @@ std::string_view to_string(EndHow how) {
     case EndHow::exhausted: return "exhausted";
     case EndHow::stopped: return "stopped";
     case EndHow::by_operator: return "operator";
+    case EndHow::server_down: return "server_down";
   }
   return "?";
 }
@@ -62,7 +63,12 @@ Ending ending_of(const upstream::RelayEnd& end) {
     case upstream::RelayEnd::How::finished: how = EndHow::done; break;
     case upstream::RelayEnd::How::broken: how = EndHow::reset; break;
     case upstream::RelayEnd::How::idle: how = EndHow::timeout; break;
-    case upstream::RelayEnd::How::cancelled: how = EndHow::stopped; break;
+    case upstream::RelayEnd::How::cancelled:
+    case upstream::RelayEnd::How::dismissed: how = EndHow::stopped; break;
+    case upstream::RelayEnd::How::silent:
+    case upstream::RelayEnd::How::stalled:
+    case upstream::RelayEnd::How::dead: how = EndHow::timeout; break;
+    case upstream::RelayEnd::How::refused: how = EndHow::bad_input; break;
   }
   return {end.side, how, EndPhase::tunnel};
 }

@@ -25,8 +25,9 @@ enum class EndHow : std::uint8_t {
   exhausted,    // we had no descriptor, no memory, no room
   stopped,      // we are ending, or draining
   by_operator,  // somebody asked for it on the admin port
+  server_down,  // its server went down, and `on_down` says that its connections end
 };
-inline constexpr std::size_t kEndHows = 12;
+inline constexpr std::size_t kEndHows = 13;
 std::string_view to_string(EndHow how);
 
 enum class EndPhase : std::uint8_t {

@@ -96,7 +96,8 @@ std::vector<Case> request_cases() {
       {"reset client head -", said("GET / HT", [](RawEnd& client) { client.reset(); })},
       {"timeout client head 408", said("GET / HT")},
       {"bad_input client head 400", said("GET / HTTP/1.1\r\nHost: x\r\nHost: y\r\n\r\n")},
-      {"limit client head 431", said("GET / HTTP/1.1\r\nHost: x\r\nA: " + std::string(20'000, 'a') + "\r\n\r\n")},
+      {"limit client head 431",
+       said("GET / HTTP/1.1\r\nHost: x\r\nA: " + std::string(20'000, 'a') + "\r\n\r\n")},
       {"limit client head 414", said("GET /" + std::string(9'000, 'a') + " HTTP/1.1\r\nHost: x\r\n\r\n")},
       {"unsupported client head 501", said("TRACE / HTTP/1.1\r\nHost: x\r\n\r\n")},
       {"unsupported client head 505", said("GET / HTTP/2.0\r\nHost: x\r\n\r\n")},
@@ -134,15 +135,15 @@ std::vector<Case> request_cases() {
          answered(kGet, "")(scene);
          scene.worker->stop();
        }},
-      {"closed server download 200", answered(kGet, kHalf, [](RawEnd&, RawEnd& server) { server.say_fin(); })},
+      {"closed server download 200",
+       answered(kGet, kHalf, [](RawEnd&, RawEnd& server) { server.say_fin(); })},
       {"reset server download 200", answered(kGet, kHalf, [](RawEnd&, RawEnd& server) { server.reset(); })},
       {"timeout server download 200", answered(kGet, kHalf)},
-      {"reset client download 200",
-       answered(kGet, kHalf,
-                [](RawEnd& client, RawEnd& server) {
-                  client.reset();
-                  server.say("more");
-                })},
+      {"reset client download 200", answered(kGet, kHalf,
+                                             [](RawEnd& client, RawEnd& server) {
+                                               client.reset();
+                                               server.say("more");
+                                             })},
       {"timeout client download 200",
        [](Scene& scene) {
          RawEnd& client = scene.client();
@@ -176,6 +177,12 @@ std::vector<Case> tunnel_cases() {
        [](Scene& scene) {
          Tunnelled tunnel(scene);
          scene.worker->stop();
+       },
+       2},
+      {"server_down ours tunnel -",
+       [](Scene& scene) {
+         Tunnelled tunnel(scene);
+         EXPECT_EQ(scene.worker->close_tunnels(scene.pool(0).ref(0)), 1u);
        },
        2},
       {"operator ours tunnel -",
@@ -220,14 +227,13 @@ std::vector<Case> layer_4_cases() {
          store_u32(opening.data(), static_cast<std::uint32_t>(frame.size()));
          say(opening + frame, [](Scene&, RawEnd&) {})(scene);
        }},
-      {"done client tunnel -",
-       say(kNoResume,
-           [](Scene& scene, RawEnd& client) {
-             RawEnd& server = scene.served(kNoResume);
-             client.say_fin();
-             EXPECT_TRUE(scene.until([&] { return server.over(); }));
-             server.say_fin();
-           })},
+      {"done client tunnel -", say(kNoResume,
+                                   [](Scene& scene, RawEnd& client) {
+                                     RawEnd& server = scene.served(kNoResume);
+                                     client.say_fin();
+                                     EXPECT_TRUE(scene.until([&] { return server.over(); }));
+                                     server.say_fin();
+                                   })},
       {"reset server tunnel -",
        say(kNoResume, [](Scene& scene, RawEnd&) { scene.served(kNoResume).reset(); })},
       {"timeout ours tunnel -", say(kNoResume, [](Scene&, RawEnd&) {})},
@@ -247,9 +253,9 @@ void check(const Case& one, std::string_view kind, std::string_view listener) {
   EXPECT_EQ(record["listener"].text(), listener);
   EXPECT_TRUE(record["client"].text()->starts_with("10.1.0.2:")) << *record["client"].text();
   const std::string by = record["end_by"].text().value_or("none");
-  const std::string counted = "rejoin_balancer_ends_total{listener=\"" + std::string(listener) + "\",what=\"" +
-                              (kind == "request" ? "request" : "tunnel") + "\",by=\"" + by + "\",how=\"" +
-                              *record["end"].text() + "\"} 1\n";
+  const std::string counted = "rejoin_balancer_ends_total{listener=\"" + std::string(listener) +
+                              "\",what=\"" + (kind == "request" ? "request" : "tunnel") + "\",by=\"" + by +
+                              "\",how=\"" + *record["end"].text() + "\"} 1\n";
   const std::string metrics = metrics_text(numbers_of(*scene.worker));
   EXPECT_NE(metrics.find(counted), std::string::npos) << counted << metrics;
 }
@@ -272,7 +278,8 @@ TEST(Ends, every_way_is_among_the_cases) {
     for (const Case& one : cases) seen.insert(one.end.substr(0, one.end.find(' ')));
   }
   for (std::size_t i = 0; i < kEndHows; ++i)
-    EXPECT_TRUE(seen.contains(std::string(to_string(static_cast<EndHow>(i))))) << to_string(static_cast<EndHow>(i));
+    EXPECT_TRUE(seen.contains(std::string(to_string(static_cast<EndHow>(i)))))
+        << to_string(static_cast<EndHow>(i));
 }
 
 TEST(Ends, a_connection_on_which_nothing_is_said_leaves_no_record) {
@@ -290,7 +297,8 @@ TEST(Records, tell_what_happened_and_when) {
   RawEnd& client = scene.client();
   client.say("POST /a/b?token=secret HTTP/1.1\r\nHost: play.example\r\nCookie: PIN=no; x=");
   scene.sim.run_for(300ms);
-  client.say("secret\r\nUser-Agent: curl/8 \"x\"\r\nX-Forwarded-For: 1.2.3.4\r\nContent-Length: 3\r\n\r\nabc");
+  client.say(
+      "secret\r\nUser-Agent: curl/8 \"x\"\r\nX-Forwarded-For: 1.2.3.4\r\nContent-Length: 3\r\n\r\nabc");
   RawEnd& server = scene.served("abc");
   scene.sim.run_for(700ms);
   server.say("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello");
@@ -342,8 +350,9 @@ TEST(Records, a_tunnel_has_the_id_of_its_request_and_its_bytes) {
   const std::string metrics = metrics_text(numbers_of(*scene.worker));
   EXPECT_NE(metrics.find("rejoin_balancer_tunnels{listener=\"web\"} 1\n"), std::string::npos) << metrics;
   const std::string sent = std::to_string(kUpgrade.size() + 5);
-  EXPECT_NE(metrics.find("rejoin_balancer_server_sent_bytes_total{pool=\"play\",server=\"a\"} " + sent + "\n"),
-            std::string::npos)
+  EXPECT_NE(
+      metrics.find("rejoin_balancer_server_sent_bytes_total{pool=\"play\",server=\"a\"} " + sent + "\n"),
+      std::string::npos)
       << "an open tunnel's bytes are counted: " << metrics;
   tunnel.client.say_fin();
   const std::vector<watch::Json> records = scene.records(2);

@@ -1,15 +1,15 @@
 #include "apps/balancer/generation.h"
 
-#include "base/limits.h"
-
 namespace rejoin::balancer {
 
-PoolUse::PoolUse(io::World& world, std::shared_ptr<const PoolPlan> of, route::Seal& seal, unsigned worker,
-                 Books& books, const PoolUse* before)
+PoolUse::PoolUse(io::World& world, std::shared_ptr<const PoolPlan> of, route::Seal& seal, Rooms& rooms,
+                 Books& books, unsigned worker, const PoolUse* before)
     : held(std::move(of)),
       plan(*held),
       router(*plan.route, seal, worker, before ? &before->router : nullptr),
-      idle(world, plan.route->pool->size(), Duration(limits::kIdleServerConnectionS)),
+      idle(world, plan.route->pool->size(), plan.rules.keep_alive.idle,
+           static_cast<std::size_t>(plan.rules.keep_alive.connections)),
+      room(*plan.route, rooms),
       book(books.pool(plan.rules.name)) {
   const route::Pool& pool = *plan.route->pool;
   for (std::size_t i = 0; i < pool.size(); ++i)
@@ -27,8 +27,8 @@ void PoolUse::take_over(PoolUse& before) {
   before.idle.retire();
 }
 
-Generation::Generation(io::World& world, std::shared_ptr<const Plan> of, route::Seal& seal, unsigned worker,
-                       Books& books, const Generation* before)
+Generation::Generation(io::World& world, std::shared_ptr<const Plan> of, route::Seal& seal, Rooms& rooms,
+                       Books& books, unsigned worker, const Generation* before)
     : plan(std::move(of)) {
   for (const auto& pool : plan->pools) {
     PoolUse* old = nullptr;
@@ -37,7 +37,7 @@ Generation::Generation(io::World& world, std::shared_ptr<const Plan> of, route::
       if (before->pools[i]->held == pool) same = before->pools[i];
       if (before->pools[i]->plan.rules.name == pool->rules.name) old = before->pools[i].get();
     }
-    pools.push_back(same ? same : make_local<PoolUse>(world, pool, seal, worker, books, old));
+    pools.push_back(same ? same : make_local<PoolUse>(world, pool, seal, rooms, books, worker, old));
   }
   for (const ListenerPlan& listener : plan->listeners) {
     ListenerPtr same;

@@ -14,6 +14,7 @@
 
 #include "apps/balancer/books.h"
 #include "apps/balancer/plan.h"
+#include "apps/balancer/pool_room.h"
 #include "base/local_ptr.h"
 #include "io/world.h"
 #include "route/router.h"
@@ -25,8 +26,8 @@ namespace rejoin::balancer {
 /// What a worker keeps of one pool: the same in all Generations whose Plans share the PoolPlan.
 struct PoolUse : LocalCounted {
   /// `before`: what it stands in the place of. Idle connections come over at take_over().
-  PoolUse(io::World& world, std::shared_ptr<const PoolPlan> of, route::Seal& seal, unsigned worker,
-          Books& books, const PoolUse* before);
+  PoolUse(io::World& world, std::shared_ptr<const PoolPlan> of, route::Seal& seal, Rooms& rooms, Books& books,
+          unsigned worker, const PoolUse* before);
   /// Idle connections to servers that are still the same are ours now, and `before` keeps none any more.
   void take_over(PoolUse& before);
   ServerCounts& server_counts(route::ServerIndex index) { return servers[index]->counts; }
@@ -35,6 +36,7 @@ struct PoolUse : LocalCounted {
   const PoolPlan& plan;
   route::Router router;
   upstream::IdleConnections idle;
+  PoolRoom room;
   const LocalPtr<PoolBook> book;
   std::vector<LocalPtr<ServerBook>> servers;  // by ServerIndex
 };
@@ -48,10 +50,14 @@ using ListenerPtr = LocalPtr<const ListenerUse>;
 
 struct Generation : LocalCounted {
   /// `before`: the Generation that it will follow; what did not change is shared with it.
-  Generation(io::World& world, std::shared_ptr<const Plan> of, route::Seal& seal, unsigned worker,
-             Books& books, const Generation* before);
+  Generation(io::World& world, std::shared_ptr<const Plan> of, route::Seal& seal, Rooms& rooms, Books& books,
+             unsigned worker, const Generation* before);
 
   PoolUse& pool(const ListenerPlan& listener) const { return *pools[listener.pool]; }
+  /// nullptr: it has none of its own.
+  PoolUse* pool_of(const ListenerPlan& listener) const {
+    return listener.pool == ListenerPlan::kNoPool ? nullptr : pools[listener.pool].get();
+  }
   /// The pool of this name; nullptr when there is none.
   PoolUse* find_pool(std::string_view name) const;
   /// Where clients of `old` belong now; none when it was removed, or speaks another layer.

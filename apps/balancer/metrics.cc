@@ -6,8 +6,8 @@
 #include "apps/balancer/admin.h"
 #include "apps/balancer/record.h"
 #include "apps/balancer/worker.h"
-#include "watch/process_info.h"
 #include "watch/metrics_table.h"
+#include "watch/process_info.h"
 
 namespace rejoin::balancer {
 namespace {
@@ -33,6 +33,8 @@ constexpr MetricRow<Counts> kCounts[] = {
     {&Counts::timed_out, "refusals_total", "", "reason", "head_timeout"},
     {&Counts::no_server, "refusals_total", "", "reason", "no_server"},
     {&Counts::server_failed, "refusals_total", "", "reason", "server_failed"},
+    {&Counts::retried, "requests_retried_total",
+     "Requests sent to another server after one had taken the connection."},
     {&Counts::come_again, "told_to_come_again_total",
      "Clients told to come again, since the server of their ticket is away."},
     {&Counts::bytes_in, "received_bytes_total", "From clients, heads included."},
@@ -63,8 +65,17 @@ constexpr MetricRow<route::RouteCounts> kRouteCounts[] = {
      "Clients that belong to a server which cannot be used."},
     {&route::RouteCounts::failed, "servers_refused_total", "Times that a chosen server took no connection."},
     {&route::RouteCounts::planted, "cookies_planted_total", "Cookies of ours set on responses."},
+    {&route::RouteCounts::burst, "bursts_followed_total", "Clients that went where their burst went."},
+    {&route::RouteCounts::waited, "queued_total", "Clients that waited for room at a server."},
+    {&route::RouteCounts::waited_in_vain, "queued_in_vain_total", "Of these: whose time was over."},
+    {&route::RouteCounts::queue_full, "queue_full_total", "Clients for which the queue had no place."},
+    {&route::RouteCounts::strict, "strict_refused_total", "Clients that a strict affinity refused."},
+    {&route::RouteCounts::unpinned, "pins_ended_total", "Pins that servers ended."},
+    {&route::RouteCounts::bad_answers, "server_bad_answers_total",
+     "Servers that took a client and then answered badly, or not at all."},
 };
-static_assert(numbers_shown(kRouteCounts) + route::kReasons == watch::numbers_of<route::RouteCounts>,
+static_assert(numbers_shown(kRouteCounts) + route::kReasons + route::kReturns ==
+                  watch::numbers_of<route::RouteCounts>,
               "a number of RouteCounts is not shown");
 
 constexpr MetricRow<ServerCounts> kServerCounts[] = {
@@ -91,6 +102,30 @@ constexpr MetricRow<WorkerNumbers> kWorkers[] = {
 };
 static_assert(numbers_shown(kWorkers) == watch::numbers_of<WorkerNumbers>,
               "a number of WorkerNumbers is not shown");
+
+using serve::EdgeCounts;
+constexpr MetricRow<EdgeCounts> kEdgeCounts[] = {
+    {&EdgeCounts::denied, "edge_refusals_total",
+     "Connections refused before their first request, by reason: docs/edge.md.", "reason", "denied"},
+    {&EdgeCounts::full, "edge_refusals_total", "", "reason", "full"},
+    {&EdgeCounts::client_full, "edge_refusals_total", "", "reason", "client_full"},
+    {&EdgeCounts::client_too_fast, "edge_refusals_total", "", "reason", "client_too_fast"},
+    {&EdgeCounts::proxy_untrusted, "edge_refusals_total", "", "reason", "proxy_untrusted"},
+    {&EdgeCounts::bad_proxy, "edge_refusals_total", "", "reason", "bad_proxy"},
+    {&EdgeCounts::late, "edge_refusals_total", "", "reason", "late"},
+    {&EdgeCounts::bad_hello, "edge_refusals_total", "", "reason", "bad_hello"},
+    {&EdgeCounts::no_name, "edge_refusals_total", "", "reason", "no_name"},
+    {&EdgeCounts::stalled, "tunnels_cut_total", "Tunnels that the balancer ended, by reason.", "reason",
+     "stalled"},
+    {&EdgeCounts::silent, "tunnels_cut_total", "", "reason", "silent"},
+    {&EdgeCounts::dead, "tunnels_cut_total", "", "reason", "dead"},
+    {&EdgeCounts::frame_too_big, "tunnels_cut_total", "", "reason", "frame_too_big"},
+    {&EdgeCounts::frames_too_many, "tunnels_cut_total", "", "reason", "frames_too_many"},
+    {&EdgeCounts::bad_frames, "tunnels_cut_total", "", "reason", "bad_frames"},
+    {&EdgeCounts::dismissed, "tunnels_cut_total", "", "reason", "dismissed"},
+};
+static_assert(numbers_shown(kEdgeCounts) == watch::numbers_of<EdgeCounts>,
+              "a number of EdgeCounts is not shown");
 
 constexpr MetricRow<ListenerNumbers> kListenerNow[] = {
     {&ListenerNumbers::connections, "connections", "Clients' connections that are no tunnels."},
@@ -172,6 +207,15 @@ void write_pools(MetricsText& out, const Numbers& numbers) {
     for (std::size_t i = 0; i < route::kReasons; ++i) {
       out.sample({{"pool", pool.name}, {"reason", to_string(static_cast<route::Reason>(i))}},
                  pool.route.reasons[i]);
+    }
+  }
+  out.family(std::string(kPrefix) + "returns_total", MetricKind::counter,
+             "Clients that brought a pin: did they reach their server, and if not, why. The hit rate is the "
+             "share of `reached`.");
+  for (const PoolNumbers& pool : numbers.pools) {
+    for (std::size_t i = 0; i < route::kReturns; ++i) {
+      out.sample({{"pool", pool.name}, {"outcome", to_string(static_cast<route::Return>(i))}},
+                 pool.route.returns[i]);
     }
   }
   write_rows(out, kPrefix, kPoolCounts, std::span<const MetricsOf<PoolCounts>>(counts));
@@ -276,6 +320,7 @@ std::size_t PoolNumbers::usable() const {
 
 void Numbers::add(Numbers&& more) {
   watch::add_numbers(workers, more.workers);
+  watch::add_numbers(edge, more.edge);
   add_by_name(listeners, std::move(more.listeners), [](ListenerNumbers& into, ListenerNumbers& other) {
     watch::add_numbers(into.counts, other.counts);
     watch::add_numbers(into.requests_ended, other.requests_ended);
@@ -298,6 +343,7 @@ Numbers numbers_of(Worker& worker) {
   Numbers out;
   out.workers.workers = 1;
   out.workers.draining = worker.draining() ? 1 : 0;
+  out.edge = worker.edge();
   out.workers.sockets = worker.world().network.open_sockets();
   if (const watch::AccessLog* const log = worker.access_log()) {
     out.workers.access_records = log->counts().records;
@@ -327,6 +373,7 @@ Numbers numbers_of(Worker& worker) {
 std::string metrics_text(const Numbers& numbers) {
   MetricsText out;
   write_rows(out, kPrefix, kWorkers, numbers.workers);
+  write_rows(out, kPrefix, kEdgeCounts, numbers.edge);
   write_listeners(out, numbers);
   write_pools(out, numbers);
   watch::write_process(out);

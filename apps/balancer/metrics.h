@@ -1,7 +1,7 @@
 // The balancer's numbers: counted by each worker, added up by name, written for Prometheus.
 //
-// Place: beside the path. numbers_of() is called on the thread of the worker that is asked (admin_question.h);
-// the rest is pure. docs/metrics.md lists every metric; a test holds it beside a scrape.
+// Place: beside the path. numbers_of() is called on the thread of the worker that is asked
+// (admin_question.h); the rest is pure. docs/metrics.md lists every metric; a test holds it beside a scrape.
 #pragma once
 
 #include <cstdint>
@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "apps/balancer/counts.h"
+#include "apps/serve/gate.h"
 #include "base/address.h"
 #include "route/router.h"
 
@@ -61,6 +62,7 @@ struct WorkerNumbers {
 
 struct Numbers {
   WorkerNumbers workers;
+  serve::EdgeCounts edge;
   std::vector<ListenerNumbers> listeners;
   std::vector<PoolNumbers> pools;
 

@@ -30,25 +30,79 @@ route::AffinityRule affinity_rule(const config::Affinity& from) {
       rule.http_only = cookie.http_only;
       rule.partitioned = cookie.partitioned;
       rule.hide = cookie.hide;
+      rule.cross_site = cookie.cross_site;
+      rule.strict = from.strict;
       return rule;
     }
-    case config::AffinityKind::cookie_rewrite: return route::CookieRewriteRule{from.rewrite.name};
-    case config::AffinityKind::cookie_prefix: return route::CookiePrefixRule{from.prefix.name};
+    case config::AffinityKind::cookie_rewrite:
+      return route::CookieRewriteRule{from.rewrite.name, from.strict};
+    case config::AffinityKind::cookie_prefix: return route::CookiePrefixRule{from.prefix.name, from.strict};
+    case config::AffinityKind::key: return route::KeyRule{config::key_place(from.key), from.strict};
     case config::AffinityKind::ticket:
       return route::TicketRule{from.ticket.cookie, from.ticket.owner_gone, from.ticket.come_again};
     case config::AffinityKind::source_ip: break;
   }
   route::SourceIpRule rule;
+  rule.strict = from.strict;
   rule.leases.grace = from.source_ip.grace;
   rule.leases.prefix = static_cast<unsigned>(from.source_ip.prefix);
   rule.leases.prefix_v6 = static_cast<unsigned>(from.source_ip.prefix_v6);
   return rule;
 }
 
+RetryOn retry_on(const config::RetryRules& from) {
+  RetryOn on{.connect = false, .reset = false, .timeout = false, .statuses = {}};
+  for (const std::string& word : from.on) {
+    on.connect |= word == "connect";
+    on.reset |= word == "reset";
+    on.timeout |= word == "timeout";
+    if (word[0] >= '0' && word[0] <= '9') on.statuses.push_back(std::stoi(word));
+  }
+  return on;
+}
+
 route::RouteRules rules_of(const config::Pool& from) {
   route::RouteRules rules = config::route_rules(from);
   for (const config::Affinity& affinity : from.affinity) rules.affinity.push_back(affinity_rule(affinity));
   return rules;
+}
+
+upstream::CareRules care_rules(const config::Config& config, const config::Listener& from, Random& random) {
+  upstream::CareRules rules;
+  rules.bytes_from_client = from.rate.from_client;
+  rules.bytes_to_client = from.rate.to_client;
+  rules.client_timeout = from.client_timeout;
+  rules.server_timeout = from.server_timeout;
+  rules.half_closed_timeout = from.half_closed_timeout;
+  rules.write_timeout = from.write_timeout;
+  rules.ping = from.websocket.ping;
+  rules.pong_timeout = from.websocket.pong_timeout;
+  rules.message_max = from.websocket.message_max;
+  rules.frame_max = from.websocket.frame_max;
+  rules.frames_per_second = static_cast<std::uint32_t>(from.websocket.messages);
+  rules.closes_at_drain = config.balancer.drain.per_second != 0;
+  random.fill(rules.token);
+  return rules;
+}
+
+/// The gate of the same door in the plan before, if it asks the same: those who are inside still count.
+std::shared_ptr<serve::Gate> gate_before(const Plan* before, const ListenerPlan& listener) {
+  if (before == nullptr) return nullptr;
+  for (const ListenerPlan& old : before->listeners) {
+    if (old.same_door(listener) && old.rules.edge == listener.rules.edge &&
+        old.rules.trusted == listener.rules.trusted)
+      return old.gate;
+  }
+  return nullptr;
+}
+
+Result<std::size_t> index_of_pool(const config::Config& config, const config::Listener& listener,
+                                  const std::string& name) {
+  for (std::size_t i = 0; i < config.pools.size(); ++i) {
+    if (config.pools[i].name == name) return i;
+  }
+  return Error{ErrorKind::config, Side::ours, Retry::no,
+               "listener " + listener.name + ": there is no pool \"" + name + "\""};
 }
 
 std::shared_ptr<const PoolPlan> pool_called(const Plan& plan, const std::string& name) {
@@ -71,17 +125,35 @@ Result<std::shared_ptr<const Plan>> make_plan(const config::Config& config, rout
     }
     auto shared = route::SharedRoute::make(rules_of(pool), random, old ? old->route.get() : nullptr);
     if (!shared) return std::move(shared.error());
-    plan.pools.push_back(
-        std::make_shared<const PoolPlan>(PoolPlan{pool, std::move(*shared), pool.connect_timeout}));
+    const bool close_on_down = pool.health.on_down == config::OnDown::close;
+    plan.pools.push_back(std::make_shared<const PoolPlan>(
+        PoolPlan{pool, std::move(*shared), pool.connect_timeout, close_on_down, retry_on(pool.retry)}));
   }
   for (const config::Listener& listener : config.listeners) {
-    std::size_t pool = 0;
-    while (pool < config.pools.size() && config.pools[pool].name != listener.pool) ++pool;
-    if (pool == config.pools.size()) {
-      return Error{ErrorKind::config, Side::ours, Retry::no,
-                   "listener " + listener.name + ": there is no pool \"" + listener.pool + "\""};
+    ListenerPlan made;
+    made.rules = listener;
+    const bool named = !listener.pool.empty() || listener.sni.empty();
+    if (named) {
+      const auto pool = index_of_pool(config, listener, listener.pool);
+      if (!pool) return pool.error();
+      made.pool = *pool;
     }
-    plan.listeners.push_back({listener, pool});
+    auto http = make_http_plan(config, listener);
+    if (!http) return std::move(http.error());
+    made.http = std::make_shared<const HttpPlan>(std::move(*http));
+    for (const config::SniRule& rule : listener.sni) {
+      const auto pool = index_of_pool(config, listener, rule.pool);
+      if (!pool) return pool.error();
+      made.by_name.add(rule.name, *pool);
+    }
+    made.care = care_rules(config, listener, random);
+    made.gate = gate_before(before, made);
+    if (!made.gate) {
+      Result<std::shared_ptr<serve::Gate>> gate = serve::Gate::make(listener.edge, listener.trusted, random);
+      if (!gate) return std::move(gate.error());
+      made.gate = std::move(*gate);
+    }
+    plan.listeners.push_back(std::move(made));
   }
   return std::make_shared<const Plan>(std::move(plan));
 }

@@ -10,26 +10,47 @@
 #include <string>
 #include <vector>
 
+#include "apps/balancer/http_plan.h"
 #include "apps/config/config.h"
+#include "apps/serve/gate.h"
 #include "base/clock.h"
 #include "base/random.h"
 #include "base/result.h"
 #include "route/key_ring.h"
+#include "route/name_table.h"
 #include "route/router.h"
+#include "upstream/relay_care.h"
 
 namespace rejoin::balancer {
+
+/// When a request that may be repeated is sent to another server.
+struct RetryOn {
+  bool connect = true, reset = true, timeout = false;
+  std::vector<int> statuses;
+};
 
 struct PoolPlan {
   config::Pool rules;
   std::unique_ptr<route::SharedRoute> route;
   Duration connect_timeout{};
+  bool close_on_down = false;  // a server that goes down takes its open connections with it
+  RetryOn retry;
 };
 
 struct ListenerPlan {
   config::Listener rules;
-  std::size_t pool = 0;  // index into Plan::pools
+  std::size_t pool = kNoPool;  // index into Plan::pools; none where only names in `by_name` are served
+  std::shared_ptr<const HttpPlan> http;  // what it does with requests; always there
+  route::NameTable by_name;              // layer 4: pools by the name that a TLS client asks for
+  upstream::CareRules care;              // of its tunnels
+  std::shared_ptr<serve::Gate> gate;     // nullptr: everybody may come in, and speaks for themselves
 
-  bool operator==(const ListenerPlan&) const = default;
+  static constexpr std::size_t kNoPool = ~std::size_t{0};
+  /// What its clients would notice is in its rules, but for two things.
+  bool operator==(const ListenerPlan& other) const {
+    return rules == other.rules && pool == other.pool && *http == *other.http && by_name == other.by_name &&
+           care.closes_at_drain == other.care.closes_at_drain;
+  }
   /// Is it the same door in two Plans? Its clients then go on with the newer one. Doors at port 0, where the
   /// system chooses, are told apart by name.
   bool same_door(const ListenerPlan& other) const {

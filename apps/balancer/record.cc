@@ -15,9 +15,7 @@ std::optional<Duration> between(TimePoint from, TimePoint to) {
 }
 
 /// It is told of after its connection has lingered, which is no part of it.
-TimePoint end_of(Visit& visit) {
-  return visit.seen.over != kNever ? visit.seen.over : visit.in(Duration(0));
-}
+TimePoint end_of(Visit& visit) { return visit.seen.over != kNever ? visit.seen.over : visit.in(Duration(0)); }
 
 void count_status(Counts& counts, int status) {
   if (status >= 500) {
@@ -66,6 +64,7 @@ AccessRecord record_of(Visit& visit, const Ending& ending) {
 
 void tell_choice(AccessRecord& record, Visit& visit, const route::Choice& choice) {
   const Seen& seen = visit.seen;
+  if (visit.pool == nullptr) return;
   const route::Router& router = visit.pool->router;
   record.pool = router.rules().name;
   tell_decision(record, decision_of(choice, router.rules()));
@@ -93,8 +92,8 @@ void tell_head(AccessRecord& record, const proto::RequestHead& request) {
 
 std::string_view affinity_word(std::size_t kind) {
   // In the order of the variant's alternatives.
-  static constexpr std::array<std::string_view, 5> kWords{"cookie-insert", "cookie-rewrite", "cookie-prefix",
-                                                          "source-ip", "ticket"};
+  static constexpr std::array<std::string_view, 6> kWords{"cookie-insert", "cookie-rewrite", "cookie-prefix",
+                                                          "source-ip",     "ticket",         "key"};
   static_assert(std::variant_size_v<route::AffinityRule> == kWords.size());
   return kind < kWords.size() ? kWords[kind] : "?";
 }
@@ -106,6 +105,8 @@ std::string_view word_of(route::Chosen chosen) {
     case route::Chosen::pinned: return "pinned";
     case route::Chosen::scheduled: return "scheduled";
     case route::Chosen::come_again: return "come_again";
+    case route::Chosen::waits: return "waits";
+    case route::Chosen::refused: return "refused";
   }
   return "?";
 }
@@ -148,7 +149,8 @@ void request_ended(Visit& visit, const proto::RequestHead* request, const route:
     server.bytes_from += seen.bytes_out;
     if (seen.reused) ++server.reused;
     if (ending.side == Side::server && ending.how != EndHow::done) ++server.failures;
-    if (const auto waited = between(seen.asked, seen.answered)) visit.pool->book->counts.response_time.add(*waited);
+    if (const auto waited = between(seen.asked, seen.answered))
+      visit.pool->book->counts.response_time.add(*waited);
   }
   watch::AccessLog* const log = visit.worker.access_log();
   if (log == nullptr) return;

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "apps/balancer/admin.h"
+#include "apps/balancer/greet_client.h"
 #include "apps/balancer/record.h"
 #include "apps/balancer/serve_client.h"
 #include "watch/metrics_table.h"
@@ -23,29 +24,34 @@ watch::AccessRules access_rules(const config::AccessLog& log) {
 
 io::ListenOptions options_of(const Generation& generation, const ListenerPlan& listener) {
   io::ListenOptions options;
-  options.client_speaks_first =
-      listener.rules.mode == config::Mode::http || generation.pool(listener).router.wants_opening();
+  options.mptcp = listener.rules.mptcp;
+  const PoolUse* const pool = generation.pool_of(listener);
+  options.client_speaks_first = listener.rules.mode == config::Mode::http || !listener.by_name.empty() ||
+                                (pool != nullptr && pool->router.wants_opening()) ||
+                                listener.rules.edge.proxy_protocol == config::ProxyIn::require;
   return options;
 }
 
 bool same_options(const io::ListenOptions& a, const io::ListenOptions& b) {
   return a.reuse_port == b.reuse_port && a.client_speaks_first == b.client_speaks_first &&
-         a.backlog == b.backlog;
+         a.mptcp == b.mptcp && a.backlog == b.backlog;
 }
 
 }  // namespace
 
 Tunnel::Tunnel(Worker& owner, ListenerPtr of, io::Socket client_socket, io::Socket server_socket,
                const Address& from, route::ServerUse counted, route::Lease pin,
-               upstream::ClientFin client_fin, const Origin& origin)
+               upstream::ClientFin client_fin, TunnelStart& start)
     : Relay(owner.world(), owner.tunnel_owner(), std::move(client_socket), std::move(server_socket),
             {of->rules.tunnel_timeout, client_fin}),
       listener(std::move(of)),
+      pass(std::move(start.pass)),
       use(std::move(counted)),
       lease(std::move(pin)),
-      id(origin.id),
+      held(std::move(start.held)),
+      id(start.id),
       client(from),
-      decision(origin.decision) {}
+      decision(start.decision) {}
 
 // One listener, and what it makes of a connection.
 struct Worker::Entrance final : io::AcceptEvents {
@@ -54,10 +60,14 @@ struct Worker::Entrance final : io::AcceptEvents {
 
   void on_accept(io::Socket socket, const Address& peer) override {
     ++plan->book->counts.accepted;
+    Entry entry;
+    if (plan->gate && !knock(worker, *plan, socket, peer, entry)) return;
     if (plan->rules.mode == config::Mode::http) {
-      worker.connections_.spawn(serve_http(worker, generation, plan, std::move(socket), peer));
+      worker.connections_.spawn(
+          serve_http(worker, generation, plan, std::move(socket), peer, std::move(entry)));
     } else {
-      worker.connections_.spawn(serve_tcp(worker, generation, plan, std::move(socket), peer));
+      worker.connections_.spawn(
+          serve_tcp(worker, generation, plan, std::move(socket), peer, std::move(entry)));
     }
   }
 
@@ -76,19 +86,27 @@ struct Worker::Coming {
 };
 
 Worker::Worker(io::World& world, std::shared_ptr<const Plan> plan, unsigned number,
-               const Surroundings& surroundings)
+               const Surroundings& around)
     : world_(world),
       number_(number),
+      around_(around),
+      colleagues_(around.colleagues),
+      rooms_([this] {
+        if (colleagues_ == nullptr) return;
+        colleagues_->ask(
+            number_, [](serve::WorkerProgram& program) { static_cast<Worker&>(program).look_for_room(); });
+      }),
       seal_(plan->keys, world.random),
-      around_(surroundings),
-      generation_(make_local<const Generation>(world, std::move(plan), seal_, number, books_, nullptr)),
+      generation_(
+          make_local<const Generation>(world, std::move(plan), seal_, rooms_, books_, number, nullptr)),
       connections_(world.ready),
       second_([](void* self) { static_cast<Worker*>(self)->tick(); }, this),
+      dismissal_([](void* self) { static_cast<Worker*>(self)->dismiss_next(); }, this),
       last_looks_([](void* self) { static_cast<Worker*>(self)->close_admin_when_alone(); }, this),
       ids_(world.random.u64()) {
-  if (around_.access != nullptr)
-    access_log_.emplace(world, *around_.access, access_rules(generation_->plan->config.access_log));
-  if (around_.serving != nullptr) around_.serving->fetch_add(1);
+  if (around.access != nullptr)
+    access_log_.emplace(world, *around.access, access_rules(generation_->plan->config.access_log));
+  if (around.serving != nullptr) around.serving->fetch_add(1);
   for (const ListenerPtr& listener : generation_->listeners)
     entrances_.push_back(std::make_unique<Entrance>(*this, generation_, listener));
 }
@@ -103,7 +121,7 @@ Status Worker::open(const std::vector<Address>& at) {
     if (!opened) return opened;
   }
   if (number_ == 0 && around_.admin != nullptr) {
-    admin_ = std::make_unique<Admin>(*this, around_.colleagues);
+    admin_ = std::make_unique<Admin>(*this, colleagues_);
     Status admin = admin_->open(*around_.admin);
     if (!admin) {
       admin.error().detail = "admin port: " + admin.error().detail;
@@ -114,7 +132,7 @@ Status Worker::open(const std::vector<Address>& at) {
     const auto on_down = [this](const std::string& pool, const std::string& server) {
       PoolUse* const use = generation_->find_pool(pool);
       const auto index = use ? use->router.pool().index_of(server) : std::nullopt;
-      if (index) use->idle.close(*index);
+      if (index) tell_all_of_down(*use, *index);
     };
     probes_ = std::make_unique<Probes>(world_, connections_, on_down);
     probes_->follow(*generation_->plan);
@@ -157,8 +175,8 @@ Status Worker::prepare(std::shared_ptr<const Plan> plan, const std::vector<Addre
   if (draining_) return Error{ErrorKind::cancelled, Side::ours, Retry::no, "it is draining"};
   if (coming_) return Error{ErrorKind::exhausted, Side::ours, Retry::yes, "another change is under way"};
   auto coming = std::make_unique<Coming>();
-  coming->generation =
-      make_local<const Generation>(world_, std::move(plan), seal_, number_, books_, generation_.get());
+  coming->generation = make_local<const Generation>(world_, std::move(plan), seal_, rooms_, books_, number_,
+                                                    generation_.get());
   for (std::size_t i = 0; i < coming->generation->listeners.size(); ++i) {
     const ListenerPtr& listener = coming->generation->listeners[i];
     coming->opened.emplace_back();
@@ -229,6 +247,8 @@ void Worker::pools_changed(const Generation& before) {
     }
     const auto& leases = old->plan.route->leases;
     if (leases && (now == nullptr || now->plan.route->leases != leases)) old_leases_.push_back(leases);
+    const auto& idle = old->plan.route->idle_leases;
+    if (idle && (now == nullptr || now->plan.route->idle_leases != idle)) old_leases_.push_back(idle);
   }
 }
 
@@ -240,10 +260,12 @@ void Worker::abandon() {
 
 std::size_t Worker::close_tunnels(const route::ServerRef& server) {
   std::size_t closed = 0;
-  open_tunnels_.for_each([&](upstream::Relay& relay) {
-    if (!(static_cast<Tunnel&>(relay).use.server() == server)) return;
+  for_each_tunnel([&](Tunnel& tunnel) {
+    if (!(tunnel.use.server() == server)) return;
     ++closed;
-    end_by_operator(static_cast<Tunnel&>(relay));
+    why_cancelled_ = EndHow::server_down;
+    tunnel.cancel();
+    why_cancelled_ = EndHow::stopped;
   });
   return closed;
 }
@@ -252,10 +274,12 @@ void Worker::tick() {
   const TimePoint now = world_.clock.now();
   for (const auto& pool : generation_->plan->pools) {
     if (pool->route->leases) pool->route->leases->tick(now);
+    if (pool->route->idle_leases) pool->route->idle_leases->tick(now);
   }
   for (const auto& leases : old_leases_) leases->tick(now);
   std::erase_if(old_leases_, [](const auto& leases) { return leases->size().open == 0; });
   if (probes_) probes_->tidy();
+  look_for_room();  // what time alone has changed: a server is out no longer, a drain was taken back
   world_.timers.arm(second_, now + 1s);
 }
 
@@ -267,6 +291,7 @@ void Worker::drain() {
   second_.cancel();
   if (probes_) probes_->stop();
   waiting_.for_each([](Waiting& waiting) { waiting.client.interrupt(); });
+  if (!dismissal_.armed()) dismiss_next();
   close_admin_when_alone();
 }
 
@@ -282,21 +307,35 @@ void Worker::close_admin_when_alone() {
   }
 }
 
-void Worker::stop() {
-  drain();
-  if (admin_) admin_->close();
-  stop_.request();
-  open_tunnels_.for_each([](upstream::Relay& tunnel) { tunnel.cancel(); });
+// So many a second in the whole process: each worker has its share, and closes one at a time.
+void Worker::dismiss_next() {
+  const config::Balancer& rules = generation_->plan->config.balancer;
+  const config::Drain& drain = rules.drain;
+  if (drain.per_second == 0 || stop_.requested()) return;
+  bool dismissed = false;
+  while (!dismissed && !dismissable_.empty()) {
+    upstream::Relay& next = dismissable_.front();
+    open_tunnels_.push_back(next);
+    dismissed = next.dismiss(static_cast<std::uint16_t>(drain.code));  // it may be gone now
+  }
+  if (!dismissed) return;
+  const auto share = Duration(1s) * rules.workers / drain.per_second;
+  world_.timers.arm(dismissal_, world_.clock.now() + share);
 }
 
-bool Worker::idle() const {
-  return clients_are_gone() && (!admin_ || (admin_->closed() && admin_->idle()));
+void Worker::stop() {
+  drain();
+  stop_.request();
+  dismissal_.cancel();
+  if (admin_) admin_->close();
+  for_each_tunnel([](Tunnel& tunnel) { tunnel.cancel(); });
 }
+
+bool Worker::idle() const { return clients_are_gone() && (!admin_ || (admin_->closed() && admin_->idle())); }
 
 Counts Worker::counts() const {
   Counts out;
-  for (const ListenerPtr& listener : generation_->listeners)
-    watch::add_numbers(out, listener->book->counts);
+  for (const ListenerPtr& listener : generation_->listeners) watch::add_numbers(out, listener->book->counts);
   return out;
 }
 
@@ -313,20 +352,26 @@ void Worker::end_by_operator(Tunnel& tunnel) {
 
 void Worker::park(ListenerPtr listener, io::Socket client_socket, io::Socket server_socket,
                   const Address& client, route::ServerUse use, route::Lease lease,
-                  upstream::ClientFin client_fin, const Origin& origin) {
+                  upstream::ClientFin client_fin, TunnelStart start) {
   ++listener->book->counts.tunnels;
   ++listener->book->tunnels;
   if (ServerBook* const server = books_.find_server(use.server()->name)) ++server->counts.tunnels;
   Tunnel& tunnel =
       tunnels_.make(*this, std::move(listener), std::move(client_socket), std::move(server_socket), client,
-                    std::move(use), std::move(lease), client_fin, origin);
-  open_tunnels_.push_back(tunnel);
-  tunnel.start();
+                    std::move(use), std::move(lease), client_fin, start);
+  const upstream::CareRules& care = tunnel.listener->care;
+  tunnel.care_for(care, start.websocket);
+  (care.closes_at_drain && tunnel.may_be_dismissed() ? dismissable_ : open_tunnels_).push_back(tunnel);
+  if (draining_ && !dismissal_.armed())
+    world_.timers.arm(dismissal_, world_.clock.now());  // it came from a request that was under way
+  tunnel.start(std::move(start.from_client), std::move(start.from_server));
 }
 
 void Worker::relay_ended(upstream::Relay& relay, upstream::RelayEnd end) {
   Tunnel& tunnel = static_cast<Tunnel&>(relay);
   tunnel.lease.close(world_.clock.now());
+  tunnel.held.close(world_.clock.now());
+  count_end(end);
   if (world_.log.wants(LogLevel::debug)) {
     tell(*tunnel.listener, tunnel.client,
          "tunnel to " + tunnel.use.server()->name + " ended: " + std::string(to_string(end.how)) + " (" +
@@ -334,9 +379,29 @@ void Worker::relay_ended(upstream::Relay& relay, upstream::RelayEnd end) {
              " bytes in, " + std::to_string(tunnel.bytes_from_server()) + " out");
   }
   Ending ending = ending_of(end);
-  if (ending.how == EndHow::stopped) ending.how = why_cancelled_;
+  if (end.how == upstream::RelayEnd::How::cancelled) ending.how = why_cancelled_;
   tunnel_ended(*this, tunnel, ending);
   tunnels_.destroy(tunnel);
+}
+
+void Worker::count_end(const upstream::RelayEnd& end) {
+  using How = upstream::RelayEnd::How;
+  switch (end.how) {
+    case How::stalled: ++edge_.stalled; break;
+    case How::silent: ++edge_.silent; break;
+    case How::dead: ++edge_.dead; break;
+    case How::dismissed: ++edge_.dismissed; break;
+    case How::refused:
+      if (end.code == proto::number(proto::CloseCode::too_big)) {
+        ++edge_.frame_too_big;
+      } else if (end.code == proto::number(proto::CloseCode::policy)) {
+        ++edge_.frames_too_many;
+      } else {
+        ++edge_.bad_frames;
+      }
+      break;
+    default: break;
+  }
 }
 
 void Worker::server_refused(PoolUse& pool, route::Choice& choice, const Error& why) {
@@ -345,8 +410,46 @@ void Worker::server_refused(PoolUse& pool, route::Choice& choice, const Error& w
   const route::HealthChange change = pool.router.failed(choice, world_.clock.now());
   world_.log.debug("server " + name + " did not take a client: " + to_string(why));
   if (change != route::HealthChange::went_down) return;
-  pool.idle.close(refused);
-  world_.log.warn("server " + name + " is down: " + to_string(why));
+  const bool is_out = pool.router.pool().up(refused);
+  world_.log.warn("server " + name + (is_out ? " is out, it failed too often: " : " is down: ") +
+                  to_string(why));
+  tell_all_of_down(pool, refused);
+}
+
+void Worker::server_answered_badly(PoolUse& pool, route::ServerIndex server, std::string_view why) {
+  if (!pool.router.answered_badly(server, world_.clock.now())) return;
+  const std::string name = pool.router.rules().name + "/" + pool.router.pool().server(server).name;
+  world_.log.warn("server " + name + " is out, it failed too often: " + std::string(why));
+  tell_all_of_down(pool, server);
+}
+
+/// What this worker has found is every worker's business.
+void Worker::tell_all_of_down(const PoolUse& pool, route::ServerIndex server) {
+  const bool close = pool.plan.close_on_down;
+  const route::ServerRef ref = pool.plan.route->pool->ref(server);
+  if (colleagues_ == nullptr) return server_went_down(ref, close);
+  for (unsigned i = 0; i < colleagues_->count(); ++i) {
+    colleagues_->ask(i, [ref, close](serve::WorkerProgram& program) {
+      static_cast<Worker&>(program).server_went_down(ref, close);
+    });
+  }
+}
+
+void Worker::server_went_down(const route::ServerRef& server, bool close) {
+  for (const auto& use : generation_->pools) {
+    const route::Pool& pool = *use->plan.route->pool;
+    for (std::size_t i = 0; i < pool.size(); ++i) {
+      const auto index = static_cast<route::ServerIndex>(i);
+      if (pool.ref(index) == server) use->idle.close(i);
+    }
+  }
+  if (close) {
+    close_tunnels(server);
+    busy_.for_each([&](Busy& busy) {
+      if (busy.server_ == server) busy.stream_.interrupt();
+    });
+  }
+  look_for_room();
 }
 
 void Worker::tell(const ListenerPlan& listener, const Address& client, std::string_view what) {

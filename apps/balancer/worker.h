@@ -9,6 +9,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "apps/balancer/books.h"
@@ -26,6 +27,7 @@
 #include "route/router.h"
 #include "route/seal.h"
 #include "upstream/relay.h"
+#include "upstream/relay_care.h"
 #include "watch/access_log.h"
 #include "watch/admin_server.h"
 
@@ -34,10 +36,15 @@ namespace rejoin::balancer {
 class Admin;
 class Worker;
 
-/// Of which request a tunnel is what came of it, and how its server was found.
-struct Origin {
-  std::uint64_t id = 0;
-  Decision decision{};
+/// What a tunnel begins with, besides its two sockets.
+struct TunnelStart {
+  route::Admission::Pass pass;
+  bool websocket = false;
+  route::Lease held;     // Router::hold()
+  std::uint64_t id = 0;  // of its request
+  Decision decision{};   // how its server was found
+  /// Read, and not passed on: only where the listener asks for care of this kind of tunnel.
+  Buffer from_client, from_server;
 };
 
 /// A client's connection joined to a server's, for the rest of their lives: layer 4, and layer 7 after a 101.
@@ -45,23 +52,27 @@ struct Origin {
 struct Tunnel final : upstream::Relay {
   Tunnel(Worker& owner, ListenerPtr listener, io::Socket client_socket, io::Socket server_socket,
          const Address& client, route::ServerUse use, route::Lease lease, upstream::ClientFin client_fin,
-         const Origin& origin);
+         TunnelStart& start);
   ListenerPtr listener;
+  route::Admission::Pass pass;
   route::ServerUse use;
   route::Lease lease;
-  std::uint64_t id;  // Origin's
+  route::Lease held;  // Router::hold()
+  std::uint64_t id;   // TunnelStart's
   Address client;
   Decision decision;
 };
-static_assert(sizeof(Tunnel) <= 352,
+static_assert(sizeof(Tunnel) <= 368,
               "the record of an idle relayed connection; the aim for all of one is 600 bytes");
+
+using serve::Entry;
 
 /// What a worker has around it besides its World. All outlives it.
 struct Surroundings {
-  serve::Colleagues* colleagues = nullptr;      // nullptr: it is alone
-  watch::AccessSink* access = nullptr;          // nullptr: there is no access log
-  const watch::AdminDoor* admin = nullptr;      // of worker 0; nullptr: no admin port
-  std::atomic<unsigned>* serving = nullptr;     // workers that are there, which it counts itself among
+  serve::Colleagues* colleagues = nullptr;   // nullptr: it is alone
+  watch::AccessSink* access = nullptr;       // nullptr: there is no access log
+  const watch::AdminDoor* admin = nullptr;   // of worker 0; nullptr: no admin port
+  std::atomic<unsigned>* serving = nullptr;  // workers that are there, which it counts itself among
 };
 
 class Worker final : public serve::WorkerProgram, private upstream::RelayOwner {
@@ -69,7 +80,7 @@ class Worker final : public serve::WorkerProgram, private upstream::RelayOwner {
   /// `number` from 0: worker 0 probes the servers. `world` outlives the worker, which must be idle() when it
   /// dies.
   Worker(io::World& world, std::shared_ptr<const Plan> plan, unsigned number,
-         const Surroundings& surroundings = {});
+         const Surroundings& around = {});
   ~Worker() override;
 
   /// Opens a listener for each of the plan, at `at[i]` where given (the real port that worker 0 was given for
@@ -89,11 +100,6 @@ class Worker final : public serve::WorkerProgram, private upstream::RelayOwner {
 
   // --- for operators: admin.cc, metrics.cc ---
   unsigned number() const { return number_; }
-  /// `visit(Tunnel&)` for each, the oldest first. It may end the one that it is given.
-  template <typename Visit>
-  void for_each_tunnel(Visit visit) {
-    open_tunnels_.for_each([&](upstream::Relay& relay) { visit(static_cast<Tunnel&>(relay)); });
-  }
   /// Ends it at once, both sides reset, as an operator asked.
   void end_by_operator(Tunnel& tunnel);
   /// The admin port; nullptr in all workers but the first, and where none is configured.
@@ -134,18 +140,46 @@ class Worker final : public serve::WorkerProgram, private upstream::RelayOwner {
     friend class List<Waiting>;
     io::Stream& client;
   };
+  /// One exchange with a server that may have to end when the server goes down.
+  class Busy : private ListNode {
+   public:
+    Busy(Worker& worker, io::Stream& stream) : stream_(stream) { worker.busy_.push_back(*this); }
+    /// It is with this server from now on.
+    void at(const route::ServerRef& server) { server_ = server; }
+
+   private:
+    friend class Worker;
+    friend class List<Busy>;
+    io::Stream& stream_;
+    route::ServerRef server_;
+  };
   /// A server did not take a client: marks it, makes `choice` name the next one, and logs.
   void server_refused(PoolUse& pool, route::Choice& choice, const Error& why);
+  /// A server took a client and then answered badly, or not at all: counts against it (PassiveRules).
+  void server_answered_badly(PoolUse& pool, route::ServerIndex server, std::string_view why);
+  /// Somebody on any worker has found that a server is down: kept connections to it end, and where `close`
+  /// says so all others too; who waits for it looks again.
+  void server_went_down(const route::ServerRef& server, bool close);
+  /// Who waits for room, in any pool, looks again.
+  void look_for_room() { rooms_.look(world_.clock.now()); }
   upstream::RelayOwner& tunnel_owner() { return *this; }
   /// nullptr: there is none.
   watch::AccessLog* access_log() { return access_log_ ? &*access_log_ : nullptr; }
   /// For a request or a connection: unique in the process, and in practice for ever. The first byte is the
   /// worker's number.
   std::uint64_t next_id();
+  serve::EdgeCounts& edge() { return edge_; }
   proto::AcceptHasher& accept_hasher() { return accept_hasher_; }
   /// Joins the two and forgets them until they end.
   void park(ListenerPtr listener, io::Socket client_socket, io::Socket server_socket, const Address& client,
-            route::ServerUse use, route::Lease lease, upstream::ClientFin client_fin, const Origin& origin);
+            route::ServerUse use, route::Lease lease, upstream::ClientFin client_fin, TunnelStart start);
+  /// Calls `visit(Tunnel&)` for each.
+  template <typename Visit>
+  void for_each_tunnel(Visit visit) {
+    const auto as_tunnel = [&visit](upstream::Relay& tunnel) { visit(static_cast<Tunnel&>(tunnel)); };
+    dismissable_.for_each(as_tunnel);
+    open_tunnels_.for_each(as_tunnel);
+  }
   std::size_t tunnels() const { return tunnels_.live(); }
   /// For a line about one client's connection in the log, if anybody reads such.
   void tell(const ListenerPlan& listener, const Address& client, std::string_view what);
@@ -157,17 +191,23 @@ class Worker final : public serve::WorkerProgram, private upstream::RelayOwner {
   Entrance* kept_for(const Generation& next, const ListenerPlan& listener);
   void pools_changed(const Generation& before);
   void relay_ended(upstream::Relay& relay, upstream::RelayEnd end) override;
+  void count_end(const upstream::RelayEnd& end);
   void tick();
   bool clients_are_gone() const { return connections_.running() == 0 && tunnels_.live() == 0; }
   void close_admin_when_alone();
+  void tell_all_of_down(const PoolUse& pool, route::ServerIndex server);
+  /// Closes the next tunnel of a drain, and comes again after its share of a second.
+  void dismiss_next();
 
   io::World& world_;
   unsigned number_;
-  route::Seal seal_;
-  proto::AcceptHasher accept_hasher_;
   Surroundings around_;
+  serve::Colleagues* colleagues_;
   std::optional<watch::AccessLog> access_log_;
   Books books_;
+  Rooms rooms_;
+  route::Seal seal_;
+  proto::AcceptHasher accept_hasher_;
   GenerationPtr generation_;
   std::vector<std::unique_ptr<Entrance>> entrances_;  // in the plan's order
   std::unique_ptr<Coming> coming_;                    // between prepare() and commit()
@@ -175,15 +215,19 @@ class Worker final : public serve::WorkerProgram, private upstream::RelayOwner {
   std::vector<std::shared_ptr<route::LeaseTable>> old_leases_;
   RecordPool<Tunnel> tunnels_;
   List<upstream::Relay> open_tunnels_;
+  List<upstream::Relay> dismissable_;  // of tunnels: a drain closes them one by one
   List<Waiting> waiting_;
+  List<Busy> busy_;
   Stop stop_;
   Scope connections_;
   std::unique_ptr<Probes> probes_;  // of worker 0
   Timer second_;                    // leases expire by it
-  Timer last_looks_;                // while draining: is everybody gone?
+  Timer dismissal_;
+  Timer last_looks_;  // while draining: is everybody gone?
   std::unique_ptr<Admin> admin_;
   std::uint64_t ids_;
   EndHow why_cancelled_ = EndHow::stopped;  // of the tunnel that is being cancelled
+  serve::EdgeCounts edge_;
   bool draining_ = false;
 };
 

@@ -15,6 +15,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "apps/config/diagnostic.h"
@@ -57,11 +58,28 @@ struct Admin {
   std::optional<KeySource> token;  // none: whoever reaches it may
 };
 
+/// Who the process becomes once it listens. Empty: who it is.
+struct Process {
+  std::string user;
+  std::string group;  // empty: the user's own
+
+  bool operator==(const Process&) const = default;
+};
+
+/// How WebSockets are ended in a drain. Zero a second: they stay until the drain's time is over, and are cut.
+struct Drain {
+  int per_second = 0;
+  int code = 1012;
+
+  bool operator==(const Drain&) const = default;
+};
+
 struct Balancer {
   bool operator==(const Balancer&) const = default;
   int workers = 1;
   Duration drain_timeout = 5s;  // after SIGTERM
-  std::optional<Admin> admin;   // see Config::admin_of_balancer()
+  Drain drain;
+  std::optional<Admin> admin;  // see Config::admin_of_balancer()
 };
 
 enum class AccessFormat : std::uint8_t { off, json, line };
@@ -74,7 +92,108 @@ struct AccessLog {
   bool query = false;  // behind the path
 };
 
+/// Whether connections begin with a PROXY header that tells who the client is.
+enum class ProxyIn : std::uint8_t { off, accept, require };
+
+/// Zero: no such bound.
+struct EdgeLimits {
+  int connections = 0;             // of the listener
+  int connections_per_client = 0;  // at once
+  int handshakes_per_client = 0;   // a second
+  int prefix = 32;                 // bits of an IPv4 address that make one client
+  int prefix_v6 = 64;
+
+  bool operator==(const EdgeLimits&) const = default;
+};
+
+/// What is asked of a connection before anything is done for it; of the balancer's and the gateway's
+/// listeners.
+struct Edge {
+  ProxyIn proxy_protocol = ProxyIn::off;
+  std::vector<std::string> allow;  // "10.0.0.0/8"; empty: everybody
+  std::vector<std::string> deny;
+  EdgeLimits limits;
+
+  bool operator==(const Edge&) const = default;
+};
+
+/// Of one connection. Zero: no bound.
+struct ByteRate {
+  std::uint64_t from_client = 0;  // a second
+  std::uint64_t to_client = 0;
+
+  bool operator==(const ByteRate&) const = default;
+};
+
+/// Care for WebSockets behind their handshake. Zeros: none, and their bytes are passed on unseen.
+struct WebSocketCare {
+  Duration ping{0};
+  Duration pong_timeout = 10s;
+  std::uint64_t message_max = 0;
+  std::uint64_t frame_max = 0;
+  int messages = 0;  // a second, from the client
+
+  bool operator==(const WebSocketCare&) const = default;
+};
+
+/// A name that a TLS client asks for, and who serves it.
+struct SniRule {
+  std::string name;  // "play.example", or "*.play.example"
+  std::string pool;
+
+  bool operator==(const SniRule&) const = default;
+};
+
 enum class Mode : std::uint8_t { http, tcp };
+
+enum class XForwarded : std::uint8_t { append, replace, off };
+
+/// What servers are told of where a request came from, and whom we believe who says it before us.
+struct Forwarded {
+  std::vector<std::string> trust;  // "10.0.0.0/8": proxies in front of us
+  XForwarded x_forwarded = XForwarded::append;
+  bool forwarded = false;            // the field of RFC 7239 besides
+  bool request_id = false;           // X-Request-Id
+  bool request_id_response = false;  // ... on the response, too
+  std::string via;                   // our name in Via; empty: no such field
+
+  bool operator==(const Forwarded&) const = default;
+};
+
+/// A redirect of ours. `to` may hold {host}, {path} (with its query).
+struct Redirect {
+  std::string to;
+  int status = 302;
+
+  bool operator==(const Redirect&) const = default;
+};
+
+/// An answer of ours.
+struct Respond {
+  int status = 200;
+  std::string body;
+  std::string type = "text/plain; charset=utf-8";
+
+  bool operator==(const Respond&) const = default;
+};
+
+/// Requests of a host, a path, or both, and what becomes of them.
+struct Rule {
+  std::string host;  // empty: any; "*.example.com": every name below
+  std::string path = "/";
+  bool exact = false;
+  std::string pool;  // after reading the name of a pool that exists
+  std::string strip_prefix;
+  std::optional<Redirect> redirect;
+  std::optional<Respond> respond;
+  // "Name: value"; removed ones are names
+  std::vector<std::string> set_request_headers, add_request_headers, remove_request_headers;
+  std::vector<std::string> set_response_headers, add_response_headers, remove_response_headers;
+
+  bool operator==(const Rule&) const = default;
+};
+
+enum class RedirectAll : std::uint8_t { off, https };
 
 /// Where the balancer listens.
 struct Listener {
@@ -85,19 +204,50 @@ struct Listener {
   std::string pool;  // after reading the name of a pool that exists
   Duration head_timeout = 10s;
   Duration idle_timeout = 60s;
+  Duration keep_alive_timeout = 60s;  // after reading, unless written, the idle_timeout
   Duration tunnel_timeout = 1h;
   std::string health_path;  // answered by ourselves; empty: none
+  // mode http
+  std::uint64_t max_body = 0;  // bytes; zero: no bound
+  RedirectAll redirect = RedirectAll::off;
+  int redirect_port = 443;
+  Forwarded forwarded;
+  std::vector<Rule> rules;
+  std::vector<std::pair<std::string, std::string>> error_pages;  // status, path of a file
+  // Zero: only tunnel_timeout
+  Duration client_timeout{0};
+  Duration server_timeout{0};
+  Duration half_closed_timeout{0};
+  Duration write_timeout{0};
+  int head_bytes = static_cast<int>(limits::kHeadBytesMax);
+  int head_fields = static_cast<int>(limits::kHeadFieldsMax);
+  Edge edge;
+  std::vector<std::string> trusted;  // whose PROXY headers are believed
+  ByteRate rate;
+  WebSocketCare websocket;
+  std::vector<SniRule> sni;
+  bool mptcp = false;
 };
 
-enum class Scheduler : std::uint8_t { round_robin, least_connections };
-enum class AffinityKind : std::uint8_t { cookie_insert, cookie_rewrite, cookie_prefix, source_ip, ticket };
+/// Whether a connection to a server begins with a PROXY header, and of which version.
+enum class ProxyProtocol : std::uint8_t { off, v1, v2 };
+
+enum class Scheduler : std::uint8_t { round_robin, least_connections, random_two, source_hash, key_hash };
+enum class AffinityKind : std::uint8_t {
+  cookie_insert,
+  cookie_rewrite,
+  cookie_prefix,
+  source_ip,
+  ticket,
+  key
+};
 enum class SameSite : std::uint8_t { unset, lax, strict, none };  // unset: no such attribute
 
 struct CookieInsert {
   bool operator==(const CookieInsert&) const = default;
   std::string name = "REJOIN";
   // Zero, no bound, is the default: dates in a cookie count from the last response, and a WebSocket gets none
-  // while it is open, so a bound would end the pin under a player who is connected all the time.
+  // while it is open. The balancer remembers those that are open, but only as long as it runs.
   Duration max_idle{0};  // since the last use
   Duration max_life{0};  // since it was first given
   std::string domain;    // empty: no Domain attribute
@@ -106,7 +256,8 @@ struct CookieInsert {
   bool secure = false;
   bool http_only = true;
   bool partitioned = false;
-  bool hide = true;  // strip it before the server
+  bool hide = true;        // strip it before the server
+  std::string cross_site;  // the name of a second cookie, for pages of other sites; empty: none
 };
 
 struct CookieRewrite {
@@ -133,6 +284,14 @@ struct Ticket {
   Duration come_again = 1s;               // what a client is told to wait while its gateway is away
 };
 
+/// Where a request bears a key of the application. After reading exactly one of the three is not empty.
+struct RequestKey {
+  bool operator==(const RequestKey&) const = default;
+  std::string header;
+  std::string query;
+  std::string cookie;
+};
+
 /// One entry of a pool's list. Only the options of its kind mean anything; the others keep their defaults.
 struct Affinity {
   bool operator==(const Affinity&) const = default;
@@ -142,23 +301,61 @@ struct Affinity {
   CookiePrefix prefix;
   SourceIp source_ip;
   Ticket ticket;
+  RequestKey key;
+  bool strict = false;  // not of ticket
 
-  /// The cookie of the three cookie kinds and of ticket; empty for source_ip.
+  /// The cookie of the three cookie kinds and of ticket; empty for source_ip and key.
   const std::string& cookie_name() const;
 };
 
 enum class HealthKind : std::uint8_t { off, tcp, http };
+
+/// From one status to another, both included.
+struct StatusRange {
+  bool operator==(const StatusRange&) const = default;
+  int first = 200;
+  int last = 200;
+};
+
+enum class OnDown : std::uint8_t { keep, close };
+
+/// What clients' connections tell of a server.
+struct Passive {
+  bool operator==(const Passive&) const = default;
+  int failures = 5;
+  Duration within = 10s;
+  Duration out = 30s;
+};
 
 struct Health {
   bool operator==(const Health&) const = default;
   HealthKind kind = HealthKind::off;
   std::string path = "/";
   std::string host;  // empty: the server's own IP:PORT
-  int expect = 200;
+  std::vector<StatusRange> expect = {StatusRange{}};
+  std::string weight_field = "Rejoin-Weight";  // empty: no server may ask for another weight
+  Duration drain_time{0};                      // zero: as long as the server says that it drains
   Duration every = 2s;
   Duration timeout = 1s;
   int rise = 2;
   int fall = 3;
+  std::optional<Passive> passive;  // none: failures count only where a probe, or a connect, fails
+  OnDown on_down = OnDown::keep;
+};
+
+/// Connections to servers that wait for their next request.
+struct KeepAlive {
+  int connections = static_cast<int>(limits::kIdlePerServerMax);  // of each server, in each worker
+  Duration idle = limits::kIdleServerConnectionS;
+
+  bool operator==(const KeepAlive&) const = default;
+};
+
+/// When a request is sent a second time.
+struct RetryRules {
+  std::vector<std::string> on = {"connect", "reset"};
+
+  bool operator==(const RetryRules&) const = default;
 };
 
 struct Server {
@@ -166,6 +363,15 @@ struct Server {
   std::string name;
   Address address;
   int weight = 1;  // 0: no new clients, pinned ones still come
+  bool backup = false;
+  int max_connections = 0;  // 0: no bound
+};
+
+/// Who waits when servers have no room. Size 0: nobody.
+struct Queue {
+  bool operator==(const Queue&) const = default;
+  int size = 0;
+  Duration timeout = 10s;
 };
 
 struct Pool {
@@ -174,8 +380,17 @@ struct Pool {
   Scheduler scheduler = Scheduler::round_robin;
   std::vector<Affinity> affinity;  // tried in order; cookie names differ, at most one source_ip, one ticket
   Health health;
+  std::optional<RequestKey> hash_key;  // of scheduler key_hash; after reading there exactly then
+  Queue queue;
+  Duration slow_start{0};
+  Duration burst{0};
+  std::string unpin_field = "Rejoin-Unpin";  // empty: servers cannot
   Duration connect_timeout = 3s;
-  int retries = 2;              // other servers tried when one refuses
+  int retries = 2;  // other servers tried when one refuses
+  RetryRules retry;
+  std::optional<Duration> response_timeout;  // for the head of an answer; none: the listener's idle_timeout
+  KeepAlive keep_alive;
+  ProxyProtocol proxy_protocol = ProxyProtocol::off;
   std::vector<Server> servers;  // at least one; names are unique in the pool
 };
 
@@ -189,6 +404,8 @@ struct GatewayListener {
   Address listen;
   GatewayListenerKind kind = GatewayListenerKind::websocket;
   LinkProtocol protocol = LinkProtocol::any;
+  Edge edge;
+  bool mptcp = false;
 };
 
 enum class Overflow : std::uint8_t { pause, expire };
@@ -235,11 +452,11 @@ struct PeerGateway {
   std::string name;
   Address websocket;  // its listeners; none: such links are not relayed
   Address tcp;
+  ProxyProtocol proxy_protocol = ProxyProtocol::off;
 };
 
 enum class UpstreamKind : std::uint8_t { echo, tcp, ws };
 enum class Endian : std::uint8_t { big, little };
-enum class ProxyProtocol : std::uint8_t { off, v1, v2 };
 
 /// What stands behind a session. Only the options of its kind mean anything; the others keep their defaults.
 struct Upstream {
@@ -303,6 +520,7 @@ struct Config {
   Keys keys;
   Logging log;
   AccessLog access_log;
+  Process process;
   Balancer balancer;
   std::vector<Listener> listeners;
   std::vector<Pool> pools;

@@ -243,6 +243,38 @@ listener = [ { listen = "127.0.0.1:8000" } ]
   });
 }
 
+TEST(BadFile, schedulers_keys_and_room) {
+  say_exactly({
+      {in_pool(R"(scheduler = "key-hash")"),
+       R"(f:6:13: pool.scheduler: "key-hash" needs the place of the key; write hash_key = { query = "room" })"},
+      {in_pool(R"(hash_key = { query = "room" })"),
+       R"(f:6:12: warning: pool.hash_key: means nothing without scheduler = "key-hash")"},
+      {in_pool("scheduler = \"key-hash\"\nhash_key = { header = \"A\", cookie = \"B\" }"),
+       R"(f:7:37: pool.hash_key.cookie: is one place too many; write one of header = "X-Room", query = "room" and cookie = "ROOM")"},
+      {in_affinity(R"({ kind = "key" })"),
+       R"(f:6:14: pool.affinity[0]: does not say where the key is; write one of header = "X-Room", query = "room" and cookie = "ROOM")"},
+      {in_affinity(R"({ kind = "key", query = "a", header = "B" })"),
+       R"(f:6:38: pool.affinity[0].query: is one place too many; write one of header = "X-Room", query = "room" and cookie = "ROOM")"},
+      {with_keys(in_affinity(R"({ kind = "ticket", strict = true })")),
+       R"(f:6:33: pool.affinity[0].strict: belongs to kind "cookie-insert", and the kind here is "ticket")"},
+      {in_affinity(R"({ kind = "cookie-insert", cross_site = "REJOIN" })"),
+       R"(f:6:53: pool.affinity[0].cross_site: "REJOIN" is already the name of a cookie of this pool at f:6:14)"},
+      {in_pool(R"(slow_start = "30s")"),
+       R"(f:6:14: warning: pool.slow_start: means nothing without health checks: no server ever comes up; write health = { kind = "tcp" })"},
+      {in_pool("slow_start = \"30s\"\nscheduler = \"source-hash\""),
+       R"(f:6:14: warning: pool.slow_start: means nothing for a scheduler that hashes: clients would change servers)"},
+      {in_pool(R"(queue = { size = 10 })"),
+       R"(f:6:9: warning: pool.queue: nobody will ever wait: no server has max_connections)"},
+      {in_servers(R"({ name = "a", address = "127.0.0.1:8000", backup = true })"),
+       R"(f:5:10: warning: pool.server: every server is a backup, so it makes no difference)"},
+      {joined({kListenerHead, "mode = \"tcp\"\n", kPoolHead,
+               "affinity = [ { kind = \"key\", query = \"room\" } ]\nscheduler = \"key-hash\"\n"
+               "hash_key = { query = \"room\" }\n"}),
+       R"(f:7:23: pool.affinity[0].kind: cannot work for listener "listener-1" (f:3:8), whose mode is "tcp": the key is in HTTP, which layer 4 does not read; use kind "source-ip", or a pool of its own
+f:8:13: pool.scheduler: cannot work for listener "listener-1" (f:3:8), whose mode is "tcp": the key is in HTTP, which layer 4 does not read; use "source-hash")"},
+  });
+}
+
 TEST(BadFile, game_servers) {
   const auto with = [](std::string_view upstream, std::string_view before = {}) {
     return joined(
@@ -430,7 +462,8 @@ TEST(BadFile, admin_ports) {
        R"(f:5:10: admin.listen: is not this machine's own, and there is no token: whoever reaches it could end every connection; write "127.0.0.1:9090", or token = "file:admin.token")"},
       {joined({kGatewayHead, "[admin]\nlisten = \"0.0.0.0:9090\"\ntoken = \"secret\"\n"}),
        R"(f:6:9: admin.token: says where a key is: write "file:PATH" or "env:NAME"; the key itself never stands here)"},
-      {joined({kGatewayHead, "[balancer.admin]\nlisten = \"127.0.0.1:9090\"\n[access_log]\nformat = \"json\"\n"}),
+      {joined({kGatewayHead,
+               "[balancer.admin]\nlisten = \"127.0.0.1:9090\"\n[access_log]\nformat = \"json\"\n"}),
        R"(f:4:1: warning: balancer.admin: means nothing here: it is the balancer's, and the file has no [[listener]])"
        "\n"
        R"(f:6:1: warning: access_log: means nothing here: it is the balancer's, and the file has no [[listener]])"},

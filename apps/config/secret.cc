@@ -18,7 +18,8 @@ constexpr std::size_t kFileBytesMax = 4096;  // a token and whatever line ends: 
 /// What stands in the file. Error: why it cannot be read. `others_read`: its mode lets others.
 Result<std::string> read_file(const std::string& path, bool& others_read) {
   const auto failed = [&](int errnum) {
-    return Error{ErrorKind::config, Side::ours, Retry::no, path + " cannot be read: " + std::strerror(errnum)};
+    return Error{ErrorKind::config, Side::ours, Retry::no,
+                 path + " cannot be read: " + std::strerror(errnum)};
   };
   const int file = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);  // a FIFO must not hang us
   if (file < 0) return failed(errno);
@@ -46,7 +47,8 @@ Result<std::string> checked(const std::string& text, const std::string& from) {
   const bool visible = std::all_of(token.begin(), token.end(), [](char c) { return c > 0x20 && c < 0x7f; });
   if (visible && token.size() >= kTokenBytesMin && token.size() <= kTokenBytesMax) return token;
   return Error{ErrorKind::config, Side::ours, Retry::no,
-               from + ": a token has " + std::to_string(kTokenBytesMin) + " to " + std::to_string(kTokenBytesMax) +
+               from + ": a token has " + std::to_string(kTokenBytesMin) + " to " +
+                   std::to_string(kTokenBytesMax) +
                    " visible characters, without spaces; make one by: openssl rand -hex 32"};
 }
 
@@ -54,7 +56,8 @@ Result<std::string> load(KeySource::Kind kind, const std::string& from, bool& ot
   if (kind == KeySource::Kind::env) {
     const char* const value = std::getenv(from.c_str());
     if (value == nullptr)
-      return Error{ErrorKind::config, Side::ours, Retry::no, "the environment variable " + from + " is not set"};
+      return Error{ErrorKind::config, Side::ours, Retry::no,
+                   "the environment variable " + from + " is not set"};
     return checked(value, "the environment variable " + from);
   }
   const Result<std::string> text = read_file(from, others_read);

@@ -20,8 +20,8 @@ struct SecretReading {
   bool ok() const { return !has_errors(diagnostics); }
 };
 
-/// Reads the token from its file or variable: kTokenBytesMin to kTokenBytesMax visible characters, with spaces
-/// and line ends around them. `key` is for messages. Warned of: a file that others may read.
+/// Reads the token from its file or variable: kTokenBytesMin to kTokenBytesMax visible characters, with
+/// spaces and line ends around them. `key` is for messages. Warned of: a file that others may read.
 SecretReading load_token(const Config& config, const KeySource& source, const std::string& key);
 
 /// The same without a configuration, for who is told by the command line: "file:PATH" or "env:NAME". Error:

@@ -159,8 +159,9 @@ int run_ctl(const CtlOptions& options) {
       return complain("it has ended already: " + (*json)["reason"].text().value_or("?"));
     if (said.status == 401) return complain(why + "\n  Say where it is: --token file:PATH or env:NAME.");
     if (said.status == 404 && why.starts_with("there is no such path"))
-      return complain("the program at " + options.admin.text() +
-                      " does not know this question: a gateway has sessions, a balancer pools and connections");
+      return complain(
+          "the program at " + options.admin.text() +
+          " does not know this question: a gateway has sessions, a balancer pools and connections");
     return complain(why.empty() ? "the program answered " + std::to_string(said.status) : why);
   }
   if (!text && !json) return complain("what listens at " + options.admin.text() + " is no admin port");

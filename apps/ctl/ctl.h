@@ -34,10 +34,10 @@ struct CtlOptions {
   std::string token_source;  // "file:PATH" or "env:NAME"; empty: no token is shown
   Verb verb = Verb::sessions;
   Output output = Output::table;
-  int limit = 100;                    // sessions, connections
-  std::string phase;                  // sessions; empty: all
-  std::string id;                     // session, end: a session's, or a balancer's connection
-  std::string reason;                 // end of a session; empty: the gateway has one
+  int limit = 100;     // sessions, connections
+  std::string phase;   // sessions; empty: all
+  std::string id;      // session, end: a session's, or a balancer's connection
+  std::string reason;  // end of a session; empty: the gateway has one
   // pools (the one of this name), servers, connections; empty: all
   std::string pool, server, listener, client;
   std::string after;                  // connections: those behind this id

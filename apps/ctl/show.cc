@@ -1,11 +1,11 @@
 #include "apps/ctl/show.h"
 
-#include "apps/ctl/table.h"
-
 #include <algorithm>
 #include <array>
 #include <cstdio>
 #include <vector>
+
+#include "apps/ctl/table.h"
 
 namespace rejoin::ctl {
 namespace {

@@ -50,8 +50,8 @@ std::string status_text(const Json& answer) {
 }
 
 std::string pools_text(const Json& answer) {
-  Table table({"POOL", "SERVERS", "UP", "USABLE", "ACTIVE", "TUNNELS", "IDLE", "PINNED", "SCHEDULED", "NOBODY",
-               "AFFINITY"});
+  Table table({"POOL", "SERVERS", "UP", "USABLE", "ACTIVE", "TUNNELS", "IDLE", "PINNED", "SCHEDULED",
+               "NOBODY", "AFFINITY"});
   for (const Json& one : answer["pools"].items()) {
     const Json& decisions = one["decisions"];
     table.add({cell(one["name"]), cell(one["servers"]), cell(one["up"]), cell(one["usable"]),
@@ -65,11 +65,12 @@ std::string pools_text(const Json& answer) {
 std::string pool_text(const Json& answer) {
   const Json& decisions = answer["decisions"];
   return "pool " + cell(answer["name"]) + ": " + cell(answer["up"]) + " of " + cell(answer["servers"]) +
-         " servers up, " + cell(answer["usable"]) + " take new clients; affinity " + joined(answer["affinity"]) +
-         "\n" + cell(decisions["pinned"]) + " clients went where they belong, " + cell(decisions["scheduled"]) +
-         " were placed, " + cell(decisions["pins_unusable"]) + " belonged to a server that could not be used, " +
-         cell(decisions["come_again"]) + " were told to come again, " + cell(decisions["nobody"]) +
-         " found no server\n\n" + servers_text(answer["server"]);
+         " servers up, " + cell(answer["usable"]) + " take new clients; affinity " +
+         joined(answer["affinity"]) + "\n" + cell(decisions["pinned"]) + " clients went where they belong, " +
+         cell(decisions["scheduled"]) + " were placed, " + cell(decisions["pins_unusable"]) +
+         " belonged to a server that could not be used, " + cell(decisions["come_again"]) +
+         " were told to come again, " + cell(decisions["nobody"]) + " found no server\n\n" +
+         servers_text(answer["server"]);
 }
 
 std::string servers_text(const Json& list) {
@@ -85,8 +86,8 @@ std::string servers_text(const Json& list) {
 }
 
 std::string listeners_text(const Json& answer) {
-  Table table({"LISTENER", "ADDRESS", "MODE", "POOL", "CONNECTIONS", "TUNNELS", "ACCEPTED", "REQUESTS", "REFUSED",
-               "IN", "OUT"});
+  Table table({"LISTENER", "ADDRESS", "MODE", "POOL", "CONNECTIONS", "TUNNELS", "ACCEPTED", "REQUESTS",
+               "REFUSED", "IN", "OUT"});
   for (const Json& one : answer["listeners"].items()) {
     std::int64_t refused = 0;
     for (const Json& reason : one["refused"].items()) refused += number(reason);
@@ -107,7 +108,8 @@ std::string connections_text(const Json& answer) {
     table.add({cell(one["id"]), cell(one["listener"]), cell(one["client"]),
                cell(one["pool"]) + "/" + cell(one["server"]), cell(one["decision"]),
                short_time(number(one["age_ms"])), short_time(number(one["idle_ms"])),
-               short_size(number(one["bytes_in"])), short_size(number(one["bytes_out"])), cell(one["pauses"])});
+               short_size(number(one["bytes_in"])), short_size(number(one["bytes_out"])),
+               cell(one["pauses"])});
   }
   out += "\n" + table.text();
   if (!answer["next"].is_null()) out += "(more: --after " + cell(answer["next"]) + ")\n";

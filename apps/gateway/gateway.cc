@@ -54,6 +54,7 @@ int run_gateway(const GatewayOptions& options) {
   if (plan->admin) plan->admin->token = std::move(token.secret);
   serve::WorkersOptions workers;
   workers.count = static_cast<unsigned>(plan->rules.workers);
+  workers.process = reading.config.process;
   workers.drain_time = plan->rules.drain_timeout;
   for (const config::GatewayListener& listener : plan->rules.listeners)
     workers.listener_names.push_back(listener.name);

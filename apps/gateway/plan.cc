@@ -11,10 +11,13 @@ Result<Plan> make_plan(const config::Config& config, route::KeyRing keys, Random
             .trusted_proxies = {},
             .admin = {}};
   if (config.admin) plan.admin = watch::AdminDoor{config.admin->listen};
-  for (const std::string& proxy : plan.rules.trusted_proxies) {
-    Result<AddressRange> range = AddressRange::parse(proxy);
-    if (!range) return std::move(range.error());
-    plan.trusted_proxies.push_back(*range);
+  Result<PrefixSet> trusted = PrefixSet::parse(plan.rules.trusted_proxies);
+  if (!trusted) return std::move(trusted.error());
+  plan.trusted_proxies = std::move(*trusted);
+  for (const config::GatewayListener& listener : plan.rules.listeners) {
+    auto gate = serve::Gate::make(listener.edge, plan.rules.trusted_proxies, random);
+    if (!gate) return std::move(gate.error());
+    plan.gates.push_back(std::move(*gate));
   }
   if (!plan.rules.pages.empty()) {
     Result<Pages> pages = Pages::load(config.resolve(plan.rules.pages));

@@ -8,9 +8,10 @@
 #include <vector>
 
 #include "apps/config/config.h"
-#include "apps/gateway/client_address.h"
 #include "apps/gateway/game_plan.h"
 #include "apps/gateway/pages.h"
+#include "apps/serve/gate.h"
+#include "base/prefix_set.h"
 #include "base/random.h"
 #include "base/result.h"
 #include "route/key_ring.h"
@@ -22,7 +23,8 @@ struct Plan {
   config::Gateway rules;
   route::KeyRing keys;
   GamePlan game;
-  std::vector<AddressRange> trusted_proxies;
+  PrefixSet trusted_proxies;
+  std::vector<std::shared_ptr<serve::Gate>> gates = {};  // of rules.listeners; nullptr: nothing is asked
   std::optional<watch::AdminDoor> admin;
   Pages pages = {};
 };

@@ -17,6 +17,7 @@
 #include "apps/gateway/operator_drain.h"
 #include "apps/gateway/plan.h"
 #include "apps/gateway/session_table.h"
+#include "apps/serve/gate.h"
 #include "apps/serve/workers.h"
 #include "base/record_pool.h"
 #include "base/scope.h"
@@ -51,8 +52,10 @@ struct Counts {
 /// Two connections joined: a client's, and one to the gateway that has its session.
 struct OwnerRelay final : upstream::Relay {
   OwnerRelay(io::World& world, upstream::RelayOwner& owner, io::Socket client_socket,
-             io::Socket server_socket, upstream::RelayRules rules)
-      : Relay(world, owner, std::move(client_socket), std::move(server_socket), rules) {}
+             io::Socket server_socket, upstream::RelayRules rules, route::Admission::Pass right)
+      : Relay(world, owner, std::move(client_socket), std::move(server_socket), rules),
+        pass(std::move(right)) {}
+  route::Admission::Pass pass;
 };
 
 class Worker final : public serve::WorkerProgram, private upstream::RelayOwner {
@@ -91,6 +94,7 @@ class Worker final : public serve::WorkerProgram, private upstream::RelayOwner {
   unsigned number() const { return number_; }
   unsigned colleagues_count() const { return colleagues_ != nullptr ? colleagues_->count() : 1; }
   Counts& counts() { return counts_; }
+  serve::EdgeCounts& edge() { return edge_; }
   SessionTable& sessions() { return sessions_; }
   upstream::Connector& games() { return games_; }
   OperatorDrain& operator_drain() { return operator_drain_; }
@@ -110,18 +114,19 @@ class Worker final : public serve::WorkerProgram, private upstream::RelayOwner {
   WebSocketLink& make_websocket(io::Socket socket, const Address& client, LinkMode mode, Bytes head,
                                 const std::optional<proto::DeflateTerms>& terms);
   /// With the protocol that its listener has.
-  void park_tcp(io::Socket socket, const Address& client, config::LinkProtocol protocol);
+  void park_tcp(io::Socket socket, const Address& client, config::LinkProtocol protocol,
+                route::Admission::Pass pass, MutableBytes arrived);
   /// Starts a link: `arrived` came behind its handshake.
   void begin(Link& link, MutableBytes arrived);
   /// The session of a plain client, and the game server's connection with it. `link` is not attached yet.
   void open_plain(Link& link);
   void park_relay(io::Socket client_socket, io::Socket server_socket, const Address& client,
-                  std::string_view owner);
+                  std::string_view owner, route::Admission::Pass pass);
   /// The link, whose opening frame was `frame`, goes to another worker. It is destroyed when this returns.
   void hand_over(Link& link, unsigned worker, std::string frame);
   /// A connection that has said `said` goes to another worker, which serves it from the beginning.
   void hand_over(io::Socket socket, const Address& client, unsigned worker,
-                 const config::GatewayListener& listener, std::string said);
+                 const config::GatewayListener& listener, std::string said, route::Admission::Pass pass);
   void link_ended(WebSocketLink& link, LinkEnd how);
   void link_ended(TcpLink& link, LinkEnd how);
 
@@ -172,6 +177,7 @@ class Worker final : public serve::WorkerProgram, private upstream::RelayOwner {
   OperatorDrain operator_drain_;
   std::unique_ptr<Admin> admin_;
   Counts counts_;
+  serve::EdgeCounts edge_;
   bool draining_ = false;
 };
 

@@ -28,7 +28,7 @@ template <typename Program, typename Question, typename Answer>
 class Survey {
  public:
   struct Rules {
-    unsigned number = 0;              // of the worker that asks
+    unsigned number = 0;               // of the worker that asks
     Colleagues* colleagues = nullptr;  // nullptr: it is alone
     /// What a worker says.
     Answer (*reply)(Program&, const Question&) = nullptr;

@@ -10,6 +10,7 @@
 #include <optional>
 #include <thread>
 
+#include "apps/serve/privileges.h"
 #include "base/limits.h"
 #include "base/random.h"
 #include "io/epoll_loop.h"
@@ -231,6 +232,7 @@ int run_workers(const WorkersOptions& options, Log& log, const WorkerFactory& fa
   raise_descriptor_limit();
   Crew crew(options, log);
   Status open = crew.open(factory);
+  if (open) open = drop_privileges(options.process);
   if (!open) {
     log.error(to_string(open.error()));
     crew.end(Phase::stopping);

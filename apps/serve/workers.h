@@ -12,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "apps/config/config.h"
 #include "base/address.h"
 #include "base/clock.h"
 #include "base/log.h"
@@ -71,6 +72,8 @@ struct WorkersOptions {
   Duration drain_time{};
   /// At SIGUSR1, on the main thread: files that were moved away are to be opened anew. May be empty.
   std::function<void()> on_reopen{};
+  /// Who we become once every worker is open.
+  config::Process process{};
 };
 
 /// Runs `options.count` workers until SIGTERM or SIGINT: worker 0 on the calling thread, the others on

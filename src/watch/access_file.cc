@@ -41,9 +41,9 @@ Result<Target> open_target(const std::string& path) {
   struct stat status {};
   if (out.descriptor < 0 || ::fstat(out.descriptor, &status) != 0) {
     const int errnum = errno;
-    return Error{ErrorKind::config, Side::ours, Retry::no,
-                 "access log: " + (path.empty() ? "stdout" : path) +
-                     " cannot be opened: " + std::strerror(errnum)};
+    return Error{
+        ErrorKind::config, Side::ours, Retry::no,
+        "access log: " + (path.empty() ? "stdout" : path) + " cannot be opened: " + std::strerror(errnum)};
   }
   out.may_poll = !S_ISREG(status.st_mode);
   return out;

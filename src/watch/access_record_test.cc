@@ -42,15 +42,16 @@ std::string text_of(const AccessRecord& record, const AccessRules& rules) {
 }
 
 TEST(AccessRecord, is_one_object_a_line) {
-  EXPECT_EQ(text_of(example(), {}),
-            R"({"time":"2026-11-26T01:53:27.042Z","kind":"request","id":"00a1b2c3d4e5f607","listener":"play",)"
-            R"("client":"192.0.2.7:40000","peer":null,"forwarded_for":null,"tls_version":null,"sni":null,)"
-            R"("method":"GET","host":"play.example","path":"/room","version":"HTTP/1.1","user_agent":null,)"
-            R"("request_id":null,"status":200,"bytes_in":120,"bytes_out":5000,"head_ms":0.250,"queue_ms":0.000,)"
-            R"("connect_ms":1.500,"first_byte_ms":20.000,"total_ms":3661000.007,"pool":"gateways","server":"g1",)"
-            R"("decision":"pinned","affinity":"cookie-insert","reason":"found","retries":0,"reused":false,)"
-            R"("end":"done","end_by":null,"end_in":"download"})"
-            "\n");
+  EXPECT_EQ(
+      text_of(example(), {}),
+      R"({"time":"2026-11-26T01:53:27.042Z","kind":"request","id":"00a1b2c3d4e5f607","listener":"play",)"
+      R"("client":"192.0.2.7:40000","peer":null,"forwarded_for":null,"tls_version":null,"sni":null,)"
+      R"("method":"GET","host":"play.example","path":"/room","version":"HTTP/1.1","user_agent":null,)"
+      R"("request_id":null,"status":200,"bytes_in":120,"bytes_out":5000,"head_ms":0.250,"queue_ms":0.000,)"
+      R"("connect_ms":1.500,"first_byte_ms":20.000,"total_ms":3661000.007,"pool":"gateways","server":"g1",)"
+      R"("decision":"pinned","affinity":"cookie-insert","reason":"found","retries":0,"reused":false,)"
+      R"("end":"done","end_by":null,"end_in":"download"})"
+      "\n");
 }
 
 TEST(AccessRecord, is_words_in_a_line) {
@@ -58,9 +59,10 @@ TEST(AccessRecord, is_words_in_a_line) {
             "2026-11-26T01:53:27.042Z request 00a1b2c3d4e5f607 play 192.0.2.7:40000 "
             "\"GET /room HTTP/1.1\" \"play.example\" 200 120 5000 0.250/0.000/1.500/20.000/3661000.007 "
             "gateways/g1 pinned/cookie-insert/found 0 done/-/download\n");
-  EXPECT_EQ(text_of(AccessRecord(), {.form = AccessForm::line}),
-            "2026-11-26T01:53:27.042Z request 0000000000000000 - - \"-\" \"-\" - 0 0 -/-/-/-/0.000 -/- -/-/- 0 "
-            "-/-/-\n");
+  EXPECT_EQ(
+      text_of(AccessRecord(), {.form = AccessForm::line}),
+      "2026-11-26T01:53:27.042Z request 0000000000000000 - - \"-\" \"-\" - 0 0 -/-/-/-/0.000 -/- -/-/- 0 "
+      "-/-/-\n");
 }
 
 TEST(AccessRecord, has_the_query_only_where_it_is_asked_for) {

@@ -68,7 +68,8 @@ bool same_secret(Bytes a, Bytes b) {
   std::array<std::array<unsigned char, EVP_MAX_MD_SIZE>, 2> digests{};
   for (const auto& [text, digest] : {std::pair{a, &digests[0]}, std::pair{b, &digests[1]}}) {
     unsigned int length = 0;
-    if (EVP_Digest(text.data(), text.size(), digest->data(), &length, EVP_sha256(), nullptr) != 1) return false;
+    if (EVP_Digest(text.data(), text.size(), digest->data(), &length, EVP_sha256(), nullptr) != 1)
+      return false;
   }
   return CRYPTO_memcmp(digests[0].data(), digests[1].data(), digests[0].size()) == 0;
 }

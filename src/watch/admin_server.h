@@ -3,10 +3,10 @@
 // Place: beside the path, never on it. Hears a head, hands what was asked to an AdminHandler, writes its
 // reply, and hears the next one. Bodies of requests are not read: parameters stand in the query.
 //
-// What keeps strangers out is the address that it listens on, or a token (`Authorization: Bearer ...`), without
-// which everything but kOpenPaths is answered 401. What keeps the pages of the operator's own browser out is
-// that a request with an Origin is answered 403, and where there is no token, so is one for a Host that is a
-// name (a page whose name was made to point here: DNS rebinding).
+// What keeps strangers out is the address that it listens on, or a token (`Authorization: Bearer ...`),
+// without which everything but kOpenPaths is answered 401. What keeps the pages of the operator's own browser
+// out is that a request with an Origin is answered 403, and where there is no token, so is one for a Host
+// that is a name (a page whose name was made to point here: DNS rebinding).
 //
 // Owner: one worker; its thread.
 #pragma once

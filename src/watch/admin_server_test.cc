@@ -216,7 +216,8 @@ TEST_F(Admin, with_a_token_answers_who_has_it) {
     EXPECT_TRUE(sim.run_until([&] { return end.writable != 0; }));
     end.write(std::string("GET ") + one.path + " HTTP/1.1\r\n" + one.fields + "\r\n");
     sim.run_for(3s);
-    EXPECT_TRUE(end.received.starts_with("HTTP/1.1 " + std::to_string(one.status))) << one.fields << end.received;
+    EXPECT_TRUE(end.received.starts_with("HTTP/1.1 " + std::to_string(one.status)))
+        << one.fields << end.received;
     EXPECT_EQ(end.received.find("WWW-Authenticate: Bearer\r\n") != std::string::npos, one.status == 401);
   }
   guarded.close();

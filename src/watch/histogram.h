@@ -17,11 +17,11 @@ namespace rejoin::watch {
 using HistogramBounds = std::span<const Duration>;
 
 /// From a connect on one machine to a request that timed out.
-inline constexpr std::array<Duration, 15> kShortTimes{500us, 1ms,   2500us, 5ms, 10ms, 25ms, 50ms, 100ms,
-                                                      250ms, 500ms, 1s,     2500ms, 5s, 10s,  60s};
+inline constexpr std::array<Duration, 15> kShortTimes{500us, 1ms,   2500us, 5ms,    10ms, 25ms, 50ms, 100ms,
+                                                      250ms, 500ms, 1s,     2500ms, 5s,   10s,  60s};
 /// From a page that was left at once to a player who stays for days.
-inline constexpr std::array<Duration, 13> kLives{1s,   5s,   15s, 1min, 5min, 15min, 30min,
-                                                 1h,   2h,   4h,  8h,   24h,  168h};
+inline constexpr std::array<Duration, 13> kLives{1s, 5s, 15s, 1min, 5min, 15min, 30min,
+                                                 1h, 2h, 4h,  8h,   24h,  168h};
 
 /// `kBounds`: one of the arrays above. Nothing but integers, so that a struct of them is, too.
 template <const auto& kBounds>

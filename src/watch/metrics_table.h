@@ -87,7 +87,7 @@ void write_rows(MetricsText& out, std::string_view prefix, const MetricRow<T> (&
     std::size_t end = begin + 1;
     while (end < N && rows[end].family == rows[begin].family) ++end;
     const MetricRow<T>& first = rows[begin];
-    const MetricKind kind = first.number == nullptr               ? MetricKind::histogram
+    const MetricKind kind = first.number == nullptr            ? MetricKind::histogram
                             : first.family.ends_with("_total") ? MetricKind::counter
                                                                : MetricKind::gauge;
     out.family(std::string(prefix) + std::string(first.family), kind, first.help);

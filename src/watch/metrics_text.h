@@ -22,7 +22,7 @@
 namespace rejoin::watch {
 
 enum class MetricKind : std::uint8_t {
-  counter,    // only grows; its name ends in _total
+  counter,  // only grows; its name ends in _total
   gauge,
   histogram,  // of times; its name ends in _seconds
 };

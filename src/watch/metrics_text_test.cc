@@ -35,15 +35,17 @@ TEST(MetricsText, a_histogram_is_told_in_seconds_and_grows_from_bucket_to_bucket
   const MetricLabel label{"listener", "web"};
   out.sample(MetricLabels(&label, 1), HistogramView(lives));
   const std::string text = out.take();
-  EXPECT_TRUE(text.starts_with("# HELP life_seconds Lives.\n# TYPE life_seconds histogram\n"
-                               "life_seconds_bucket{listener=\"web\",le=\"1\"} 1\n"
-                               "life_seconds_bucket{listener=\"web\",le=\"5\"} 3\n"
-                               "life_seconds_bucket{listener=\"web\",le=\"15\"} 3\n"))
+  EXPECT_TRUE(
+      text.starts_with("# HELP life_seconds Lives.\n# TYPE life_seconds histogram\n"
+                       "life_seconds_bucket{listener=\"web\",le=\"1\"} 1\n"
+                       "life_seconds_bucket{listener=\"web\",le=\"5\"} 3\n"
+                       "life_seconds_bucket{listener=\"web\",le=\"15\"} 3\n"))
       << text;
-  EXPECT_TRUE(text.ends_with("life_seconds_bucket{listener=\"web\",le=\"604800\"} 3\n"
-                             "life_seconds_bucket{listener=\"web\",le=\"+Inf\"} 4\n"
-                             "life_seconds_sum{listener=\"web\"} 3600007.5\n"
-                             "life_seconds_count{listener=\"web\"} 4\n"))
+  EXPECT_TRUE(
+      text.ends_with("life_seconds_bucket{listener=\"web\",le=\"604800\"} 3\n"
+                     "life_seconds_bucket{listener=\"web\",le=\"+Inf\"} 4\n"
+                     "life_seconds_sum{listener=\"web\"} 3600007.5\n"
+                     "life_seconds_count{listener=\"web\"} 4\n"))
       << text;
 }
 
@@ -70,19 +72,20 @@ TEST(MetricsTable, has_a_family_once_with_all_of_its_owners) {
   MetricsText out;
   write_rows(out, "x_", kRows, std::span<const MetricsOf<Numbers>>(owners));
   const std::string text = out.take();
-  EXPECT_TRUE(text.starts_with("# HELP x_sizes_total Sizes.\n"
-                               "# TYPE x_sizes_total counter\n"
-                               "x_sizes_total{pool=\"a\",size=\"small\"} 1\n"
-                               "x_sizes_total{pool=\"a\",size=\"large\"} 2\n"
-                               "x_sizes_total{pool=\"b\",size=\"small\"} 3\n"
-                               "x_sizes_total{pool=\"b\",size=\"large\"} 0\n"
-                               "# HELP x_now At this moment.\n"
-                               "# TYPE x_now gauge\n"
-                               "x_now{pool=\"a\"} 0\n"
-                               "x_now{pool=\"b\"} 4\n"
-                               "# HELP x_took_seconds How long.\n"
-                               "# TYPE x_took_seconds histogram\n"
-                               "x_took_seconds_bucket{pool=\"a\",le=\"0.0005\"} 0\n"))
+  EXPECT_TRUE(
+      text.starts_with("# HELP x_sizes_total Sizes.\n"
+                       "# TYPE x_sizes_total counter\n"
+                       "x_sizes_total{pool=\"a\",size=\"small\"} 1\n"
+                       "x_sizes_total{pool=\"a\",size=\"large\"} 2\n"
+                       "x_sizes_total{pool=\"b\",size=\"small\"} 3\n"
+                       "x_sizes_total{pool=\"b\",size=\"large\"} 0\n"
+                       "# HELP x_now At this moment.\n"
+                       "# TYPE x_now gauge\n"
+                       "x_now{pool=\"a\"} 0\n"
+                       "x_now{pool=\"b\"} 4\n"
+                       "# HELP x_took_seconds How long.\n"
+                       "# TYPE x_took_seconds histogram\n"
+                       "x_took_seconds_bucket{pool=\"a\",le=\"0.0005\"} 0\n"))
       << text;
   EXPECT_NE(text.find("x_took_seconds_bucket{pool=\"b\",le=\"0.0025\"} 1\n"), std::string::npos);
   MetricsText none;

@@ -50,7 +50,8 @@ std::uint64_t us_of(const timeval& time) {
 std::uint64_t us_of(clockid_t clock) {
   timespec now{};
   (void)::clock_gettime(clock, &now);
-  return static_cast<std::uint64_t>(now.tv_sec) * kUsPerSecond + static_cast<std::uint64_t>(now.tv_nsec) / 1000;
+  return static_cast<std::uint64_t>(now.tv_sec) * kUsPerSecond +
+         static_cast<std::uint64_t>(now.tv_nsec) / 1000;
 }
 
 /// When the process began, since 1970: ticks since the machine did.
@@ -101,7 +102,8 @@ void write_process(MetricsText& out) {
   // loop of a program that has a hundred thousand.
   struct stat folder {};
   if (::stat("/proc/self/fd", &folder) == 0 && folder.st_size > 0)
-    write_gauge(out, "process_open_fds", "Descriptors that it has.", static_cast<std::uint64_t>(folder.st_size));
+    write_gauge(out, "process_open_fds", "Descriptors that it has.",
+                static_cast<std::uint64_t>(folder.st_size));
 }
 
 }  // namespace rejoin::watch

@@ -16,7 +16,7 @@ class Family:
 
     def labels(self):
         """Names of labels, without a histogram's `le`, in the order of the document."""
-        order = ["listener", "what", "by", "how", "pool", "server", "decision", "reason", "class", "phase", "version", "compiler"]
+        order = ["listener", "what", "by", "how", "pool", "server", "decision", "outcome", "reason", "class", "phase", "version", "compiler"]
         names = {name for _, labels in self.samples for name, _ in labels} - {"le"}
         return sorted(names, key=lambda name: (order.index(name) if name in order else 99, name))
 
