@@ -118,10 +118,10 @@ std::int64_t ms(Duration time) { return std::chrono::duration_cast<std::chrono::
 
 }  // namespace
 
-bool is_ready(const Worker& worker, const route::Pool& pool) {
+bool is_ready(Worker& worker, const route::Pool& pool) {
   if (worker.draining()) return false;
   for (std::size_t i = 0; i < pool.size(); ++i) {
-    if (pool.takes_new(static_cast<route::ServerIndex>(i))) return true;
+    if (pool.takes_new(static_cast<route::ServerIndex>(i), worker.world().clock.now())) return true;
   }
   return false;
 }

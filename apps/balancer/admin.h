@@ -84,6 +84,6 @@ class Admin final : private watch::AdminHandler {
 };
 
 /// May clients come for this pool: we do not drain, and it has a server for new ones.
-bool is_ready(const Worker& worker, const route::Pool& pool);
+bool is_ready(Worker& worker, const route::Pool& pool);
 
 }  // namespace rejoin::balancer

@@ -278,7 +278,7 @@ PoolNumbers numbers_of_pool(PoolUse& use, TimePoint now) {
     server.up = pool.up(index);
     server.draining = pool.draining(index);
     server.order = pool.order(index);
-    server.takes_new = pool.takes_new(index);
+    server.takes_new = pool.takes_new(index, now);
     server.away = pool.away_for(index, now);
   }
   if (const route::LeaseTable* const leases = use.plan.route->leases.get()) {
