@@ -154,7 +154,6 @@ Task<After> open_tunnel(Exchange& exchange, const ResponseHead& response) {
   TunnelStart start;
   start.pass = std::move(visit.pass);
   start.websocket = exchange.request.wants_websocket();
-  start.held = visit.pool->router.hold(exchange.choice, visit.in(Duration(0)));
   const bool care = visit.listener->care.any(start.websocket);
   // Where frames are followed, the first ones are, too: what came behind the heads goes to the tunnel.
   const proto::Body behind = care ? proto::Body() : response.body(exchange.request.method());
@@ -169,6 +168,7 @@ Task<After> open_tunnel(Exchange& exchange, const ResponseHead& response) {
   if (sent && !visit.arrived.empty())
     sent = co_await exchange.server.write_all(visit.arrived.view(), exchange.patience());
   if (!sent) co_return After::close;
+  start.held = visit.pool->router.hold(exchange.choice, visit.in(Duration(0)));
   const upstream::ClientFin client_fin =
       start.websocket ? upstream::ClientFin::ends_both : upstream::ClientFin::passes_on;
   visit.worker.park(visit.listener, visit.client.release(), exchange.server.release(), visit.address,

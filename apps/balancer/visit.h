@@ -70,6 +70,7 @@ struct Visit {
 
   /// The pin in the pool, for the tunnel that the connection becomes; empty when there is none.
   route::Lease take_lease() {
+    if (generation != worker.generation()) worker.keep_tables(*pool);
     for (PoolLease& one : leases) {
       if (one.pool == pool) return std::move(one.lease);
     }
@@ -87,6 +88,7 @@ struct Visit {
         std::exchange(generation, worker.generation());  // holds the leases' pools until we are done
     listener = std::move(next);
     pool = &generation->pool(*listener);
+    kept = KeptServer();  // its pool may be gone, and its server another
     std::erase_if(leases, [this](PoolLease& one) {
       PoolUse* const now = generation->find_pool(one.pool->plan.rules.name);
       const bool stays = now != nullptr && now->plan.route->leases == one.pool->plan.route->leases;

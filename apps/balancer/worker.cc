@@ -228,11 +228,19 @@ void Worker::pools_changed(const Generation& before) {
     } else {
       old->idle.retire();
     }
-    const auto& leases = old->plan.route->leases;
-    if (leases && (now == nullptr || now->plan.route->leases != leases)) old_leases_.push_back(leases);
-    const auto& idle = old->plan.route->idle_leases;
-    if (idle && (now == nullptr || now->plan.route->idle_leases != idle)) old_leases_.push_back(idle);
+    keep_tables(*old);
   }
+}
+
+void Worker::keep_tables(const PoolUse& pool) {
+  const PoolUse* const now = generation_->find_pool(pool.plan.rules.name);
+  const route::SharedRoute& old = *pool.plan.route;
+  const auto keep = [this](const std::shared_ptr<route::LeaseTable>& table, const auto& present) {
+    if (!table || table == present) return;
+    if (std::ranges::find(old_leases_, table) == old_leases_.end()) old_leases_.push_back(table);
+  };
+  keep(old.leases, now == nullptr ? nullptr : now->plan.route->leases);
+  keep(old.idle_leases, now == nullptr ? nullptr : now->plan.route->idle_leases);
 }
 
 void Worker::abandon() {

@@ -166,6 +166,9 @@ class Worker final : public serve::WorkerProgram, private upstream::RelayOwner {
   Counts& counts() { return counts_; }
   serve::EdgeCounts& edge() { return edge_; }
   proto::AcceptHasher& accept_hasher() { return accept_hasher_; }
+  /// The pool's tables of leases live on as long as one is open, though the pool may be gone or another: for
+  /// a tunnel, which holds no Generation.
+  void keep_tables(const PoolUse& pool);
   /// Joins the two and forgets them until they end.
   void park(ListenerPtr listener, io::Socket client_socket, io::Socket server_socket, const Address& client,
             route::ServerUse use, route::Lease lease, upstream::ClientFin client_fin, TunnelStart start);

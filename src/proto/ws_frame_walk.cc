@@ -15,7 +15,8 @@ constexpr unsigned char kMaskBit = 0x80;
 
 MaskKey WsFrameWalk::mask() const {
   MaskKey key{};
-  if (whole_ >= kFixedBytes + kMaskBytes) std::memcpy(key.data(), header_ + whole_ - kMaskBytes, kMaskBytes);
+  if (sender_ == WsRole::client && whole_ >= kFixedBytes + kMaskBytes)
+    std::memcpy(key.data(), header_ + whole_ - kMaskBytes, kMaskBytes);
   return key;
 }
 

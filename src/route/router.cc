@@ -297,6 +297,8 @@ void Router::was_full(Choice& choice, TimePoint now) {
 
 void Router::look_again(Choice& choice, TimePoint now) {
   settle(choice, now, may_try(choice));
+  if (choice.how == Chosen::pinned) ++counts_.pinned;
+  if (choice.how == Chosen::scheduled) ++counts_.scheduled;
   count_unserved(choice);
 }
 
@@ -310,11 +312,9 @@ void Router::waited_in_vain(Choice& choice, TimePoint now, bool is_full) {
   ++(is_full ? counts_.queue_full : counts_.waited_in_vain);
   const bool belongs = choice.waits_for.has_value();
   choice.gave_up = true;
-  if (belongs) {
-    settle(choice, now, may_try(choice));
-  } else {
-    choice.how = Chosen::nobody;
-  }
+  choice.how = Chosen::nobody;
+  if (belongs) settle(choice, now, may_try(choice));
+  if (choice.how == Chosen::scheduled) ++counts_.scheduled;
   count_unserved(choice);
 }
 

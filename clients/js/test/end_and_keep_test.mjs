@@ -193,3 +193,56 @@ test("identity and application are asked anew at each login; too long for a HELL
   const long = await start(new World(), { identity: new Uint8Array(16_370) });
   assert.deepEqual(long.events(), ["state ended", "ended 4413 not clean"]);
 });
+
+test("a keeper that throws keeps nothing, and the session lives all the same", async () => {
+  const world = new World();
+  const fail = () => {
+    throw new Error("QuotaExceededError");
+  };
+  const session = await live(world, { storage: { load: fail, save: fail, clear() {} } });
+  world.socket.break();
+  world.pass(0);
+  resume(world, 0, 1, 0, 0);
+  assert.equal(session.state, "live");
+  assert.equal((await live(new World(), { storage: { load: async () => fail(), save() {}, clear() {} } })).state, "live");
+});
+
+test("an identity that throws is a failed dial; the next one asks again", async () => {
+  const world = new World();
+  world.chance = 0.5;
+  let ready = false;
+  const session = await start(world, {
+    identity() {
+      if (!ready) throw new Error("no token yet");
+      return "token";
+    },
+  });
+  assert.deepEqual([world.sockets.length, session.figures.failedDials], [0, 1]);
+  ready = true;
+  world.pass(5000);
+  world.socket.open();
+  assert.equal(world.socket.take()[0].type, "HELLO");
+});
+
+test("... also where the link of the session that is gone takes the new HELLO: thrown at the application, and the dial fails", async () => {
+  const world = new World();
+  let ready = true;
+  const session = await live(world, {
+    identity() {
+      if (!ready) throw new Error("no token yet");
+      return "token";
+    },
+  });
+  world.chance = 0.5;
+  world.socket.break();
+  world.pass(500);
+  world.socket.open();
+  ready = false;
+  assert.throws(() => world.socket.say(detach(4401, "login")), /no token yet/);
+  ready = true;
+  world.pass(10_000);
+  world.socket.open();
+  assert.equal(world.socket.take()[0].type, "HELLO");
+  world.socket.say(welcome());
+  assert.equal(session.state, "live");
+});
