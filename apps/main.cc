@@ -91,11 +91,13 @@ void add_connect(CLI::App& app, Run& run) {
   auto options = std::make_shared<connect::ConnectOptions>();
   auto typed = std::make_shared<Typed>();
   CLI::App* sub = app.add_subcommand("connect", "Connect as a client, and print cookies and messages");
-  sub->add_option("url", options->url,
-                  "ws://HOST:PORT/PATH or tcp://HOST:PORT; with --resume wss and tls, too")
+  sub->add_option("url", options->url, "ws://HOST:PORT/PATH or tcp://HOST:PORT; with TLS wss:// or tls://")
       ->required()
       ->type_name("URL");
   sub->add_option("--cookie-jar", options->cookie_jar_file, "Keep cookies here between runs")
+      ->type_name("FILE");
+  sub->add_option("--ca", options->ca_file,
+                  "Who may have signed the server's certificate, PEM (default: the system's authorities)")
       ->type_name("FILE");
   sub->add_option("--times", options->times, "Connections, one after the other (default 1)")
       ->check(CLI::Range(1, 1'000'000))

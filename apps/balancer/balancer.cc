@@ -10,6 +10,7 @@
 #include "apps/balancer/worker.h"
 #include "apps/config/config.h"
 #include "apps/config/keys.h"
+#include "apps/config/tls_files.h"
 #include "apps/serve/workers.h"
 #include "base/log.h"
 #include "base/random.h"
@@ -92,8 +93,14 @@ int run_balancer(const BalancerOptions& options) {
     return kConfigurationStatus;
   }
 
+  const config::TlsReading tls = config::load_tls(config, (*plan)->tickets, SystemClock().unix_now());
+  print(tls.diagnostics);
+  if (!tls.ok()) return kConfigurationStatus;
+  use_tls(**plan, tls.contexts);
+
   serve::WorkersOptions workers;
   workers.count = static_cast<unsigned>(config.balancer.workers);
+  workers.process = config.process;
   workers.drain_time = config.balancer.drain_timeout;
   workers.upgrade_time = config.balancer.upgrade_timeout;
   for (const config::Listener& listener : config.listeners) {

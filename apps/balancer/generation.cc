@@ -1,7 +1,5 @@
 #include "apps/balancer/generation.h"
 
-#include "base/limits.h"
-
 namespace rejoin::balancer {
 
 PoolUse::PoolUse(io::World& world, std::shared_ptr<const PoolPlan> of, route::Seal& seal, Rooms& rooms,
@@ -9,7 +7,8 @@ PoolUse::PoolUse(io::World& world, std::shared_ptr<const PoolPlan> of, route::Se
     : held(std::move(of)),
       plan(*held),
       router(*plan.route, seal, worker, before ? &before->router : nullptr),
-      idle(world, plan.route->pool->size(), Duration(limits::kIdleServerConnectionS)),
+      idle(world, plan.route->pool->size(), plan.rules.keep_alive.idle,
+           static_cast<std::size_t>(plan.rules.keep_alive.connections)),
       room(*plan.route, rooms) {}
 
 void PoolUse::take_over(PoolUse& before) {
@@ -53,7 +52,10 @@ PoolUse* Generation::find_pool(std::string_view name) const {
 
 ListenerPtr Generation::successor(const ListenerPlan& old) const {
   for (const ListenerPtr& listener : listeners) {
-    if (listener->same_door(old) && listener->rules.mode == old.rules.mode) return listener;
+    if (listener->same_door(old) && listener->rules.mode == old.rules.mode &&
+        listener->rules.tls == old.rules.tls) {
+      return listener;
+    }
   }
   return {};
 }

@@ -35,6 +35,7 @@ struct PoolUse : LocalCounted {
   route::Router router;
   upstream::IdleConnections idle;
   PoolRoom room;
+  TimePoint tls_warned{};  // when a server's failing TLS was last said
 };
 
 /// What a worker keeps of one listener: the same in all Generations in which its rules are.
@@ -49,9 +50,13 @@ struct Generation : LocalCounted {
              unsigned worker, const Generation* before);
 
   PoolUse& pool(const ListenerPlan& listener) const { return *pools[listener.pool]; }
+  /// nullptr: it has none of its own.
+  PoolUse* pool_of(const ListenerPlan& listener) const {
+    return listener.pool == ListenerPlan::kNoPool ? nullptr : pools[listener.pool].get();
+  }
   /// The pool of this name; nullptr when there is none.
   PoolUse* find_pool(std::string_view name) const;
-  /// Where clients of `old` belong now; none when it was removed, or speaks another layer.
+  /// Where clients of `old` belong now; none when it was removed, or speaks another layer or other TLS.
   ListenerPtr successor(const ListenerPlan& old) const;
 
   const std::shared_ptr<const Plan> plan;

@@ -132,7 +132,7 @@ Task<Operations::Outcome> Operations::reload() {
       route::KeyRing keys = reading->keys ? *reading->keys->ring : worker_.generation()->plan->keys;
       RuntimeServers runtime = runtime_;
       const std::vector<std::string> overruled = runtime.settle(file);
-      out = co_await go_by(file, std::move(runtime), std::move(keys));
+      out = co_await go_by(file, std::move(runtime), std::move(keys), Certificates::all);
       if (out.wrong.empty()) {
         for (const std::string& line : overruled) log.info(line);
         log.info(out.changed.nothing() ? "reload: nothing is new" : "reload: done");
@@ -144,8 +144,8 @@ Task<Operations::Outcome> Operations::reload() {
   co_return out;
 }
 
-Task<Operations::Outcome> Operations::go_by(config::Config file, RuntimeServers runtime,
-                                            route::KeyRing keys) {
+Task<Operations::Outcome> Operations::go_by(config::Config file, RuntimeServers runtime, route::KeyRing keys,
+                                            Certificates certificates) {
   Outcome out;
   const std::shared_ptr<const Plan> before = worker_.generation()->plan;
   const config::Config meant = runtime.over(file);
@@ -158,6 +158,15 @@ Task<Operations::Outcome> Operations::go_by(config::Config file, RuntimeServers 
   if (!plan) {
     out.wrong.push_back(plan.error().detail);
     co_return out;
+  }
+  if (certificates == Certificates::all || wants_certificates(**plan)) {
+    const config::TlsReading tls = config::load_tls(now, (*plan)->tickets, worker_.world().clock.unix_now());
+    if (!tls.ok()) {
+      for (const config::Diagnostic& it : tls.diagnostics) out.wrong.push_back(it.text());
+      co_return out;
+    }
+    config::say_reading(tls, worker_.world().log);
+    use_tls(**plan, tls.contexts);
   }
   Status gone_over = co_await rollout_.run(*plan);
   if (!gone_over) {

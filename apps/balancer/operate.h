@@ -96,7 +96,10 @@ class Operations {
   Task<void> reload_then(std::function<void()> done);
   Task<std::shared_ptr<FileReading>> read_file();
   /// Goes by what the file and the operators say now. Says what changed, in the log as well.
-  Task<Outcome> go_by(config::Config file, RuntimeServers runtime, route::KeyRing keys);
+  /// Which certificates are read: all, or those of listeners and pools that are new.
+  enum class Certificates : std::uint8_t { new_ones, all };
+  Task<Outcome> go_by(config::Config file, RuntimeServers runtime, route::KeyRing keys,
+                      Certificates certificates = Certificates::new_ones);
   void follow_names();
   Task<void> names_changed();
   void tell(const WhatChanged& changed, const Plan& before);

@@ -10,10 +10,13 @@
 
 #include "apps/balancer/come_again.h"
 #include "apps/balancer/dial_server.h"
+#include "apps/balancer/enter_tls.h"
+#include "apps/balancer/greet_client.h"
 #include "apps/balancer/serve_request.h"
 #include "apps/balancer/visit.h"
 #include "base/limits.h"
 #include "io/stream.h"
+#include "proto/client_hello.h"
 #include "proto/resume_opening.h"
 
 namespace rejoin::balancer {
@@ -49,6 +52,39 @@ Task<Status> hear_opening(Visit& visit) {
   co_return come;
 }
 
+/// On a listener that goes by TLS names: reads the ClientHello, without answering it, and chooses the pool.
+/// False: there is none for it, and it was reset.
+Task<bool> find_pool_by_name(Visit& visit) {
+  const TimePoint deadline = visit.accepted + visit.listener->rules.head_timeout;
+  proto::ClientHello hello;
+  proto::HelloVerdict verdict;
+  Status come = co_await hear_first_bytes(visit, deadline);
+  while (come) {
+    verdict = proto::read_client_hello(visit.arrived.view(), hello);
+    if (verdict.state != proto::HelloState::need_more) break;
+    come = co_await visit.client.read_into(visit.arrived, deadline);
+  }
+  serve::EdgeCounts& counts = visit.worker.edge();
+  std::string why;
+  if (!come) {
+    if (come.error().kind == ErrorKind::timed_out) ++counts.late;
+    why = "no ClientHello: " + to_string(come.error());
+  } else if (verdict.state == proto::HelloState::refused) {
+    ++counts.bad_hello;
+    why = "no ClientHello: " + std::string(verdict.reason);
+  } else {
+    const std::size_t* const pool = visit.listener->by_name.find(hello.name);
+    visit.facts.authority = hello.name;
+    if (pool != nullptr) visit.pool = visit.generation->pools[*pool].get();
+    if (visit.pool != nullptr) co_return true;
+    ++counts.no_name;
+    why = hello.name.empty() ? "it asks for no name" : "it asks for " + hello.name + ", which is not served";
+  }
+  visit.worker.tell(*visit.listener, visit.address, "turned away: " + why);
+  visit.client.socket().reset();
+  co_return false;
+}
+
 /// What the client said before it had a server.
 Task<Status> pass_opening(Visit& visit, io::Stream& server) {
   Status sent;
@@ -76,8 +112,18 @@ Task<void> turn_away(Visit& visit, const route::Choice& choice) {
 }  // namespace
 
 Task<void> serve_http(Worker& worker, GenerationPtr generation, ListenerPtr listener, io::Socket accepted,
-                      Address client) {
-  Visit visit(worker, std::move(generation), std::move(listener), std::move(accepted), client);
+                      Address client, Entry entry) {
+  const bool through_proxy = entry.through_proxy;
+  Visit visit(worker, std::move(generation), std::move(listener), std::move(accepted), client,
+              std::move(entry));
+  if (through_proxy) {
+    const bool welcome = co_await greet(visit);
+    if (!welcome) co_return;
+  }
+  if (visit.listener->tls) {
+    const bool entered = co_await enter_tls(visit);
+    if (!entered) co_return;
+  }
   for (;;) {
     const After after = co_await serve_request(visit);
     if (after != After::next_request) co_return;
@@ -85,16 +131,30 @@ Task<void> serve_http(Worker& worker, GenerationPtr generation, ListenerPtr list
 }
 
 Task<void> serve_tcp(Worker& worker, GenerationPtr generation, ListenerPtr listener, io::Socket accepted,
-                     Address client) {
-  Visit visit(worker, std::move(generation), std::move(listener), std::move(accepted), client);
+                     Address client, Entry entry) {
+  const bool through_proxy = entry.through_proxy;
+  Visit visit(worker, std::move(generation), std::move(listener), std::move(accepted), client,
+              std::move(entry));
+  if (through_proxy) {
+    const bool welcome = co_await greet(visit);
+    if (!welcome) co_return;
+  }
+  if (!visit.listener->by_name.empty()) {
+    const bool found = co_await find_pool_by_name(visit);
+    if (!found) co_return;
+  }
   io::World& world = worker.world();
+  if (visit.listener->tls) {
+    const bool entered = co_await enter_tls(visit);
+    if (!entered) co_return;
+  }
   if (visit.pool->router.wants_opening()) {
     Status heard = co_await hear_opening(visit);
     if (!heard && heard.error().kind == ErrorKind::timed_out) ++worker.counts().timed_out;
     if (!heard) co_return;
   }
   route::Choice choice = visit.pool->router.choose(
-      {client, nullptr, world.clock.now(), world.clock.unix_now(), visit.arrived.view()});
+      {visit.address, nullptr, world.clock.now(), world.clock.unix_now(), visit.arrived.view()});
   io::Stream server(world, Side::server, worker.stop_switch());
   route::ServerUse use;
   Status open = co_await dial_server(visit, choice, use, server);
@@ -106,14 +166,16 @@ Task<void> serve_tcp(Worker& worker, GenerationPtr generation, ListenerPtr liste
   Status passed = co_await pass_opening(visit, server);
   if (!passed) {
     ++worker.counts().server_failed;
-    worker.tell(*visit.listener, client,
+    worker.tell(*visit.listener, visit.address,
                 "the server did not take the first bytes: " + to_string(passed.error()));
     visit.client.socket().reset();
     co_return;
   }
   visit.keep_lease(choice);
-  worker.park(visit.listener, visit.client.release(), server.release(), client, std::move(use),
-              std::move(visit.lease), upstream::ClientFin::passes_on);
+  TunnelStart start;
+  start.pass = std::move(visit.pass);
+  worker.park(visit.listener, visit.client.release(), server.release(), visit.address, std::move(use),
+              visit.take_lease(), upstream::ClientFin::passes_on, std::move(start));
 }
 
 }  // namespace rejoin::balancer

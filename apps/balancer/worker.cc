@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "apps/balancer/greet_client.h"
 #include "apps/balancer/operate.h"
 #include "apps/balancer/serve_client.h"
 
@@ -10,26 +11,32 @@ namespace rejoin::balancer {
 
 namespace {
 
+constexpr Duration kTlsWarnEvery = 10s;  // of one pool, per worker
+
 io::ListenOptions options_of(const Generation& generation, const ListenerPlan& listener) {
   io::ListenOptions options;
-  options.client_speaks_first =
-      listener.rules.mode == config::Mode::http || generation.pool(listener).router.wants_opening();
+  options.mptcp = listener.rules.mptcp;
+  const PoolUse* const pool = generation.pool_of(listener);
+  options.client_speaks_first = listener.rules.mode == config::Mode::http || !listener.by_name.empty() ||
+                                listener.tls || (pool != nullptr && pool->router.wants_opening()) ||
+                                listener.rules.edge.proxy_protocol == config::ProxyIn::require;
   return options;
 }
 
 bool same_options(const io::ListenOptions& a, const io::ListenOptions& b) {
   return a.reuse_port == b.reuse_port && a.client_speaks_first == b.client_speaks_first &&
-         a.backlog == b.backlog;
+         a.mptcp == b.mptcp && a.backlog == b.backlog;
 }
 
 }  // namespace
 
 Tunnel::Tunnel(Worker& owner, ListenerPtr of, io::Socket client_socket, io::Socket server_socket,
                const Address& from, route::ServerUse counted, route::Lease pin,
-               upstream::ClientFin client_fin, route::Lease hold)
+               upstream::ClientFin client_fin, route::Admission::Pass right, route::Lease hold)
     : Relay(owner.world(), owner.tunnel_owner(), std::move(client_socket), std::move(server_socket),
             {of->rules.tunnel_timeout, client_fin}),
       listener(std::move(of)),
+      pass(std::move(right)),
       use(std::move(counted)),
       lease(std::move(pin)),
       held(std::move(hold)),
@@ -42,10 +49,14 @@ struct Worker::Entrance final : io::AcceptEvents {
 
   void on_accept(io::Socket socket, const Address& peer) override {
     ++worker.counts_.accepted;
+    Entry entry;
+    if (plan->gate && !knock(worker, *plan, socket, peer, entry)) return;
     if (plan->rules.mode == config::Mode::http) {
-      worker.connections_.spawn(serve_http(worker, generation, plan, std::move(socket), peer));
+      worker.connections_.spawn(
+          serve_http(worker, generation, plan, std::move(socket), peer, std::move(entry)));
     } else {
-      worker.connections_.spawn(serve_tcp(worker, generation, plan, std::move(socket), peer));
+      worker.connections_.spawn(
+          serve_tcp(worker, generation, plan, std::move(socket), peer, std::move(entry)));
     }
   }
 
@@ -67,6 +78,7 @@ Worker::Worker(io::World& world, std::shared_ptr<const Plan> plan, unsigned numb
                serve::Colleagues* colleagues)
     : world_(world),
       number_(number),
+      tls_(world, {}),
       colleagues_(colleagues),
       rooms_([this] {
         if (colleagues_ == nullptr) return;
@@ -76,7 +88,8 @@ Worker::Worker(io::World& world, std::shared_ptr<const Plan> plan, unsigned numb
       seal_(plan->keys, world.random),
       generation_(make_local<const Generation>(world, std::move(plan), seal_, rooms_, number, nullptr)),
       connections_(world.ready),
-      second_([](void* self) { static_cast<Worker*>(self)->tick(); }, this) {
+      second_([](void* self) { static_cast<Worker*>(self)->tick(); }, this),
+      dismissal_([](void* self) { static_cast<Worker*>(self)->dismiss_next(); }, this) {
   for (const ListenerPtr& listener : generation_->listeners)
     entrances_.push_back(std::make_unique<Entrance>(*this, generation_, listener));
 }
@@ -94,7 +107,7 @@ Status Worker::open(const std::vector<Address>& at) {
       const auto index = use ? use->router.pool().index_of(server) : std::nullopt;
       if (index) tell_all_of_down(*use, *index);
     };
-    probes_ = std::make_unique<Probes>(world_, connections_, on_down);
+    probes_ = std::make_unique<Probes>(world_, tls_, connections_, on_down);
     probes_->follow(*generation_->plan);
   }
   if (operations_) operations_->begin();
@@ -215,11 +228,19 @@ void Worker::pools_changed(const Generation& before) {
     } else {
       old->idle.retire();
     }
-    const auto& leases = old->plan.route->leases;
-    if (leases && (now == nullptr || now->plan.route->leases != leases)) old_leases_.push_back(leases);
-    const auto& idle = old->plan.route->idle_leases;
-    if (idle && (now == nullptr || now->plan.route->idle_leases != idle)) old_leases_.push_back(idle);
+    keep_tables(*old);
   }
+}
+
+void Worker::keep_tables(const PoolUse& pool) {
+  const PoolUse* const now = generation_->find_pool(pool.plan.rules.name);
+  const route::SharedRoute& old = *pool.plan.route;
+  const auto keep = [this](const std::shared_ptr<route::LeaseTable>& table, const auto& present) {
+    if (!table || table == present) return;
+    if (std::ranges::find(old_leases_, table) == old_leases_.end()) old_leases_.push_back(table);
+  };
+  keep(old.leases, now == nullptr ? nullptr : now->plan.route->leases);
+  keep(old.idle_leases, now == nullptr ? nullptr : now->plan.route->idle_leases);
 }
 
 void Worker::abandon() {
@@ -230,10 +251,10 @@ void Worker::abandon() {
 
 std::size_t Worker::close_tunnels(const route::ServerRef& server) {
   std::size_t closed = 0;
-  open_tunnels_.for_each([&](upstream::Relay& relay) {
-    if (!(static_cast<Tunnel&>(relay).use.server() == server)) return;
+  for_each_tunnel([&](Tunnel& tunnel) {
+    if (!(tunnel.use.server() == server)) return;
     ++closed;
-    relay.cancel();
+    tunnel.cancel();
   });
   return closed;
 }
@@ -260,12 +281,30 @@ void Worker::drain() {
   if (probes_) probes_->stop();
   if (operations_) operations_->stop();
   waiting_.for_each([](Waiting& waiting) { waiting.client.interrupt(); });
+  if (!dismissal_.armed()) dismiss_next();
+}
+
+// So many a second in the whole process: each worker has its share, and closes one at a time.
+void Worker::dismiss_next() {
+  const config::Balancer& rules = generation_->plan->config.balancer;
+  const config::Drain& drain = rules.drain;
+  if (drain.per_second == 0 || stop_.requested()) return;
+  bool dismissed = false;
+  while (!dismissed && !dismissable_.empty()) {
+    upstream::Relay& next = dismissable_.front();
+    open_tunnels_.push_back(next);
+    dismissed = next.dismiss(static_cast<std::uint16_t>(drain.code));  // it may be gone now
+  }
+  if (!dismissed) return;
+  const auto share = Duration(1s) * rules.workers / drain.per_second;
+  world_.timers.arm(dismissal_, world_.clock.now() + share);
 }
 
 void Worker::stop() {
   drain();
   stop_.request();
-  open_tunnels_.for_each([](upstream::Relay& tunnel) { tunnel.cancel(); });
+  dismissal_.cancel();
+  for_each_tunnel([](Tunnel& tunnel) { tunnel.cancel(); });
 }
 
 bool Worker::idle() const {
@@ -274,19 +313,24 @@ bool Worker::idle() const {
 
 void Worker::park(ListenerPtr listener, io::Socket client_socket, io::Socket server_socket,
                   const Address& client, route::ServerUse use, route::Lease lease,
-                  upstream::ClientFin client_fin, route::Lease held) {
+                  upstream::ClientFin client_fin, TunnelStart start) {
   ++counts_.tunnels;
-  Tunnel& tunnel =
-      tunnels_.make(*this, std::move(listener), std::move(client_socket), std::move(server_socket), client,
-                    std::move(use), std::move(lease), client_fin, std::move(held));
-  open_tunnels_.push_back(tunnel);
-  tunnel.start();
+  Tunnel& tunnel = tunnels_.make(*this, std::move(listener), std::move(client_socket),
+                                 std::move(server_socket), client, std::move(use), std::move(lease),
+                                 client_fin, std::move(start.pass), std::move(start.held));
+  const upstream::CareRules& care = tunnel.listener->care;
+  tunnel.care_for(care, start.websocket);
+  (care.closes_at_drain && tunnel.may_be_dismissed() ? dismissable_ : open_tunnels_).push_back(tunnel);
+  if (draining_ && !dismissal_.armed())
+    world_.timers.arm(dismissal_, world_.clock.now());  // it came from a request that was under way
+  tunnel.start(std::move(start.from_client), std::move(start.from_server));
 }
 
 void Worker::relay_ended(upstream::Relay& relay, upstream::RelayEnd end) {
   Tunnel& tunnel = static_cast<Tunnel&>(relay);
   tunnel.lease.close(world_.clock.now());
   tunnel.held.close(world_.clock.now());
+  count_end(end);
   if (world_.log.wants(LogLevel::debug)) {
     tell(*tunnel.listener, tunnel.client,
          "tunnel to " + tunnel.use.server()->name + " ended: " + std::string(to_string(end.how)) + " (" +
@@ -294,6 +338,26 @@ void Worker::relay_ended(upstream::Relay& relay, upstream::RelayEnd end) {
              " bytes in, " + std::to_string(tunnel.bytes_from_server()) + " out");
   }
   tunnels_.destroy(tunnel);
+}
+
+void Worker::count_end(const upstream::RelayEnd& end) {
+  using How = upstream::RelayEnd::How;
+  switch (end.how) {
+    case How::stalled: ++edge_.stalled; break;
+    case How::silent: ++edge_.silent; break;
+    case How::dead: ++edge_.dead; break;
+    case How::dismissed: ++edge_.dismissed; break;
+    case How::refused:
+      if (end.code == proto::number(proto::CloseCode::too_big)) {
+        ++edge_.frame_too_big;
+      } else if (end.code == proto::number(proto::CloseCode::policy)) {
+        ++edge_.frames_too_many;
+      } else {
+        ++edge_.bad_frames;
+      }
+      break;
+    default: break;
+  }
 }
 
 void Worker::server_refused(PoolUse& pool, route::Choice& choice, const Error& why) {
@@ -342,6 +406,14 @@ void Worker::server_went_down(const route::ServerRef& server, bool close) {
     });
   }
   look_for_room();
+}
+
+void Worker::server_spoke_no_tls(PoolUse& pool, route::ServerIndex server, const Error& why) {
+  const TimePoint now = world_.clock.now();
+  if (pool.tls_warned != TimePoint() && now < pool.tls_warned + kTlsWarnEvery) return;
+  pool.tls_warned = now;
+  world_.log.warn("server " + pool.router.rules().name + "/" + pool.router.pool().server(server).name +
+                  " cannot be spoken to: " + to_string(why));
 }
 
 void Worker::tell(const ListenerPlan& listener, const Address& client, std::string_view what) {

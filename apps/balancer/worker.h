@@ -18,24 +18,36 @@
 #include "base/scope.h"
 #include "io/network.h"
 #include "io/stream.h"
+#include "io/tls_network.h"
 #include "io/world.h"
 #include "proto/ws_handshake.h"
 #include "route/router.h"
 #include "route/seal.h"
 #include "upstream/relay.h"
+#include "upstream/relay_care.h"
 
 namespace rejoin::balancer {
 
 class Operations;
 class Worker;
 
+/// What a tunnel begins with, besides its two sockets.
+struct TunnelStart {
+  route::Admission::Pass pass;
+  bool websocket = false;
+  route::Lease held;  // Router::hold()
+  /// Read, and not passed on: only where the listener asks for care of this kind of tunnel.
+  Buffer from_client, from_server;
+};
+
 /// A client's connection joined to a server's, for the rest of their lives: layer 4, and layer 7 after a 101.
 /// It outlives generations, see generation.h.
 struct Tunnel final : upstream::Relay {
   Tunnel(Worker& owner, ListenerPtr listener, io::Socket client_socket, io::Socket server_socket,
          const Address& client, route::ServerUse use, route::Lease lease, upstream::ClientFin client_fin,
-         route::Lease held);
+         route::Admission::Pass pass, route::Lease held);
   ListenerPtr listener;
+  route::Admission::Pass pass;
   route::ServerUse use;
   route::Lease lease;
   route::Lease held;  // Router::hold()
@@ -44,16 +56,22 @@ struct Tunnel final : upstream::Relay {
 static_assert(sizeof(Tunnel) <= 368,
               "the record of an idle relayed connection; the aim for all of one is 600 bytes");
 
+using serve::Entry;
+
 /// Plain integers that only grow.
 struct Counts {
   std::uint64_t accepted = 0;
   std::uint64_t requests = 0;
   std::uint64_t tunnels = 0;
-  std::uint64_t refused_heads = 0;  // answered 400, 414, 431, 501, 505
-  std::uint64_t timed_out = 0;      // clients that did not send their head, or their first frame, in time
-  std::uint64_t no_server = 0;      // answered 503
-  std::uint64_t come_again = 0;     // told to come again, since the server of their ticket is away
-  std::uint64_t server_failed = 0;  // answered 502, 504
+  std::uint64_t refused_heads = 0;   // answered 400, 414, 431, 501, 505
+  std::uint64_t timed_out = 0;       // clients that did not send their head, or their first frame, in time
+  std::uint64_t no_server = 0;       // answered 503
+  std::uint64_t come_again = 0;      // told to come again, since the server of their ticket is away
+  std::uint64_t server_failed = 0;   // answered 502, 504
+  std::uint64_t retried = 0;         // requests sent to another server after one had taken the connection
+  std::uint64_t tls_handshakes = 0;  // of clients, that succeeded
+  std::uint64_t tls_resumed = 0;     // of these: with a session of before
+  std::uint64_t tls_failed = 0;      // those that did not, but for the timed out
 };
 
 class Worker final : public serve::WorkerProgram, private upstream::RelayOwner {
@@ -133,6 +151,8 @@ class Worker final : public serve::WorkerProgram, private upstream::RelayOwner {
   };
   /// A server did not take a client: marks it, makes `choice` name the next one, and logs.
   void server_refused(PoolUse& pool, route::Choice& choice, const Error& why);
+  /// TLS with a server did not come to be: says so aloud, though not at each connection.
+  void server_spoke_no_tls(PoolUse& pool, route::ServerIndex server, const Error& why);
   /// A server took a client and then answered badly, or not at all: counts against it (PassiveRules).
   void server_answered_badly(PoolUse& pool, route::ServerIndex server, std::string_view why);
   /// Somebody on any worker has found that a server is down: kept connections to it end, and where `close`
@@ -141,11 +161,24 @@ class Worker final : public serve::WorkerProgram, private upstream::RelayOwner {
   /// Who waits for room, in any pool, looks again.
   void look_for_room() { rooms_.look(world_.clock.now()); }
   upstream::RelayOwner& tunnel_owner() { return *this; }
+  /// Every TLS connection of this worker is one of it, to clients and to servers.
+  io::TlsNetwork& tls() { return tls_; }
   Counts& counts() { return counts_; }
+  serve::EdgeCounts& edge() { return edge_; }
   proto::AcceptHasher& accept_hasher() { return accept_hasher_; }
+  /// The pool's tables of leases live on as long as one is open, though the pool may be gone or another: for
+  /// a tunnel, which holds no Generation.
+  void keep_tables(const PoolUse& pool);
   /// Joins the two and forgets them until they end.
   void park(ListenerPtr listener, io::Socket client_socket, io::Socket server_socket, const Address& client,
-            route::ServerUse use, route::Lease lease, upstream::ClientFin client_fin, route::Lease held = {});
+            route::ServerUse use, route::Lease lease, upstream::ClientFin client_fin, TunnelStart start);
+  /// Calls `visit(Tunnel&)` for each.
+  template <typename Visit>
+  void for_each_tunnel(Visit visit) {
+    const auto as_tunnel = [&visit](upstream::Relay& tunnel) { visit(static_cast<Tunnel&>(tunnel)); };
+    dismissable_.for_each(as_tunnel);
+    open_tunnels_.for_each(as_tunnel);
+  }
   std::size_t tunnels() const { return tunnels_.live(); }
   /// For a line about one client's connection in the log, if anybody reads such.
   void tell(const ListenerPlan& listener, const Address& client, std::string_view what);
@@ -157,11 +190,15 @@ class Worker final : public serve::WorkerProgram, private upstream::RelayOwner {
   Entrance* kept_for(const Generation& next, const ListenerPlan& listener);
   void pools_changed(const Generation& before);
   void relay_ended(upstream::Relay& relay, upstream::RelayEnd end) override;
+  void count_end(const upstream::RelayEnd& end);
   void tick();
   void tell_all_of_down(const PoolUse& pool, route::ServerIndex server);
+  /// Closes the next tunnel of a drain, and comes again after its share of a second.
+  void dismiss_next();
 
   io::World& world_;
   unsigned number_;
+  io::TlsNetwork tls_;
   serve::Colleagues* colleagues_;
   Rooms rooms_;
   route::Seal seal_;
@@ -173,6 +210,7 @@ class Worker final : public serve::WorkerProgram, private upstream::RelayOwner {
   std::vector<std::shared_ptr<route::LeaseTable>> old_leases_;
   RecordPool<Tunnel> tunnels_;
   List<upstream::Relay> open_tunnels_;
+  List<upstream::Relay> dismissable_;  // of tunnels: a drain closes them one by one
   List<Waiting> waiting_;
   List<Busy> busy_;
   Stop stop_;
@@ -180,7 +218,9 @@ class Worker final : public serve::WorkerProgram, private upstream::RelayOwner {
   std::unique_ptr<Probes> probes_;  // of worker 0
   std::unique_ptr<Operations> operations_;
   Timer second_;  // leases expire by it
+  Timer dismissal_;
   Counts counts_;
+  serve::EdgeCounts edge_;
   bool draining_ = false;
 };
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <map>
 
+#include "apps/config/edge_check.h"
 #include "apps/config/key_table.h"
 #include "apps/config/nearest.h"
 #include "apps/config/units.h"
@@ -28,6 +29,7 @@ class CrossCheck {
       upstream(*config_.gateway, config_.gateway->upstream);
     unused_pools();
     for (std::size_t i = 0; i < config_.pools.size(); ++i) pool(config_.pools[i], numbered("pool", i));
+    tls();
     dns(config_.dns);
     gateway_in_pools();
     if (config_.gateway) compression(*config_.gateway);
@@ -126,13 +128,33 @@ class CrossCheck {
     for (std::size_t i = 0; i < config_.listeners.size(); ++i) {
       Listener& it = config_.listeners[i];
       const std::string path = numbered("listener", i) + ".pool";
-      if (it.pool.empty() && !places_.has(path)) default_pool(it, path);
-      if (it.pool.empty()) continue;
-      const Pool* found = config_.find_pool(it.pool);
-      if (found) {
-        serves(it, i, *found);
+      sni_pools(it, i);
+      if (it.pool.empty() && !places_.has(path) && !places_.has(numbered("listener", i) + ".sni"))
+        default_pool(it, path);
+      served_by(it, i, it.pool, path);
+      for (std::size_t r = 0; r < it.rules.size(); ++r) {
+        served_by(it, i, it.rules[r].pool, numbered(numbered("listener", i) + ".rule", r) + ".pool");
+      }
+    }
+  }
+
+  void served_by(const Listener& it, std::size_t index, const std::string& pool, const std::string& path) {
+    if (pool.empty()) return;
+    const Pool* found = config_.find_pool(pool);
+    if (found) {
+      serves(it, index, *found);
+    } else {
+      no_such_pool(pool, path);
+    }
+  }
+
+  void sni_pools(const Listener& it, std::size_t listener) {
+    for (std::size_t i = 0; i < it.sni.size(); ++i) {
+      if (it.sni[i].pool.empty()) continue;
+      if (const Pool* found = config_.find_pool(it.sni[i].pool)) {
+        serves(it, listener, *found);
       } else {
-        no_such_pool(it.pool, path);
+        no_such_pool(it.sni[i].pool, numbered(numbered("listener", listener) + ".sni", i) + ".pool");
       }
     }
   }
@@ -140,7 +162,7 @@ class CrossCheck {
   void unused_pools() {
     if (config_.listeners.empty() && places_.has("listener")) return;  // refused as a whole, and said
     for (const Listener& it : config_.listeners) {
-      if (!config_.find_pool(it.pool)) return;  // said; and it may have meant any of them
+      if (!config_.find_pool(it.pool) && it.sni.empty()) return;  // said; and it may have meant any of them
     }
     const bool has_upstream = config_.gateway && config_.gateway->upstream.kind != UpstreamKind::echo;
     const std::string of_upstream = has_upstream ? config_.gateway->upstream.pool : "";
@@ -154,8 +176,13 @@ class CrossCheck {
   }
 
   bool is_listened_for(const std::string& pool) const {
-    return std::any_of(config_.listeners.begin(), config_.listeners.end(),
-                       [&](const Listener& it) { return it.pool == pool; });
+    return std::any_of(config_.listeners.begin(), config_.listeners.end(), [&](const Listener& it) {
+      return it.pool == pool ||
+             std::any_of(it.rules.begin(), it.rules.end(),
+                         [&](const Rule& rule) { return rule.pool == pool; }) ||
+             std::any_of(it.sni.begin(), it.sni.end(),
+                         [&](const SniRule& rule) { return rule.pool == pool; });
+    });
   }
 
   void default_pool(Listener& it, const std::string& path) {
@@ -249,6 +276,11 @@ class CrossCheck {
           "belongs to a single game server; this one is for the pool to say (" + where(pool + ".name") + ')');
     }
     it.connect_timeout = found->connect_timeout;
+    if (it.tls) {
+      say(path + ".tls",
+          "belongs to a single game server; this one is for the pool to say (" + where(pool + ".name") + ')');
+    }
+    it.tls = found->tls;
     if (!found->affinity.empty() && !is_listened_for(it.pool)) {
       warn(pool + ".affinity",
            "means nothing for game servers: a session keeps its one connection for as long as it lives");
@@ -340,6 +372,110 @@ class CrossCheck {
     }
   }
 
+  // --- TLS ---
+
+  void tls() {
+    for (std::size_t i = 0; i < config_.listeners.size(); ++i) {
+      auto& it = config_.listeners[i].tls;
+      if (!it) continue;
+      listener_tls(*it, numbered("listener", i) + ".tls");
+      if (!config_.listeners[i].sni.empty()) {
+        say(numbered("listener", i) + ".sni",
+            "is for TLS that is passed on as it is; with `tls` the connection ends here, and `rule` chooses "
+            "by "
+            "the host");
+      }
+      if (config_.listeners[i].redirect != RedirectAll::off) {
+        say(numbered("listener", i) + ".redirect",
+            "its clients speak TLS already, and would be redirected for ever; leave it out");
+      }
+    }
+    for (std::size_t i = 0; config_.gateway && i < config_.gateway->listeners.size(); ++i) {
+      auto& it = config_.gateway->listeners[i].tls;
+      if (it) listener_tls(*it, numbered("gateway.listener", i) + ".tls");
+    }
+    if (config_.gateway && config_.gateway->upstream.kind != UpstreamKind::echo)
+      upstream_tls(config_.gateway->upstream);
+    for (std::size_t i = 0; i < config_.pools.size(); ++i) {
+      server_tls(config_.pools[i], numbered("pool", i));
+      insecure_cookies(config_.pools[i], numbered("pool", i));
+    }
+  }
+
+  /// A certificate without its key, or the other way round. False when it was said.
+  bool both_files(const std::string& certificate, const std::string& key, const std::string& path) {
+    if (!certificate.empty() && key.empty() && !places_.has(path + ".key"))
+      say(path + ".certificate", R"(stands alone; write its key beside it: key = "play.key")");
+    if (!key.empty() && certificate.empty() && !places_.has(path + ".certificate"))
+      say(path + ".key", R"(stands alone; write what it belongs to: certificate = "play.pem")");
+    return certificate.empty() == key.empty();
+  }
+
+  void listener_tls(ListenerTls& it, const std::string& path) {
+    it.stands_at.place = places_.at(path).place;
+    if (!both_files(it.certificate, it.key, path)) return;
+    if (!it.certificate.empty()) it.certificates.insert(it.certificates.begin(), {it.certificate, it.key});
+    if (it.certificates.empty() && !places_.has(path + ".certificates") &&
+        !places_.has(path + ".certificate"))
+      say(path, R"(has no certificate; write certificate = "play.pem", key = "play.key")");
+    const bool asks = it.client_certificate != ClientCertificate::off;
+    if (asks && it.client_ca.empty() && !places_.has(path + ".client_ca")) {
+      say(path + ".client_certificate",
+          R"(nothing says who may have signed clients' certificates; write client_ca = "guild-ca.pem")");
+    }
+    const std::string asked = path + ".client_certificate";
+    if (!asks && !it.client_ca.empty() && (!places_.has(asked) || places_.good(asked))) {
+      warn(path + ".client_ca", R"(means nothing with client_certificate = "off": nobody is asked for one)");
+    }
+  }
+
+  void upstream_tls(Upstream& it) {
+    const std::string path = "gateway.upstream";
+    if (!it.tls) return;
+    if (it.pool.empty()) server_files(*it.tls, path + ".tls");
+    if (it.kind == UpstreamKind::tcp && it.proxy_protocol != ProxyProtocol::off) {
+      say(path + ".proxy_protocol",
+          "cannot go with tls: a game server expects the PROXY header before its TLS, and it would stand "
+          "inside");
+    }
+  }
+
+  void server_files(ServerTls& it, const std::string& path) {
+    it.stands_at.place = places_.at(path).place;
+    both_files(it.certificate, it.key, path);
+    if (!it.verify && !it.ca.empty())
+      warn(path + ".ca", "means nothing with verify = false: whoever answers is believed");
+  }
+
+  void server_tls(Pool& it, const std::string& path) {
+    for (std::size_t i = 0; !it.tls && !places_.has(path + ".tls") && i < it.servers.size(); ++i) {
+      // A probe of kind "tls" asks for it.
+      if (it.servers[i].tls_name.empty() || it.health.kind == HealthKind::tls) continue;
+      warn(numbered(path + ".server", i) + ".tls_name", "means nothing without `tls` in the pool");
+    }
+    if (it.tls) server_files(*it.tls, path + ".tls");
+  }
+
+  /// Cookies of a pool that is reached over TLS alone.
+  void insecure_cookies(const Pool& pool, const std::string& path) {
+    bool listened = false;
+    for (const Listener& it : config_.listeners) {
+      const bool leads_there =
+          it.pool == pool.name || std::any_of(it.rules.begin(), it.rules.end(),
+                                              [&](const Rule& rule) { return rule.pool == pool.name; });
+      if (!leads_there) continue;
+      if (!it.tls) return;
+      listened = true;
+    }
+    for (std::size_t i = 0; listened && i < pool.affinity.size(); ++i) {
+      if (pool.affinity[i].kind != AffinityKind::cookie_insert || pool.affinity[i].insert.secure) continue;
+      const std::string rule = numbered(path + ".affinity", i);
+      warn(places_.has(rule + ".secure") ? rule + ".secure" : rule + ".kind",
+           "every listener of this pool has TLS: write secure = true, and browsers keep the cookie off plain "
+           "http");
+    }
+  }
+
   /// An address, or a name that stands for several.
   void where_it_is(const Server& it, const std::string& path) {
     const bool resolved = places_.has(path + ".resolve"), addressed = places_.has(path + ".address");
@@ -405,7 +541,8 @@ class CrossCheck {
           R"("key-hash" needs the place of the key; write hash_key = { query = "room" })");
     }
     if (it.hash_key) one_place(*it.hash_key, path + ".hash_key");
-    if (it.hash_key && it.scheduler != Scheduler::key_hash && places_.good(path + ".scheduler"))
+    const bool is_known = !places_.has(path + ".scheduler") || places_.good(path + ".scheduler");
+    if (it.hash_key && it.scheduler != Scheduler::key_hash && is_known)
       warn(path + ".hash_key", R"(means nothing without scheduler = "key-hash")");
     if (it.slow_start == Duration(0)) return;
     if (hashes) {
@@ -564,6 +701,8 @@ class CrossCheck {
 
 void cross_check(Config& config, const Places& places, std::vector<Diagnostic>& out) {
   CrossCheck(config, places, out).run();
+  cross_check_http(config, places, out);
+  check_edges(config, places, out);
 }
 
 }  // namespace rejoin::config

@@ -10,13 +10,14 @@ namespace {
 // In the order of the enumerators.
 constexpr std::string_view kLevels[] = {"debug", "info", "warn", "error", "off"};
 constexpr std::string_view kModes[] = {"http", "tcp"};
+constexpr std::string_view kRedirects[] = {"off", "https"};
 constexpr std::string_view kSchedulers[] = {"round-robin", "least-connections", "random-two", "source-hash",
                                             "key-hash"};
 constexpr std::string_view kAffinityKinds[] = {"cookie-insert", "cookie-rewrite", "cookie-prefix",
                                                "source-ip",     "ticket",         "key"};
 constexpr std::string_view kSameSites[] = {"unset", "lax", "strict", "none"};
 constexpr std::string_view kOnDown[] = {"keep", "close"};
-constexpr std::string_view kHealthKinds[] = {"off", "tcp", "http"};
+constexpr std::string_view kHealthKinds[] = {"off", "tcp", "http", "tls"};
 constexpr std::string_view kNameTypes[] = {"a", "aaaa", "srv"};
 constexpr std::string_view kGatewayListenerKinds[] = {"websocket", "tcp"};
 constexpr std::string_view kLinkProtocols[] = {"any", "rejoin", "plain"};
@@ -24,6 +25,8 @@ constexpr std::string_view kOverflows[] = {"pause", "expire"};
 constexpr std::string_view kUpstreamKinds[] = {"echo", "tcp", "ws"};
 constexpr std::string_view kEndians[] = {"big", "little"};
 constexpr std::string_view kProxyProtocols[] = {"off", "v1", "v2"};
+constexpr std::string_view kTlsVersions[] = {"1.2", "1.3"};
+constexpr std::string_view kClientCertificates[] = {"off", "optional", "required"};
 constexpr std::string_view kCompressionKinds[] = {"off", "shared", "dedicated"};
 
 constexpr Range<Duration> kTimeout{1ms, 24h * 365};
@@ -31,6 +34,8 @@ constexpr Range<Duration> kFromZero{0s, 24h * 365};
 constexpr Range<int> kWorkers{1, limits::kWorkersMax};
 constexpr int kRetriesMax = static_cast<int>(limits::kTriedServersMax) - 1;
 constexpr Range<std::uint64_t> kMessage{1, 64 * 1024 * 1024};
+constexpr std::size_t kRulesMax = 1024;  // of one listener
+constexpr std::size_t kErrorPagesMax = 64;
 
 }  // namespace
 
@@ -42,6 +47,10 @@ void visit(KeyVisitor& v, Config& it) {
            R"({ seal = ["file:seal.key"] })"},
           it.keys);
   v.table({"log", "What goes to stderr.", R"({ level = "info" })"}, it.log);
+  v.table({"tls", "What all listeners with TLS have together.", R"({ session_lifetime = "2h" })"}, it.tls);
+  v.table({"process", "Who the process becomes as soon as it listens, if it was started as root.",
+           R"({ user = "rejoin" })"},
+          it.process);
   v.table({"balancer", "`rejoin balancer` as a whole.", "{ workers = 1 }"}, it.balancer);
   v.list({"listener", "Where the balancer listens, and for which pool.",
           R"({ name = "play", listen = "0.0.0.0:8080", pool = "gateways" })"},
@@ -87,9 +96,82 @@ void visit(KeyVisitor& v, Balancer& it) {
             it.workers, kWorkers);
   v.duration({"drain_timeout", "After SIGTERM: clients that are there have this long before they are cut."},
              it.drain_timeout, kFromZero);
+  v.table({"drain",
+           "How WebSockets are ended in a drain, so that their clients come back one after the other and not "
+           "all at once.",
+           "{ per_second = 50, code = 1012 }"},
+          it.drain);
   v.duration({"upgrade_timeout",
               "After an upgrade of the binary: tunnels that stay with the old process have this long."},
              it.upgrade_timeout, kFromZero);
+}
+
+void visit(KeyVisitor& v, Tls& it) {
+  v.duration({"session_lifetime",
+              "A client that comes back within this time resumes its TLS session, which saves half of a "
+              "handshake. What seals the tickets changes as often. Balancers and gateways with the same "
+              "[keys] and the same value resume each other's sessions (TLS 1.3). `0s`: none is resumed."},
+             it.session_lifetime, {0s, 24h});
+}
+
+void visit(KeyVisitor& v, CertificateFiles& it) {
+  v.text({"certificate", "PEM file: the certificate, then those that lead to its root.", R"("arena.pem")",
+          Need::required},
+         it.certificate, TextForm::file_path);
+  v.text({"key", "PEM file: its private key, without a pass phrase.", R"("arena.key")", Need::required},
+         it.key, TextForm::file_path);
+}
+
+void visit(KeyVisitor& v, ListenerTls& it) {
+  v.text({"certificate",
+          "PEM file: the certificate, then those that lead to its root. A relative path starts at the "
+          "configuration's folder. SIGHUP reads all such files again.",
+          R"("play.pem")", Need::optional, "the first of `certificates`"},
+         it.certificate, TextForm::file_path);
+  v.text({"key", "PEM file: its private key, without a pass phrase. May be the same file.", R"("play.key")",
+          Need::optional, "the first of `certificates`"},
+         it.key, TextForm::file_path);
+  v.list({"certificates",
+          "More of them. A client gets the one that is for the name that it asks for (SNI): exact names "
+          "before wildcards, as they stand in the certificates. Who asks for another name, or for none, gets "
+          "the first of all. Two for the same names with keys of two kinds (ECDSA, RSA): whatever the client "
+          "can use.",
+          R"({ certificate = "arena.pem", key = "arena.key" })"},
+         it.certificates, kCertificatesMax);
+  v.flag({"strict_sni", "Refuse who asks for no name, or for one that no certificate has."}, it.strict_sni);
+  v.choice({"min_version", "The least version of TLS that is spoken."}, it.min_version, kTlsVersions);
+  v.choice({"client_certificate",
+            "Whether clients are asked for a certificate. `optional`: who has none may come. One that cannot "
+            "be verified is refused always. In mode `http`, servers learn who the client is from "
+            "X-Client-Cert-Subject, -Issuer, -Serial and -Sha256; what clients send by such names is taken "
+            "out."},
+           it.client_certificate, kClientCertificates);
+  v.text({"client_ca", "PEM file: who may have signed clients' certificates.", R"("guild-ca.pem")",
+          Need::optional, "none"},
+         it.client_ca, TextForm::file_path);
+  v.duration({"handshake_timeout", "For the handshake of TLS."}, it.handshake_timeout, kTimeout);
+}
+
+void visit(KeyVisitor& v, ServerTls& it) {
+  v.flag({"verify",
+          "Whether a server's certificate must be good: signed by who is trusted, not expired, and for its "
+          "name. Without, whoever answers at its address is believed."},
+         it.verify);
+  v.text({"ca", "PEM file: who may have signed the servers' certificates.", R"("servers-ca.pem")",
+          Need::optional, "the system's"},
+         it.ca, TextForm::file_path);
+  v.text({"name",
+          "The name that the servers' certificates must be for, and that they are asked for (SNI), where the "
+          "server has no `tls_name`.",
+          R"("gateways.internal")", Need::optional, "the server's own IP address"},
+         it.name, TextForm::server_name);
+  v.text({"certificate", "PEM file: our certificate, for servers that ask for one.", R"("balancer.pem")",
+          Need::optional, "none"},
+         it.certificate, TextForm::file_path);
+  v.text({"key", "PEM file: its private key, without a pass phrase.", R"("balancer.key")", Need::optional,
+          "none"},
+         it.key, TextForm::file_path);
+  v.choice({"min_version", "The least version of TLS that is spoken."}, it.min_version, kTlsVersions);
 }
 
 void visit(KeyVisitor& v, Listener& it) {
@@ -107,10 +189,40 @@ void visit(KeyVisitor& v, Listener& it) {
       {"head_timeout",
        "`http`: for a whole request head after its first byte, and for the first one after the accept."},
       it.head_timeout, kTimeout);
-  v.duration({"idle_timeout", "`http`: between requests, and for a silent side within one."}, it.idle_timeout,
-             kTimeout);
+  v.duration({"idle_timeout", "`http`: for a side that is silent, or takes nothing, within a request."},
+             it.idle_timeout, kTimeout);
+  v.duration({"keep_alive_timeout", "`http`: for the next request of a client that stays connected.",
+              R"("15s")", Need::optional, "the `idle_timeout`"},
+             it.keep_alive_timeout, kTimeout);
   v.duration({"tunnel_timeout", "A WebSocket, or a connection in mode `tcp`, that is silent both ways."},
              it.tunnel_timeout, kTimeout);
+  v.size({"max_body", "`http`: a request with a larger body is answered with 413. `0B`: no bound."},
+         it.max_body, {0, 1024ull * 1024 * 1024 * 1024});
+  v.choice({"redirect",
+            "`https`: every request is sent to the same address under https, and none to a pool. (A `rule` "
+            "that matches goes before it.)"},
+           it.redirect, kRedirects);
+  v.integer({"redirect_port", "The port of that https; 443 is not written into the address."},
+            it.redirect_port, {1, 65535});
+  v.table({"forwarded", "`http`: what servers are told of where a request came from.",
+           R"({ trust = ["10.0.0.0/8"] })"},
+          it.forwarded);
+  v.list({"rule",
+          "`http`: what becomes of requests for a host, a path, or both. The most specific wins, wherever it "
+          "stands: first by host (a name, then the longest `*.`, then none), then by the longest path. "
+          "Requests that no rule matches go to the listener's `pool`.",
+          R"({ path = "/api/", pool = "api" })"},
+         it.rules, kRulesMax);
+  v.pairs(
+      {"error_pages",
+       "`http`: files that are sent with errors of our own, by status; read at the start, at most 256 KiB "
+       "each. Relative paths start at the configuration's folder.",
+       R"({ 503 = "sorry.html" })", Need::optional, "a line of text"},
+      it.error_pages, TextForm::status, TextForm::file_path, kErrorPagesMax);
+  v.table({"tls", "Its clients speak TLS: https, wss, or whatever the servers speak, in TLS. Without: none.",
+           R"({ certificate = "play.pem", key = "play.key" })"},
+          it.tls);
+  visit_listener_edge(v, it);
 }
 
 void visit(KeyVisitor& v, Pool& it) {
@@ -155,9 +267,27 @@ void visit(KeyVisitor& v, Pool& it) {
        "not see it. The cookie of `cookie-insert` is deleted, an address's lease is dropped. Empty: servers "
        "cannot.",
        {}},
-      it.unpin_field, TextForm::field_name);
+      it.unpin_field, TextForm::no_or_field_name);
   v.duration({"connect_timeout", "For the connection to a server."}, it.connect_timeout, kTimeout);
-  v.integer({"retries", "Other servers tried when one refuses."}, it.retries, {0, kRetriesMax});
+  v.integer({"retries", "Other servers tried when one refuses, or does as `retry` says."}, it.retries,
+            {0, kRetriesMax});
+  v.table({"retry", "When a request is sent to another server.", R"({ on = ["connect", "reset", "503"] })"},
+          it.retry);
+  v.duration({"response_timeout", "For the head of a server's answer, from the end of the request on.",
+              R"("30s")", Need::optional, "the listener's `idle_timeout`"},
+             it.response_timeout, kTimeout);
+  v.table({"keep_alive", "Connections to servers that are kept for the next request.",
+           R"({ connections = 128, idle = "30s" })"},
+          it.keep_alive);
+  v.table({"tls", "Its servers speak TLS, to probes as well. Without: none.",
+           R"({ ca = "servers-ca.pem", name = "gateways.internal" })"},
+          it.tls);
+  v.choice(
+      {"proxy_protocol",
+       "Whether connections to the servers begin with a PROXY header that tells who the client is. `v1`: a "
+       "line of text. `v2`: binary, with a unique id and what is known of the client's TLS. In mode `http` "
+       "a connection to a server then serves one client alone."},
+      it.proxy_protocol, kProxyProtocols);
   v.list({"server", "The servers; at least one.", R"({ name = "g1", address = "127.0.0.1:8000" })",
           Need::required},
          it.servers, limits::kServersPerPoolMax);
@@ -252,7 +382,7 @@ void visit(KeyVisitor& v, Affinity& it) {
 void visit(KeyVisitor& v, RequestKey& it) {
   v.text({"header", "The name of a field of requests. One of `header`, `query`, `cookie`.", R"("X-Room")",
           Need::optional, "none"},
-         it.header, TextForm::field_name);
+         it.header, TextForm::no_or_field_name);
   v.text({"query", "The name of a parameter in the query: `room` for `/play?room=42`.", R"("room")",
           Need::optional, "none"},
          it.query, TextForm::parameter_name);
@@ -288,10 +418,12 @@ void visit(KeyVisitor& v, Passive& it) {
 }
 
 void visit(KeyVisitor& v, Health& it) {
-  v.choice({"kind",
-            "`tcp`: a connection can be opened. `http`: a GET is answered with a status of "
-            "`expect`."},
-           it.kind, kHealthKinds);
+  v.choice(
+      {"kind",
+       "`tcp`: a connection can be opened. `http`: a GET is answered with a status of `expect`. `tls`: a "
+       "handshake of TLS succeeds; in a pool without `tls`, whose servers speak it with the clients "
+       "themselves, whatever the certificate is."},
+      it.kind, kHealthKinds);
   const std::string_view kind = word_of(it.kind);
   v.only_for({"http"}, kind);
   v.text({"path", "What is asked for.", R"("/healthz")"}, it.path, TextForm::url_path);
@@ -305,13 +437,13 @@ void visit(KeyVisitor& v, Health& it) {
           "the field "
           "it has all of it. Empty: nobody looks.",
           {}},
-         it.weight_field, TextForm::field_name);
+         it.weight_field, TextForm::no_or_field_name);
   v.duration(
       {"drain_time",
        "A server that says it drains (503 with `Rejoin-State: draining`) takes no new clients, and its own "
        "for so long. `0s`: as long as it says so."},
       it.drain_time, kFromZero);
-  v.only_for({"tcp", "http"}, kind);
+  v.only_for({"tcp", "http", "tls"}, kind);
   v.duration({"every", "From one probe of a server to the next."}, it.every, {10ms, 24h});
   v.duration({"timeout", "A probe without an answer for so long has failed."}, it.timeout, {1ms, 24h});
   v.integer({"rise", "Good probes in a row that bring a server up."}, it.rise, {1, 100});
@@ -343,6 +475,10 @@ void visit(KeyVisitor& v, Server& it) {
   v.integer({"max_connections",
              "Connections and requests in progress at once, over all workers. `0`: no bound. See `queue`."},
             it.max_connections, {0, 10'000'000});
+  v.text({"tls_name",
+          "In a pool with `tls`: the name that its certificate must be for, and that it is asked for.",
+          R"("g1.internal")", Need::optional, "the pool's `tls.name`"},
+         it.tls_name, TextForm::server_name);
   v.text({"resolve",
           "A name in DNS, absolute. Each of its addresses is a server, called `NAME-ADDRESS` (with `srv` "
           "`NAME-HOST`, by the first label of the target), so that pins hold whatever the order of the "
@@ -519,6 +655,11 @@ void visit(KeyVisitor& v, PeerGateway& it) {
   v.address(
       {"tcp", "Its tcp listener.", R"("127.0.0.2:8001")", Need::optional, "TCP links are not passed on"},
       it.tcp, AddressUse::connect);
+  v.choice(
+      {"proxy_protocol",
+       "Whether a client that is passed on is told by a PROXY header: for listeners of the peer that take "
+       "one. On TCP it is the only way in which the peer learns of the client's address."},
+      it.proxy_protocol, kProxyProtocols);
 }
 
 void visit(KeyVisitor& v, GatewayListener& it) {
@@ -536,6 +677,16 @@ void visit(KeyVisitor& v, GatewayListener& it) {
        "`websocket`: answers `GET /healthz` and upgrades every other path. `tcp`: messages behind a 4-byte "
        "big-endian length."},
       it.kind, kGatewayListenerKinds);
+  v.table(
+      {"tls", "Its clients speak TLS: wss:// or tls://. Without: ws:// or tcp://, and a warning at start.",
+       R"({ certificate = "play.pem", key = "play.key" })"},
+      it.tls);
+  visit_edge(
+      v, it.edge,
+      "PROXY headers (versions 1 and 2) of proxies in front, before the connection's own first byte. "
+      "`require`: only those in `trusted_proxies` may connect, and each has to send one. `accept`: those "
+      "may send one, where clients speak first; the others are clients.");
+  v.flag({"mptcp", "Multipath TCP, where the kernel has it: see the balancer's listener."}, it.mptcp);
 }
 
 void visit(KeyVisitor& v, Upstream& it) {
@@ -562,6 +713,9 @@ void visit(KeyVisitor& v, Upstream& it) {
              it.connect_timeout, kTimeout);
   v.size({"message_max", "The largest message taken from the game server; a larger one ends the session."},
          it.message_max, kMessage);
+  v.table({"tls", "The game server speaks TLS. Without: it does not. A pool has its own.",
+           R"({ ca = "servers-ca.pem", name = "arena.internal" })"},
+          it.tls);
 
   v.only_for({"tcp"}, kind);
   v.integer({"length_bytes", "Bytes of the length before each message: 2 or 4."}, it.length_bytes, {2, 4});
@@ -632,6 +786,18 @@ std::string_view our_word_for(std::string_view key) {
       {"outlier", "passive"},
       {"on_marked_down", "on_down"},
       {"max_conns", "max_connections"},
+      {"ssl", "tls"},
+      {"crt", "certificate"},
+      {"cert", "certificate"},
+      {"cert_file", "certificate"},
+      {"key_file", "key"},
+      {"ssl_certificate", "certificate"},
+      {"private_key", "key"},
+      {"ca_file", "ca"},
+      {"sni", "name"},
+      {"ssl_min_ver", "min_version"},
+      {"insecure", "verify"},
+      {"tls_version", "min_version"},
   };
   const auto found =
       std::find_if(std::begin(kWords), std::end(kWords), [&](const Word& it) { return it.theirs == key; });

@@ -9,8 +9,12 @@
 #include <array>
 #include <functional>
 #include <initializer_list>
+#include <optional>
 #include <span>
+#include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 #include "apps/config/config.h"
 
@@ -49,9 +53,19 @@ enum class TextForm : std::uint8_t {
   network,            // an IP address, with an optional /bits
   link_url,           // ws://, wss://, tcp:// or tls://, with a host
   no_or_cookie_name,  // empty, or a token
-  field_name,         // empty, or the name of a header field: a token (RFC 9110 5.1)
+  no_or_field_name,   // empty, or the name of a header field: a token (RFC 9110 5.1)
   parameter_name,     // empty, or visible ASCII
+  host_pattern,       // a name or address without a port, or "*." and a name
+  field,              // "Name: value", a field line of HTTP
+  field_name,         // a token
+  field_value,        // no control characters
+  redirect_to,        // http://, https:// or a path, with {host} and {path}
+  status,             // 400 to 599
+  body_text,          // anything without NUL
+  name_pattern,       // a host name, or "*." and one
+  account,            // empty, or a user's or group's name
   file_path,          // of this machine; relative ones start at the configuration's folder
+  server_name,        // empty, or a host name or IP address as in a certificate
 };
 bool fits(TextForm form, std::string_view text);
 /// What would be right: "write 1 to 64 letters, digits, '.', '_' or '-'".
@@ -75,8 +89,24 @@ std::string_view word_of(UpstreamKind kind);
 class KeyVisitor;
 void visit(KeyVisitor& visitor, Keys& it);
 void visit(KeyVisitor& visitor, Logging& it);
+void visit(KeyVisitor& visitor, Process& it);
 void visit(KeyVisitor& visitor, Balancer& it);
+void visit(KeyVisitor& visitor, Tls& it);
+void visit(KeyVisitor& visitor, CertificateFiles& it);
+void visit(KeyVisitor& visitor, ListenerTls& it);
+void visit(KeyVisitor& visitor, ServerTls& it);
+void visit(KeyVisitor& visitor, Drain& it);
+void visit(KeyVisitor& visitor, EdgeLimits& it);
+void visit(KeyVisitor& visitor, ByteRate& it);
+void visit(KeyVisitor& visitor, WebSocketCare& it);
+void visit(KeyVisitor& visitor, SniRule& it);
 void visit(KeyVisitor& visitor, Listener& it);
+void visit(KeyVisitor& visitor, Forwarded& it);
+void visit(KeyVisitor& visitor, Rule& it);
+void visit(KeyVisitor& visitor, Redirect& it);
+void visit(KeyVisitor& visitor, Respond& it);
+void visit(KeyVisitor& visitor, RetryRules& it);
+void visit(KeyVisitor& visitor, KeepAlive& it);
 void visit(KeyVisitor& visitor, Affinity& it);
 void visit(KeyVisitor& visitor, RequestKey& it);
 void visit(KeyVisitor& visitor, Queue& it);
@@ -96,6 +126,10 @@ void visit(KeyVisitor& visitor, Upstream& it);
 void visit(KeyVisitor& visitor, Gateway& it);
 void visit(KeyVisitor& visitor, Admin& it);
 void visit(KeyVisitor& visitor, Config& it);
+/// Of a listener of whichever program: who may come in. `proxy_says` describes proxy_protocol.
+void visit_edge(KeyVisitor& visitor, Edge& it, std::string_view proxy_says);
+/// Of the balancer's listeners, besides.
+void visit_listener_edge(KeyVisitor& visitor, Listener& it);
 
 /// One call for each key. A visitor may change the member (the parser) or only look (the reference).
 class KeyVisitor {
@@ -113,6 +147,12 @@ class KeyVisitor {
   /// A status (204), a range of them ("200-299"), or a list of either. At most kStatusRangesMax.
   virtual void statuses(const Key& key, std::vector<StatusRange>& into, Range<int> range) = 0;
   virtual void key_sources(const Key& key, std::vector<KeySource>& into) = 0;
+  /// A duration whose absence means something: `into` stays empty.
+  virtual void duration(const Key& key, std::optional<Duration>& into, Range<Duration> range) = 0;
+  /// A table whose keys are the file's own: `{ 503 = "sorry.html" }`. At most `most`, in the order of their
+  /// keys.
+  virtual void pairs(const Key& key, std::vector<std::pair<std::string, std::string>>& into, TextForm name,
+                     TextForm value, std::size_t most) = 0;
 
   /// One of `words`; E's enumerators count from 0 in the order of the words.
   template <typename E>

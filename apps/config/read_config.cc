@@ -127,6 +127,12 @@ class TomlReader final : public KeyVisitor {
     into = *value;
   }
 
+  void duration(const Key& key, std::optional<Duration>& into, Range<Duration> range) override {
+    Duration value = range.min - Duration(1);
+    duration(key, value, range);
+    if (value >= range.min) into = value;
+  }
+
   void size(const Key& key, std::uint64_t& into, Range<std::uint64_t> range) override {
     const std::optional<std::string> text = unit_text(key, "a size", "\"64KiB\"", R"("64KiB" or "65536B")");
     if (!text) return;
@@ -161,6 +167,7 @@ class TomlReader final : public KeyVisitor {
     const auto* list = node->as_array();
     if (!list) return wrong_form(key, *node, "a list of texts", {});
     if (list->size() > most) return wrong(key, *node, "has more than " + std::to_string(most) + " entries");
+    into.clear();
     for (std::size_t i = 0; i < list->size(); ++i) {
       const toml::node& item = (*list)[i];
       const Spot spot{place_of(item.source()), display(key.name) + '[' + std::to_string(i) + ']'};
@@ -201,6 +208,29 @@ class TomlReader final : public KeyVisitor {
       found.push_back(*status);
     }
     into = std::move(found);
+  }
+
+  void pairs(const Key& key, std::vector<std::pair<std::string, std::string>>& into, TextForm name,
+             TextForm value, std::size_t most) override {
+    const toml::node* node = find(key);
+    if (!node) return;
+    const auto* table = node->as_table();
+    if (!table) return wrong_form(key, *node, "a table", {});
+    if (table->size() > most) return wrong(key, *node, "has more than " + std::to_string(most) + " entries");
+    for (auto&& [entry, item] : *table) {
+      const Spot spot{place_of(entry.source()), display(key.name) + '.' + key_text(entry.str())};
+      const auto* text = item.as_string();
+      if (!fits(name, entry.str())) {
+        say(spot, "cannot stand here; " + std::string(text_form_hint(name)));
+      } else if (!text) {
+        say(spot, "wants a text such as those in " + std::string(key.example) + ", not " +
+                      std::string(form_of(item)));
+      } else if (!fits(value, text->get())) {
+        say(spot, in_quotes(text->get()) + " cannot stand here; " + std::string(text_form_hint(value)));
+      } else {
+        into.emplace_back(entry.str(), text->get());
+      }
+    }
   }
 
   void key_sources(const Key& key, std::vector<KeySource>& into) override {

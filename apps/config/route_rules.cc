@@ -9,6 +9,7 @@ route::HealthRules health_rules(const Health& from) {
     case HealthKind::off: rules.kind = route::HealthKind::off; break;
     case HealthKind::tcp: rules.kind = route::HealthKind::tcp; break;
     case HealthKind::http: rules.kind = route::HealthKind::http; break;
+    case HealthKind::tls: rules.kind = route::HealthKind::tls; break;
   }
   rules.path = from.path;
   rules.host = from.host;
@@ -52,8 +53,10 @@ route::RouteRules route_rules(const Pool& pool) {
   for (const Server& server : pool.servers) {
     rules.may_be_empty |= !server.resolve.empty();
     if (!server.resolve.empty()) continue;
-    rules.servers.push_back({server.name, server.address, static_cast<std::uint32_t>(server.weight),
-                             server.backup, static_cast<std::uint32_t>(server.max_connections)});
+    route::Server& it = rules.servers.emplace_back(
+        route::Server{server.name, server.address, static_cast<std::uint32_t>(server.weight), server.backup,
+                      static_cast<std::uint32_t>(server.max_connections)});
+    it.tls_name = server.tls_name.empty() && pool.tls ? pool.tls->name : server.tls_name;
   }
   rules.scheduler = scheduler(pool.scheduler);
   if (pool.hash_key) rules.hash_key = key_place(*pool.hash_key);

@@ -6,6 +6,7 @@
 
 #include "apps/config/config.h"
 #include "apps/config/keys.h"
+#include "apps/config/tls_files.h"
 #include "apps/gateway/worker.h"
 #include "apps/serve/workers.h"
 #include "base/log.h"
@@ -18,6 +19,26 @@ constexpr int kConfigurationStatus = 2;
 void print(const std::vector<config::Diagnostic>& diagnostics) {
   for (const config::Diagnostic& diagnostic : diagnostics)
     std::fprintf(stderr, "%s\n", diagnostic.text().c_str());
+}
+
+bool is_loopback(const Address& address) {
+  if (address.family == Address::Family::ipv4) return address.ip[0] == 127;
+  return address == *Address::parse_ip("::1", address.port);
+}
+
+/// spec/resume.md, section 1: who listens to a link without TLS learns what is needed to take the session.
+void say_what_is_in_the_clear(const std::vector<config::GatewayListener>& listeners, Log& log) {
+  for (const config::GatewayListener& it : listeners) {
+    if (it.tls) continue;
+    const std::string what =
+        "listener " + it.name + " has no TLS: who listens on the way to it can read and take over sessions";
+    if (is_loopback(it.listen)) {
+      log.info(what + " (it is on loopback)");
+    } else {
+      log.warn(what +
+               "; write tls = { certificate = ..., key = ... }, or keep the network before it to yourself");
+    }
+  }
 }
 
 }  // namespace
@@ -45,8 +66,15 @@ int run_gateway(const GatewayOptions& options) {
     return kConfigurationStatus;
   }
 
+  const config::TlsReading tls = config::load_tls(reading.config, plan->tickets, SystemClock().unix_now());
+  print(tls.diagnostics);
+  if (!tls.ok()) return kConfigurationStatus;
+  use_tls(*plan, tls.contexts);
+  say_what_is_in_the_clear(plan->rules.listeners, *log);
+
   serve::WorkersOptions workers;
   workers.count = static_cast<unsigned>(plan->rules.workers);
+  workers.process = reading.config.process;
   workers.drain_time = plan->rules.drain_timeout;
   for (const config::GatewayListener& listener : plan->rules.listeners)
     workers.listener_names.push_back(listener.name);

@@ -49,6 +49,9 @@ constexpr Row<Counts> kCounts[] = {
     {&Counts::over_limit, "links_refused_total", "", "reason", "over_limit"},
     {&Counts::pauses, "link_pauses_total", "Times that a link was not read because its client did not read."},
     {&Counts::handed_over, "links_handed_over_total", "Links whose session was another worker's."},
+    {&Counts::tls_handshakes, "tls_handshakes_total", "Handshakes of TLS with clients that succeeded."},
+    {&Counts::tls_resumed, "tls_resumed_total", "Of these: with a TLS session of before."},
+    {&Counts::tls_failed, "tls_failed_total", "Handshakes of TLS with clients that failed."},
 };
 static_assert(sizeof(kCounts) / sizeof(kCounts[0]) == sizeof(Counts) / sizeof(std::uint64_t),
               "a number of Counts is not shown");

@@ -13,6 +13,7 @@
 #include <thread>
 
 #include "apps/serve/inheritance.h"
+#include "apps/serve/privileges.h"
 #include "apps/serve/service_manager.h"
 #include "apps/serve/upgrade.h"
 #include "base/limits.h"
@@ -294,6 +295,7 @@ int run_workers(const WorkersOptions& options, Log& log, const WorkerFactory& fa
     inheritance.share_out(crew.loops(), places_of(options));
     open = crew.open(factory);
   }
+  if (open) open = drop_privileges(options.process);
   if (!open) {
     log.error(to_string(open.error()));
     crew.end(Phase::stopping);

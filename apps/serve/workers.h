@@ -12,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "apps/config/config.h"
 #include "base/address.h"
 #include "base/clock.h"
 #include "base/log.h"
@@ -85,6 +86,8 @@ struct WorkersOptions {
   std::vector<Address> listener_addresses = {};
   /// After SIGTERM the clients have this long; then stop().
   Duration drain_time{};
+  /// Who we become once every worker is open.
+  config::Process process{};
   /// The same after an upgrade, when a new process takes all who come.
   Duration upgrade_time = 24h;
 };

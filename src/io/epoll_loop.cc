@@ -27,6 +27,10 @@ bool out_of_descriptors(int errnum) {
   return errnum == EMFILE || errnum == ENFILE || errnum == ENOBUFS || errnum == ENOMEM;
 }
 
+#ifndef IPPROTO_MPTCP
+constexpr int IPPROTO_MPTCP = 262;
+#endif
+
 void set_option(int descriptor, int level, int name, int value) {
   // None of the options used is essential to correctness; a kernel without one serves on.
   (void)setsockopt(descriptor, level, name, &value, sizeof value);
@@ -397,7 +401,14 @@ Result<std::unique_ptr<Listener>> EpollLoop::listen(const Address& at, const Lis
 Result<int> EpollLoop::open_listening(const Address& at, const ListenOptions& options) {
   const SocketAddress address = to_sockaddr(at);
   const std::string what = "listen on " + at.text();
-  const int descriptor = socket(address.storage.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+  constexpr int kKind = SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC;
+  int descriptor = -1;
+  if (options.mptcp) {
+    descriptor = socket(address.storage.ss_family, kKind, IPPROTO_MPTCP);
+    if (descriptor < 0)
+      log_.warn(to_string(Error::from_errno(errno, what + ": no Multipath TCP here, plain TCP instead")));
+  }
+  if (descriptor < 0) descriptor = socket(address.storage.ss_family, kKind, 0);
   if (descriptor < 0) return Error::from_errno(errno, what);
   set_option(descriptor, SOL_SOCKET, SO_REUSEADDR, 1);
   if (options.reuse_port) set_option(descriptor, SOL_SOCKET, SO_REUSEPORT, 1);

@@ -95,7 +95,8 @@ std::vector<std::string> keys_of(const AffinityRule& rule) {
                                [](const KeyRule& key) { return Keys{key_text(key.key)}; },
                                [](const CookieInsertRule& cookie) {
                                  Keys keys{"cookie " + cookie.name};
-                                 if (!cookie.cross_site.empty()) keys.push_back("cookie " + cookie.cross_site);
+                                 if (!cookie.cross_site.empty())
+                                   keys.push_back("cookie " + cookie.cross_site);
                                  return keys;
                                },
                                [](const auto& cookie) { return Keys{"cookie " + cookie.name}; }},

@@ -64,7 +64,8 @@ std::string_view to_string(Reason reason);
 
 /// What one rule found in one arrival. 24 bytes.
 struct Pin {
-  /// By which it is known again: the key's hash, or that of the cookie's value where a table keeps its idle time.
+  /// By which it is known again: the key's hash, or that of the cookie's value where a table keeps its idle
+  /// time.
   std::uint64_t key = 0;
   std::uint32_t first_use = 0;  // unix seconds, of a cookie that was found; else 0
   std::uint32_t last_use = 0;
@@ -93,7 +94,8 @@ struct CookieInsertRule {
   bool http_only = true;
   bool partitioned = false;
   bool hide = true;  // the server never sees the cookie
-  /// A second cookie with the same pin for pages of other sites, SameSite=None; Secure; Partitioned. Empty: none.
+  /// A second cookie with the same pin for pages of other sites, SameSite=None; Secure; Partitioned. Empty:
+  /// none.
   std::string cross_site;
   bool strict = false;
 };
@@ -136,8 +138,8 @@ using AffinityRule =
 /// What is wrong with a list of rules (Error: config), or nothing. At most limits::kAffinityRulesMax; cookie
 /// names are tokens (RFC 6265 4.1.1) and differ; the rest of a cookie is as proto::CookieSpec::check() wants
 /// it (SameSite=None and Partitioned only with secure, ...); at most one source-ip, grace not negative,
-/// prefix 1 to 32, prefix_v6 1 to 128; at most one ticket, owner_gone not negative, come_again at least 1 ms; a
-/// key has a name, and two keys differ.
+/// prefix 1 to 32, prefix_v6 1 to 128; at most one ticket, owner_gone not negative, come_again at least 1 ms;
+/// a key has a name, and two keys differ.
 Status check_affinity(const std::vector<AffinityRule>& rules);
 
 /// Texts that edits borrow until they are written; a list, since its items never move.

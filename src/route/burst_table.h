@@ -1,11 +1,11 @@
-// A page's first burst: it opens several sockets at once, none of which has a cookie yet. For a short time they
-// all go where the first one went.
+// A page's first burst: it opens several sockets at once, none of which has a cookie yet. For a short time
+// they all go where the first one went.
 //
-// Known by address and what the browser says of itself, so several people behind one address with the same browser
-// go together too, for those seconds. The time counts from the first of them and is not renewed.
+// Known by address and what the browser says of itself, so several people behind one address with the same
+// browser go together too, for those seconds. The time counts from the first of them and is not renewed.
 //
-// One per pool, shared by all workers, since the kernel spreads one client's connections over them. A fixed table:
-// a newcomer takes the place of another one where two keys meet, so that nobody can fill it.
+// One per pool, shared by all workers, since the kernel spreads one client's connections over them. A fixed
+// table: a newcomer takes the place of another one where two keys meet, so that nobody can fill it.
 //
 // Owner: SharedRoute. Any thread.
 #pragma once

@@ -1,12 +1,13 @@
 // Affinity by a cookie of ours: planted on responses, taken out of requests (unless `hide` is off).
 //
-// With `cross_site` there are two, with the same pin in each: the first for the site's own pages, the second for
-// pages of other sites that embed it, to which browsers send no Lax cookie (SERVERCORSID, AWSALBCORS elsewhere).
-// The first that names a usable server counts; both are planted together.
+// With `cross_site` there are two, with the same pin in each: the first for the site's own pages, the second
+// for pages of other sites that embed it, to which browsers send no Lax cookie (SERVERCORSID, AWSALBCORS
+// elsewhere). The first that names a usable server counts; both are planted together.
 //
-// Idle time: the dates in the seal are those of responses, and a WebSocket gets none while it is open. So while one
-// is open, and for max_idle after it has closed, a table of this process remembers its cookie by its hash
-// (Router::hold()), and the date is not asked. After a restart, or at another balancer, the date decides again.
+// Idle time: the dates in the seal are those of responses, and a WebSocket gets none while it is open. So
+// while one is open, and for max_idle after it has closed, a table of this process remembers its cookie by
+// its hash (Router::hold()), and the date is not asked. After a restart, or at another balancer, the date
+// decides again.
 #pragma once
 
 #include "route/sealed_cookie.h"
@@ -50,10 +51,10 @@ class CookieInsert final : public Affinity {
   std::int64_t max_life_s_;
   std::int64_t refresh_s_;
   LeaseTable* idle_;
-  std::vector<std::string_view> names_;    // views into rule_, these two
+  std::vector<std::string_view> names_;  // views into rule_, these two
   std::vector<proto::CookieSpec> specs_;
   std::vector<SealedCookie> cookies_;  // one, or two with cross_site
-  std::string value_;  // kept for its memory
+  std::string value_;                  // kept for its memory
 };
 
 }  // namespace rejoin::route

@@ -4,7 +4,8 @@ namespace rejoin::route {
 
 Pin CookieRewrite::find(const Arrival& arrival) {
   if (arrival.head == nullptr) return {};
-  return cookie_.best(*arrival.head, arrival.now, [&](std::string_view value) { return cookie_.open(value); });
+  return cookie_.best(*arrival.head, arrival.now,
+                      [&](std::string_view value) { return cookie_.open(value); });
 }
 
 bool CookieRewrite::edit_response(const proto::ResponseHead& head, Pin&, ServerIndex chosen,

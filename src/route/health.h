@@ -24,7 +24,7 @@
 
 namespace rejoin::route {
 
-enum class HealthKind : std::uint8_t { off, tcp, http };
+enum class HealthKind : std::uint8_t { off, tcp, http, tls };
 
 /// From `first` to `last`, both included.
 struct StatusRange {
@@ -47,8 +47,8 @@ struct PassiveRules {
   bool operator==(const PassiveRules&) const = default;
 };
 
-/// What the configuration says of a pool's health checks. This folder uses kind, rise, fall, every and passive;
-/// the rest is for the prober.
+/// What the configuration says of a pool's health checks. This folder uses kind, rise, fall, every and
+/// passive; the rest is for the prober.
 struct HealthRules {
   HealthKind kind = HealthKind::off;
   std::string path = "/";
@@ -67,8 +67,8 @@ struct HealthRules {
 };
 
 /// Error: config, when a number is out of range (rise and fall 1 to 1000, every and timeout above 0, expect
-/// 100 to 599 and not empty, passive failures at most 1000, within and out above 0) or the path does not start
-/// with '/'.
+/// 100 to 599 and not empty, passive failures at most 1000, within and out above 0) or the path does not
+/// start with '/'.
 Status check_health(const HealthRules& rules);
 
 /// Milliseconds since some moment before the program began; never 0.
@@ -122,7 +122,8 @@ class FailureWindow {
   std::size_t next_ = 0;         // under the lock
 };
 
-/// What a server's answer says of the share that it wants: "75%", "75"; nothing when that is not a percentage.
+/// What a server's answer says of the share that it wants: "75%", "75"; nothing when that is not a
+/// percentage.
 std::optional<std::uint8_t> read_percentage(Bytes text);
 
 /// When to probe one server next. Each (worker,) server has its own, and an own random phase: probes neither

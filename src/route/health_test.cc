@@ -149,7 +149,7 @@ TEST(Percentage, is_read_strictly) {
   const struct {
     const char* text;
     int percent;  // -1: none
-  } cases[] = {{"0%", 0},  {"50%", 50}, {"100%", 100}, {"7", 7},    {"101%", -1}, {"", -1},
+  } cases[] = {{"0%", 0}, {"50%", 50}, {"100%", 100}, {"7", 7},    {"101%", -1}, {"", -1},
                {"%", -1}, {"-1%", -1}, {"5 %", -1},   {"1e1", -1}, {"050", 50}};
   for (const auto& c : cases) {
     const auto read = read_percentage(c.text);

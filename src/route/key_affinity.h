@@ -1,9 +1,10 @@
-// Affinity by a key of the application (a room, a player's name), by consistent hash: all who bring the key go to
-// the same server, with nothing remembered anywhere, and before any other balancer with the same list too.
+// Affinity by a key of the application (a room, a player's name), by consistent hash: all who bring the key
+// go to the same server, with nothing remembered anywhere, and before any other balancer with the same list
+// too.
 //
-// A key whose server takes no new clients (down, draining, weight 0, or full where nobody may wait) goes on to the
-// next of its preference, and returns when that server does. Who comes again with a key cannot be told from who
-// comes first, so the reconnect-hit rate does not count it.
+// A key whose server takes no new clients (down, draining, weight 0, or full where nobody may wait) goes on
+// to the next of its preference, and returns when that server does. Who comes again with a key cannot be told
+// from who comes first, so the reconnect-hit rate does not count it.
 #pragma once
 
 #include "route/affinity.h"

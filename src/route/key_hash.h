@@ -1,6 +1,6 @@
 // The server of a key that the request bears (a room, a player's name), by consistent hash; of the client's
-// address where it bears none. See source_hash.h, and the affinity `key` (key_affinity.h), which may stand in a
-// list with others.
+// address where it bears none. See source_hash.h, and the affinity `key` (key_affinity.h), which may stand in
+// a list with others.
 #pragma once
 
 #include "route/request_key.h"

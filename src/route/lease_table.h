@@ -61,8 +61,8 @@ class Lease {
   /// The client was sent to another server (its own refused): all of the address's pin moves there. Harmless
   /// when empty.
   void move_to(ServerNumber server);
-  /// The server has ended the client's pin: its address is bound to nothing from now on, until it is sent to a
-  /// server again. Its other connections stay. Harmless when empty.
+  /// The server has ended the client's pin: its address is bound to nothing from now on, until it is sent to
+  /// a server again. Its other connections stay. Harmless when empty.
   void unpin();
   /// False for an empty lease: default-made, moved from, closed, or of a connection that the table had no
   /// room for.

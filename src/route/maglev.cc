@@ -42,12 +42,11 @@ void share_out(std::vector<Walk>& walks, const std::vector<MaglevTable::Member>&
 
 }  // namespace
 
-// A server with t turns takes them at the moments (k + 1/2) / t, k from 0: so the turns of all interleave, the
-// heavy ones' more densely, and their order is had by counting instead of sorting.
+// A server with t turns takes them at the moments (k + 1/2) / t, k from 0: so the turns of all interleave,
+// the heavy ones' more densely, and their order is had by counting instead of sorting.
 MaglevTable::MaglevTable(std::vector<Member> members) {
   // Equal remainders and equal moments are told apart by the order, which must not be the list's.
-  std::sort(members.begin(), members.end(),
-            [](const Member& a, const Member& b) { return a.name < b.name; });
+  std::sort(members.begin(), members.end(), [](const Member& a, const Member& b) { return a.name < b.name; });
   std::vector<Walk> walks;
   for (const Member& member : members) {
     if (member.weight == 0) continue;

@@ -1,13 +1,14 @@
 // Consistent hashing: a key belongs to a server, and stays with it when other servers come and go (Eisenbud
 // et al., "Maglev: A Fast and Reliable Software Network Load Balancer", NSDI 2016, section 3.4).
 //
-// The table is made of the servers' names and weights, so all balancers with the same list agree. A server that
-// is down, drains or is full keeps its slots: a key of its goes on to the next of its preference and returns
-// when the server does, and no other key moves. (A table made anew at each change of health, as in the paper,
-// also moves some percent of the others' keys.) Only a change of weights or of the list makes a new table.
+// The table is made of the servers' names and weights, so all balancers with the same list agree. A server
+// that is down, drains or is full keeps its slots: a key of its goes on to the next of its preference and
+// returns when the server does, and no other key moves. (A table made anew at each change of health, as in
+// the paper, also moves some percent of the others' keys.) Only a change of weights or of the list makes a
+// new table.
 //
-// Place: under the schedulers source-hash and key-hash and the affinity `key`. One MaglevShare per pool, shared
-// by its workers; one MaglevReader per user and worker.
+// Place: under the schedulers source-hash and key-hash and the affinity `key`. One MaglevShare per pool,
+// shared by its workers; one MaglevReader per user and worker.
 #pragma once
 
 #include <cstdint>
@@ -23,9 +24,9 @@
 
 namespace rejoin::route {
 
-/// A prime, so that every step visits every slot. 131 kB a table; with 1000 servers each has 65 or 66 slots, so
-/// that equal servers differ by 1.5 %. Made in some milliseconds whatever the number of servers and weights:
-/// slots x ln(slots) steps.
+/// A prime, so that every step visits every slot. 131 kB a table; with 1000 servers each has 65 or 66 slots,
+/// so that equal servers differ by 1.5 %. Made in some milliseconds whatever the number of servers and
+/// weights: slots x ln(slots) steps.
 inline constexpr std::uint32_t kMaglevSlots = 65537;
 /// Places of its preference at which a key's server is looked for, before all servers are compared.
 inline constexpr int kMaglevTriesMax = 32;
@@ -45,7 +46,8 @@ class MaglevTable {
 
   /// No member has a weight.
   bool empty() const { return slots_.empty(); }
-  /// The server at `place` (from 0) of the key's preference; places may repeat a server. Not of an empty table.
+  /// The server at `place` (from 0) of the key's preference; places may repeat a server. Not of an empty
+  /// table.
   ServerIndex at(std::uint64_t key, int place = 0) const {
     const std::uint64_t hash = place == 0 ? key : mix_bits(key + static_cast<std::uint64_t>(place));
     return slots_[hash % kMaglevSlots];

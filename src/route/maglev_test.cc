@@ -79,8 +79,8 @@ double moved(const MaglevTable& before, const MaglevTable& after) {
   return static_cast<double>(count) / kMaglevSlots;
 }
 
-// Ideal is the share of the server itself; what goes beyond it moved without need. Printed, since the page of the
-// configuration tells these numbers.
+// Ideal is the share of the server itself; what goes beyond it moved without need. Printed, since the page of
+// the configuration tells these numbers.
 TEST(MaglevTable, few_keys_move_when_a_server_is_added_or_taken_away) {
   for (const std::size_t servers : {2u, 3u, 5u, 10u, 50u, 200u, 1000u}) {
     std::vector<std::uint32_t> weights(servers, 1);
@@ -120,7 +120,8 @@ struct Shared {
   /// Where the keys 0 to 9999 (hashed) go.
   std::vector<ServerIndex> all(TimePoint now = kStart) {
     std::vector<ServerIndex> out;
-    for (std::uint64_t key = 0; key < 10'000; ++key) out.push_back(server(mix_bits(key), now).value_or(0xffff));
+    for (std::uint64_t key = 0; key < 10'000; ++key)
+      out.push_back(server(mix_bits(key), now).value_or(0xffff));
     return out;
   }
   std::unique_ptr<Pool> pool;
@@ -128,7 +129,8 @@ struct Shared {
   MaglevReader reader;
 };
 
-TEST(MaglevReader, the_keys_of_a_server_that_goes_down_spread_over_the_others_and_come_back_and_no_other_moves) {
+TEST(MaglevReader,
+     the_keys_of_a_server_that_goes_down_spread_over_the_others_and_come_back_and_no_other_moves) {
   Shared s({1, 1, 1, 1, 1});
   const auto before = s.all();
   test::take_down(*s.pool, 2);

@@ -157,8 +157,8 @@ Standing Pool::standing(ServerIndex index, TimePoint now) const {
 
 bool Pool::would_take_new(ServerIndex index, TimePoint now) const {
   const Standing is = standing(index, now);
-  return is == Standing::open || (is == Standing::full && !draining(index) && order(index) == ServerOrder::ready &&
-                                    steady_weight(index) != 0);
+  return is == Standing::open || (is == Standing::full && !draining(index) &&
+                                  order(index) == ServerOrder::ready && steady_weight(index) != 0);
 }
 
 std::uint64_t Pool::present_weight(ServerIndex index, TimePoint now) const {
@@ -166,8 +166,8 @@ std::uint64_t Pool::present_weight(ServerIndex index, TimePoint now) const {
   if (slow_start_ == Duration(0)) return steady;
   const ServerState& of = state(index);
   // Who was out comes back as slowly as who was down.
-  const std::uint64_t since = std::max(of.came_up.load(std::memory_order_relaxed),
-                                       of.out_until.load(std::memory_order_relaxed));
+  const std::uint64_t since =
+      std::max(of.came_up.load(std::memory_order_relaxed), of.out_until.load(std::memory_order_relaxed));
   const std::uint64_t ms = monotonic_ms(now);
   const auto whole = static_cast<std::uint64_t>(slow_start_ / 1ms);
   if (since == 0 || ms >= since + whole) return steady;

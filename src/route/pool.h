@@ -1,9 +1,9 @@
 // A named set of servers, and what all workers know of them at this moment.
 //
-// The list is constant once made. What changes (health, draining, weights, connections) is a few relaxed atomics
-// per server, so that one Pool is shared by all workers without a lock: a reader may see a count that is a
-// few nanoseconds old, and nothing in routing needs more than that. Schedulers and affinities are per worker
-// and read the Pool.
+// The list is constant once made. What changes (health, draining, weights, connections) is a few relaxed
+// atomics per server, so that one Pool is shared by all workers without a lock: a reader may see a count that
+// is a few nanoseconds old, and nothing in routing needs more than that. Schedulers and affinities are per
+// worker and read the Pool.
 //
 // A changed list is another Pool, which shares the live state of the servers that are still the same: so a
 // reload forgets nothing, and whoever holds the old Pool still counts at the right place.
@@ -42,6 +42,7 @@ struct Server {
   std::uint32_t weight = 1;
   bool backup = false;                // takes new clients only while no other server could
   std::uint32_t max_connections = 0;  // in use at once, over all workers; 0: no bound
+  std::string tls_name{};             // over TLS: whom its certificate must be for; empty: its address
 
   bool operator==(const Server&) const = default;
 };
@@ -60,19 +61,20 @@ struct PoolLife {
   std::atomic<std::uint32_t> weights_version{0};  // changes whenever a steady_weight() has
 };
 
-/// The live state of one server, shared by all workers and by all Pools that have the server. What is written at
-/// each connection, and read for each choice, is on a cache line of its own. Moments are milliseconds of the
-/// monotonic clock, 0: none.
+/// The live state of one server, shared by all workers and by all Pools that have the server. What is written
+/// at each connection, and read for each choice, is on a cache line of its own. Moments are milliseconds of
+/// the monotonic clock, 0: none.
 struct alignas(64) ServerState {
   ServerState(std::string of, std::shared_ptr<PoolLife> in) : life(std::move(in)), name(std::move(of)) {}
 
   std::atomic<HealthState> health{HealthState{}};
-  std::atomic<std::uint32_t> active{0};        // what ServerUse counts
-  std::atomic<std::uint32_t> weight{1};        // begins as Server::weight; set_weight() changes it
-  std::atomic<std::uint64_t> drains_until{0};  // while its probes say that it drains: its own clients may come
-  std::atomic<std::uint64_t> came_up{0};       // 0: was up from the start, and takes its full share
-  std::atomic<std::uint64_t> out_until{0};     // passive marks: as if it were down until then
-  std::atomic<std::uint32_t> holders{0};       // ServerRefs
+  std::atomic<std::uint32_t> active{0};  // what ServerUse counts
+  std::atomic<std::uint32_t> weight{1};  // begins as Server::weight; set_weight() changes it
+  std::atomic<std::uint64_t> drains_until{
+      0};                                   // while its probes say that it drains: its own clients may come
+  std::atomic<std::uint64_t> came_up{0};    // 0: was up from the start, and takes its full share
+  std::atomic<std::uint64_t> out_until{0};  // passive marks: as if it were down until then
+  std::atomic<std::uint32_t> holders{0};    // ServerRefs
   std::atomic<ServerOrder> order{ServerOrder::ready};
   std::atomic<std::uint8_t> share_percent{100};  // of its weight, as the server itself asks for
   const std::shared_ptr<PoolLife> life;
@@ -187,7 +189,8 @@ class Pool {
   std::uint32_t weight(ServerIndex index) const {
     return state(index).weight.load(std::memory_order_relaxed);
   }
-  /// Safe from every thread. At most limits::kWeightMax (asserted); 0: no new clients, pinned ones still come.
+  /// Safe from every thread. At most limits::kWeightMax (asserted); 0: no new clients, pinned ones still
+  /// come.
   void set_weight(ServerIndex index, std::uint32_t weight);
   /// What the server itself asks for in its answers to probes: 0 to 100 percent of its weight.
   std::uint8_t share_percent(ServerIndex index) const {
@@ -215,9 +218,7 @@ class Pool {
   /// May a client without a pin be sent there?
   bool takes_new(ServerIndex index, TimePoint now) const { return standing(index, now) == Standing::open; }
   /// May a client that belongs there come back? Draining and weight 0 do not keep it away.
-  bool takes_pinned(ServerIndex index, TimePoint now) const {
-    return standing(index, now) < Standing::full;
-  }
+  bool takes_pinned(ServerIndex index, TimePoint now) const { return standing(index, now) < Standing::full; }
   /// It would take new clients if it had room, and perhaps has.
   bool would_take_new(ServerIndex index, TimePoint now) const;
   bool has_backups() const { return has_backups_; }
@@ -230,14 +231,14 @@ class Pool {
   void reached(ServerIndex index, TimePoint now) {
     if (health(index).away_since_ms != 0) observe(index, ProbeResult::reached, now);
   }
-  /// No new clients from now on; pinned ones still come back until `deadline`. Or all of that is over. For probes;
-  /// operators say set_order().
+  /// No new clients from now on; pinned ones still come back until `deadline`. Or all of that is over. For
+  /// probes; operators say set_order().
   void set_draining(ServerIndex index, bool draining, TimePoint deadline = kNever) {
     state(index).drains_until.store(draining ? monotonic_ms(deadline) : 0, std::memory_order_relaxed);
   }
-  /// A failure in the server's answers, or a connect that failed, at `now`. True when that was one too many and the
-  /// server is out from now on, for PassiveRules::out; never when that would leave less than half of the pool's
-  /// servers. Any thread; exactly one caller is told.
+  /// A failure in the server's answers, or a connect that failed, at `now`. True when that was one too many
+  /// and the server is out from now on, for PassiveRules::out; never when that would leave less than half of
+  /// the pool's servers. Any thread; exactly one caller is told.
   bool mark_failure(ServerIndex index, TimePoint now);
 
   /// Whose bells ring when a connection to a server ends while somebody waits.

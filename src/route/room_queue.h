@@ -1,11 +1,11 @@
-// Clients of one worker who wait until a server of a pool has room: those who belong to a server first, in the
-// order of their coming, and behind them those whom any server may take.
+// Clients of one worker who wait until a server of a pool has room: those who belong to a server first, in
+// the order of their coming, and behind them those whom any server may take.
 //
-// Bounded over all workers of the pool, by its RoomWatch; the order holds in one worker. A client that belongs to
-// a server takes the place of the last one that does not when the queue is full.
+// Bounded over all workers of the pool, by its RoomWatch; the order holds in one worker. A client that
+// belongs to a server takes the place of the last one that does not when the queue is full.
 //
-// Place: in apps/balancer/wait_for_room.cc, behind Chosen::waits. Pure: it wakes through Place::wake(), and who
-// was woken looks for itself whether there is room. Owner: one worker; its thread only.
+// Place: in apps/balancer/wait_for_room.cc, behind Chosen::waits. Pure: it wakes through Place::wake(), and
+// who was woken looks for itself whether there is room. Owner: one worker; its thread only.
 #pragma once
 
 #include <cstddef>
@@ -55,7 +55,8 @@ class RoomQueue {
 
   /// `place` waits for `server`, or for any. False: the queue is full.
   [[nodiscard]] bool enter(Place& place, std::optional<ServerIndex> server);
-  /// May a client that comes now not take a place at `server` past those who wait? `is_pinned`: it belongs there.
+  /// May a client that comes now not take a place at `server` past those who wait? `is_pinned`: it belongs
+  /// there.
   bool must_queue(ServerIndex server, bool is_pinned) const {
     if (waiting_ == 0) return false;
     return pinned_[server].count != 0 || (!is_pinned && others_.count != 0);

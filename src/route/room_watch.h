@@ -1,8 +1,8 @@
 // Tells those who wait for room at a server that a connection to it has ended.
 //
-// Connections end on every worker's thread, and so do clients wait: one RoomWatch per Pool knows how many wait
-// in all, and has a bell for each worker's queue (room_queue.h). While nobody waits, the end of a connection
-// costs one look at a number.
+// Connections end on every worker's thread, and so do clients wait: one RoomWatch per Pool knows how many
+// wait in all, and has a bell for each worker's queue (room_queue.h). While nobody waits, the end of a
+// connection costs one look at a number.
 //
 // It outlives Pools: those that follow each other share it (PoolLife). Any thread.
 #pragma once
@@ -19,8 +19,8 @@ struct ServerState;
 /// One worker's ear.
 class RoomBell {
  public:
-  /// A connection to `server` has ended. On the thread on which it ended, while the watch is locked: it must not
-  /// come back to the watch.
+  /// A connection to `server` has ended. On the thread on which it ended, while the watch is locked: it must
+  /// not come back to the watch.
   virtual void room_at(const ServerState& server) = 0;
 
  protected:
@@ -57,8 +57,8 @@ class RoomWatch {
 
   /// The count of `server` has gone down.
   void connection_ended(const ServerState& server) {
-    // Who began to wait saw the server full before it counted itself, and looks again after that; so either it
-    // sees the room, or we see it waiting. Both need the one order of all threads.
+    // Who began to wait saw the server full before it counted itself, and looks again after that; so either
+    // it sees the room, or we see it waiting. Both need the one order of all threads.
     std::atomic_thread_fence(std::memory_order_seq_cst);
     if (waiting_.load(std::memory_order_relaxed) == 0) return;
     const std::lock_guard hold(lock_);

@@ -25,7 +25,8 @@ Result<std::unique_ptr<SharedRoute>> SharedRoute::make(RouteRules rules, Random&
   }
   if (Status checked = check_affinity(rules.affinity); !checked) return checked.error();
   if (rules.burst < 0s || rules.queue.timeout < 0s) {
-    return Error{ErrorKind::config, Side::ours, Retry::no, "burst and the queue's timeout cannot be negative"};
+    return Error{ErrorKind::config, Side::ours, Retry::no,
+                 "burst and the queue's timeout cannot be negative"};
   }
   auto pool = Pool::make(rules.name, rules.servers, rules.health, before ? before->pool.get() : nullptr,
                          rules.slow_start, rules.may_be_empty ? NoServers::allowed : NoServers::refused);
@@ -119,9 +120,9 @@ std::uint64_t burst_of(const Arrival& arrival) {
 Router::Router(SharedRoute& shared, Seal& seal, unsigned worker, const Router* before) : shared_(shared) {
   if (before != nullptr) counts_ = before->counts_;
   // Where pools change often (discovery), each new round would begin with the first server, and favour it.
-  scheduler_ = make_scheduler(shared.rules.scheduler, *shared.pool,
-                              worker + static_cast<unsigned>(counts_.scheduled), shared.seed,
-                              shared.maglev.get());
+  scheduler_ =
+      make_scheduler(shared.rules.scheduler, *shared.pool, worker + static_cast<unsigned>(counts_.scheduled),
+                     shared.seed, shared.maglev.get());
   AffinityTables tables{.leases = shared.leases.get(), .maglev = shared.maglev.get()};
   for (const AffinityRule& rule : shared.rules.affinity) {
     const auto* const cookie = std::get_if<CookieInsertRule>(&rule);
@@ -178,14 +179,13 @@ bool Router::wants_opening() const {
                      [](const auto& affinity) { return affinity->wants_opening(); });
 }
 
-/// `may_try`: false when the client was sent to enough servers already. Being told to come again, or to wait, is
-/// no try.
+/// `may_try`: false when the client was sent to enough servers already. Being told to come again, or to wait,
+/// is no try.
 void Router::settle(Choice& choice, TimePoint now, bool may_try) {
   choice.server.reset();
   choice.waits_for.reset();
   choice.how = Chosen::nobody;
-  const Wanted wanted{
-      .tried = choice.tried, .now = now, .hash = choice.hash, .may_wait = may_wait(choice)};
+  const Wanted wanted{.tried = choice.tried, .now = now, .hash = choice.hash, .may_wait = may_wait(choice)};
   for (std::size_t i = 0; i < affinities_.size(); ++i) {
     const Pin& pin = choice.pins[i];
     if (!pin.found()) continue;
@@ -297,6 +297,8 @@ void Router::was_full(Choice& choice, TimePoint now) {
 
 void Router::look_again(Choice& choice, TimePoint now) {
   settle(choice, now, may_try(choice));
+  if (choice.how == Chosen::pinned) ++counts_.pinned;
+  if (choice.how == Chosen::scheduled) ++counts_.scheduled;
   count_unserved(choice);
 }
 
@@ -310,17 +312,28 @@ void Router::waited_in_vain(Choice& choice, TimePoint now, bool is_full) {
   ++(is_full ? counts_.queue_full : counts_.waited_in_vain);
   const bool belongs = choice.waits_for.has_value();
   choice.gave_up = true;
-  if (belongs) {
-    settle(choice, now, may_try(choice));
-  } else {
-    choice.how = Chosen::nobody;
-  }
+  choice.how = Chosen::nobody;
+  if (belongs) settle(choice, now, may_try(choice));
+  if (choice.how == Chosen::scheduled) ++counts_.scheduled;
   count_unserved(choice);
 }
 
 bool Router::answered_badly(ServerIndex server, TimePoint now) {
   ++counts_.bad_answers;
   return pool().mark_failure(server, now);
+}
+
+bool Router::another(Choice& choice, TimePoint now) {
+  assert(choice.server);
+  const ServerIndex server = *choice.server;
+  const Chosen how = choice.how;
+  const bool is_noted = choice.tried.add(server);
+  settle(choice, now, is_noted && may_try(choice));
+  if (choice.server) return true;
+  choice.server = server;
+  choice.how = how;
+  choice.waits_for.reset();
+  return false;
 }
 
 void Router::edit_request(Choice& choice, const proto::RequestHead& head, proto::HeadEdits& edits) const {
@@ -382,7 +395,8 @@ Lease Router::lease(const Choice& choice, const Address& client, TimePoint now) 
 
 Lease Router::hold(const Choice& choice, TimePoint now) {
   if (!idle_rule_ || !choice.server || choice.unpinned) return {};
-  return shared_.idle_leases->open(lease_key(choice.pins[*idle_rule_].key), pool().number(*choice.server), now);
+  return shared_.idle_leases->open(lease_key(choice.pins[*idle_rule_].key), pool().number(*choice.server),
+                                   now);
 }
 
 }  // namespace rejoin::route

@@ -66,11 +66,12 @@ struct SharedRoute {
 
   RouteRules rules;
   std::unique_ptr<Pool> pool;
-  std::shared_ptr<LeaseTable> leases;       // none without a source-ip rule. Outlives every Lease
-  std::shared_ptr<LeaseTable> idle_leases;  // none without a cookie-insert rule with max_idle; of the first one
-  std::shared_ptr<BurstTable> bursts;       // none without RouteRules::burst
-  std::unique_ptr<MaglevShare> maglev;      // none where nothing is hashed
-  std::uint64_t seed = 0;                   // of the schedulers that draw lots
+  std::shared_ptr<LeaseTable> leases;  // none without a source-ip rule. Outlives every Lease
+  std::shared_ptr<LeaseTable>
+      idle_leases;                      // none without a cookie-insert rule with max_idle; of the first one
+  std::shared_ptr<BurstTable> bursts;   // none without RouteRules::burst
+  std::unique_ptr<MaglevShare> maglev;  // none where nothing is hashed
+  std::uint64_t seed = 0;               // of the schedulers that draw lots
 };
 
 enum class Chosen : std::uint8_t {
@@ -85,12 +86,12 @@ enum class Chosen : std::uint8_t {
 /// What became of a client that brought a pin: did it reach its server, and why not?
 enum class Return : std::uint8_t {
   reached,
-  down,      // its server was; also when the client was told to come again
-  out,       // by passive marks
-  drained,   // its drain's deadline was over
+  down,     // its server was; also when the client was told to come again
+  out,      // by passive marks
+  drained,  // its drain's deadline was over
   maintenance,
-  full,      // it had no room, and waiting was in vain or not allowed
-  refused,   // it looked well, and did not take the connection
+  full,     // it had no room, and waiting was in vain or not allowed
+  refused,  // it looked well, and did not take the connection
   unknown_server,
   unknown_key,
   forged,
@@ -128,20 +129,20 @@ struct Choice {
 /// What this worker's Router decided, for metrics. Plain integers that only grow; a scrape adds the workers'
 /// up.
 struct RouteCounts {
-  std::uint64_t pinned = 0;                       // arrivals that went where they belong
-  std::uint64_t scheduled = 0;                    // arrivals that the scheduler placed
-  std::uint64_t nobody = 0;                       // arrivals, and failovers, that found no server
-  std::uint64_t pinned_down = 0;                  // arrivals that belong to a server which is not usable
-  std::uint64_t come_again = 0;                   // arrivals, and failovers, that were told to come again
-  std::uint64_t failed = 0;                       // servers that refused, see failed()
-  std::uint64_t planted = 0;                      // cookies set on responses
-  std::uint64_t burst = 0;                        // arrivals that went where their burst went
-  std::uint64_t waited = 0;                       // arrivals that waited in the queue
-  std::uint64_t waited_in_vain = 0;               // of these: whose time was over, or place lost
-  std::uint64_t queue_full = 0;                   // arrivals for which the queue had no place
-  std::uint64_t strict = 0;                       // arrivals that a strict rule refused
-  std::uint64_t unpinned = 0;                     // pins that servers ended
-  std::uint64_t bad_answers = 0;                  // failures after the connect, see answered_badly()
+  std::uint64_t pinned = 0;          // arrivals that went where they belong
+  std::uint64_t scheduled = 0;       // arrivals that the scheduler placed
+  std::uint64_t nobody = 0;          // arrivals, and failovers, that found no server
+  std::uint64_t pinned_down = 0;     // arrivals that belong to a server which is not usable
+  std::uint64_t come_again = 0;      // arrivals, and failovers, that were told to come again
+  std::uint64_t failed = 0;          // servers that refused, see failed()
+  std::uint64_t planted = 0;         // cookies set on responses
+  std::uint64_t burst = 0;           // arrivals that went where their burst went
+  std::uint64_t waited = 0;          // arrivals that waited in the queue
+  std::uint64_t waited_in_vain = 0;  // of these: whose time was over, or place lost
+  std::uint64_t queue_full = 0;      // arrivals for which the queue had no place
+  std::uint64_t strict = 0;          // arrivals that a strict rule refused
+  std::uint64_t unpinned = 0;        // pins that servers ended
+  std::uint64_t bad_answers = 0;     // failures after the connect, see answered_badly()
   /// Per Return: arrivals that brought a pin that is remembered (a `key` is not). reached / sum is the
   /// reconnect-hit rate. Each counts once, when its way has ended.
   std::array<std::uint64_t, kReturns> returns{};
@@ -179,13 +180,16 @@ class Router {
   /// Its time in the queue is over, or it lost its place, or got none (`is_full`): a client that belongs to a
   /// server goes to another one that has room at once, if its rule is not strict; the others get nobody.
   void waited_in_vain(Choice& choice, TimePoint now, bool is_full = false);
-  /// An answer of `server` with such a status, or none at all after it took the connection, speaks against it: 5xx
-  /// but 501 and 505, which are about the request.
-  static bool is_bad_answer(int status) {
-    return status >= 500 && status != 501 && status != 505;
-  }
+  /// An answer of `server` with such a status, or none at all after it took the connection, speaks against
+  /// it: 5xx but 501 and 505, which are about the request.
+  static bool is_bad_answer(int status) { return status >= 500 && status != 501 && status != 505; }
   /// Counts against `server`. True: it is out from now on (PassiveRules), for the log.
   bool answered_badly(ServerIndex server, TimePoint now);
+  /// Another server shall be asked the same, although this one took the connection: it broke it without an
+  /// answer, or its answer is one that another may not give. Says nothing of its health. False, and `choice`
+  /// as it was: there is no other (`retries` are used up, nobody is left, all are full, or the client belongs
+  /// there alone).
+  bool another(Choice& choice, TimePoint now);
 
   /// Takes out of the request what the server must not see. The same for every server, so once per request is
   /// enough. Failures are told by edits.write().
@@ -193,9 +197,9 @@ class Router {
 
   /// Puts into the response what the client must remember of choice.server, and drops what the server itself
   /// set by our cookie's name; or, where the server ended the client's pin (RouteRules::unpin_field, or the
-  /// deletion of a cookie that we rewrite or prefix), what makes the client forget, and choice.unpinned. For every
-  /// final response and for 101; does nothing for other 1xx, and without a chosen server. Failures are told by
-  /// edits.write().
+  /// deletion of a cookie that we rewrite or prefix), what makes the client forget, and choice.unpinned. For
+  /// every final response and for 101; does nothing for other 1xx, and without a chosen server. Failures are
+  /// told by edits.write().
   void edit_response(Choice& choice, const proto::ResponseHead& head, UnixSeconds unix_now,
                      proto::HeadEdits& edits);
 
@@ -208,8 +212,8 @@ class Router {
     lease.move_to(shared_.pool->number(*choice.server));
   }
 
-  /// The connection became a tunnel: while the Lease lives, and max_idle after it, the client's cookie does not
-  /// grow too old. Empty without a cookie-insert rule with max_idle, and when the pin was ended.
+  /// The connection became a tunnel: while the Lease lives, and max_idle after it, the client's cookie does
+  /// not grow too old. Empty without a cookie-insert rule with max_idle, and when the pin was ended.
   Lease hold(const Choice& choice, TimePoint now);
 
   Pool& pool() { return *shared_.pool; }
@@ -230,8 +234,8 @@ class Router {
 
   SharedRoute& shared_;
   std::vector<std::unique_ptr<Affinity>> affinities_;
-  std::vector<bool> remembers_;                // per rule
-  std::optional<std::size_t> idle_rule_;       // whose cookies idle_leases keeps
+  std::vector<bool> remembers_;           // per rule
+  std::optional<std::size_t> idle_rule_;  // whose cookies idle_leases keeps
   std::unique_ptr<Scheduler> scheduler_;
   RouteCounts counts_;
 };

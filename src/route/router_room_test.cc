@@ -1,5 +1,5 @@
-// What the Router does when a server is full, draining, out or only a backup, and what it counts of clients that
-// come back.
+// What the Router does when a server is full, draining, out or only a backup, and what it counts of clients
+// that come back.
 #include <gtest/gtest.h>
 
 #include <functional>
@@ -352,7 +352,8 @@ TEST(RouterPassive, bad_answers_and_failed_connects_put_a_server_out_for_a_while
   for (int i = 0; i < 4; ++i) EXPECT_EQ(f.told(f.choose(nullptr, kStart + 31s)), "b scheduled");
   EXPECT_EQ(f.told(f.choose(nullptr, kStart + 32s)), "a scheduled");
   for (const int status : {500, 502, 503, 504, 599}) EXPECT_TRUE(Router::is_bad_answer(status)) << status;
-  for (const int status : {101, 200, 404, 499, 501, 505}) EXPECT_FALSE(Router::is_bad_answer(status)) << status;
+  for (const int status : {101, 200, 404, 499, 501, 505})
+    EXPECT_FALSE(Router::is_bad_answer(status)) << status;
 }
 
 TEST(RouterIdle, a_cookie_does_not_grow_too_old_while_its_websocket_is_open) {
@@ -411,7 +412,8 @@ Ended ends(Fixture& f, ServerIndex server, const std::vector<std::string>& field
 }
 
 TEST(RouterUnpin, a_server_ends_the_pin_by_a_field_that_no_client_sees) {
-  const std::string gone = "; Path=/; Expires=Thu, 01 Jan 1970 00:00:00 GMT; Max-Age=0; HttpOnly; SameSite=Lax";
+  const std::string gone =
+      "; Path=/; Expires=Thu, 01 Jan 1970 00:00:00 GMT; Max-Age=0; HttpOnly; SameSite=Lax";
   CookieInsertRule two = insert("SRV");
   two.cross_site = "SRVX";
   for (const AffinityRule& rule : {AffinityRule(insert("SRV")), AffinityRule(two)}) {
@@ -450,7 +452,8 @@ TEST(RouterUnpin, a_server_ends_the_pin_by_deleting_its_own_cookie) {
       {"SESSION=; Max-Age=soon", false},
       {"OTHER=; Max-Age=0", false},
   };
-  for (const AffinityRule& rule : {AffinityRule(CookieRewriteRule{"SESSION"}), AffinityRule(CookiePrefixRule{"SESSION"})}) {
+  for (const AffinityRule& rule :
+       {AffinityRule(CookieRewriteRule{"SESSION"}), AffinityRule(CookiePrefixRule{"SESSION"})}) {
     for (const auto& c : cases) {
       Fixture f(rules({1, 1}, {rule, SourceIpRule{}}));
       Choice choice = f.choose();
@@ -485,7 +488,7 @@ TEST(RouterCrossSite, two_cookies_with_one_pin) {
       {{cookies[1]}, "b pinned", false},
       {{cookies[0] + "; x=1; " + cookies[1]}, "b pinned", false},
       {{"SRV=junk; " + cookies[1]}, "b pinned", false},
-      {{cookies[1] + "; " + of_a[0]}, "a pinned", false},  // the site's own counts first
+      {{cookies[1] + "; " + of_a[0]}, "a pinned", false},       // the site's own counts first
       {{"SRVX=" + cookies[0].substr(4)}, "a scheduled", true},  // sealed for the other name
   };
   for (const auto& c : cases) {
@@ -508,7 +511,8 @@ TEST(RouterHash, an_address_or_a_key_keeps_its_server_in_every_worker) {
   rule.scheduler = SchedulerKind::key_hash;
   rule.hash_key = {KeyPlace::In::query, "room"};
   Fixture f(std::move(rule));
-  const test::HeadOf<proto::RequestHead> room("GET /?room=1 HTTP/1.1", {"Host: x"}), none("GET / HTTP/1.1", {"Host: x"});
+  const test::HeadOf<proto::RequestHead> room("GET /?room=1 HTTP/1.1", {"Host: x"}),
+      none("GET / HTTP/1.1", {"Host: x"});
   const auto at = f.choose(&room.head).server;
   for (const char* client : {"10.0.0.1", "10.0.0.2", "10.9.0.3"})
     EXPECT_EQ(f.choose(&room.head, kStart, client).server, at);

@@ -69,8 +69,8 @@ class Scheduler {
 };
 
 /// `worker`: its number, from 0. Schedulers of different workers begin at different servers, so that the
-/// first clients of a program with many workers do not all land on the first server. `seed`: for those who draw
-/// lots, the same for all workers. `maglev`: the pool's, for those who hash; it outlives the scheduler.
+/// first clients of a program with many workers do not all land on the first server. `seed`: for those who
+/// draw lots, the same for all workers. `maglev`: the pool's, for those who hash; it outlives the scheduler.
 std::unique_ptr<Scheduler> make_scheduler(SchedulerKind kind, const Pool& pool, unsigned worker,
                                           std::uint64_t seed = 0, MaglevShare* maglev = nullptr);
 

@@ -126,7 +126,8 @@ std::vector<std::uint32_t> filled(const std::vector<std::uint32_t>& weights, int
     for (int n = 0; n < already[i]; ++n) uses.emplace_back(*pool, static_cast<ServerIndex>(i));
   }
   const auto scheduler = make_scheduler(SchedulerKind::least_connections, *pool, 0);
-  for (int n = 0; n < clients; ++n) uses.emplace_back(*pool, *scheduler->pick(*pool, Wanted{.tried = Tried()}));
+  for (int n = 0; n < clients; ++n)
+    uses.emplace_back(*pool, *scheduler->pick(*pool, Wanted{.tried = Tried()}));
   std::vector<std::uint32_t> counts;
   for (std::size_t i = 0; i < weights.size(); ++i)
     counts.push_back(pool->active(static_cast<ServerIndex>(i)));
@@ -220,7 +221,8 @@ TEST(HashSchedulers, shares_follow_the_weights_and_a_hash_keeps_its_server) {
     EXPECT_NEAR(of[0], 0.25, 0.02);
     EXPECT_NEAR(of[1], 0.5, 0.02);
     EXPECT_NEAR(of[2], 0.25, 0.02);
-    const auto one = make_scheduler(kind, *pool, 0, 1, &maglev), other = make_scheduler(kind, *pool, 7, 2, &maglev);
+    const auto one = make_scheduler(kind, *pool, 0, 1, &maglev),
+               other = make_scheduler(kind, *pool, 7, 2, &maglev);
     Tried tried;
     for (std::uint64_t i = 0; i < 100; ++i) {
       const Wanted wanted{.tried = tried, .hash = mix_bits(i)};

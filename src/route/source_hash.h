@@ -14,8 +14,7 @@ class SourceHash : public Scheduler {
   explicit SourceHash(MaglevShare& share) : table_(share) {}
 
   std::optional<ServerIndex> pick(const Pool& pool, const Wanted& wanted) override {
-    return table_.first(wanted.hash, wanted.now,
-                        [&](ServerIndex index) { return wanted.may(pool, index); });
+    return table_.first(wanted.hash, wanted.now, [&](ServerIndex index) { return wanted.may(pool, index); });
   }
 
  private:

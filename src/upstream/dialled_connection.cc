@@ -52,9 +52,7 @@ std::optional<Error> DialledConnection::dial() {
     const Address to = connector_.address_of(server);
     if (!to) return Error{ErrorKind::unreachable, Side::server, Retry::yes, "no game server is up"};
     use_ = connector_.use(opening_->choice);
-    io::ConnectOptions options;
-    options.keep_alive = true;
-    Result<io::Socket> dialled = connector_.world().network.connect(to, options);
+    Result<io::Socket> dialled = connector_.dial(to, server);
     if (dialled) {
       socket_ = std::move(*dialled);
       socket_.set_events(this);

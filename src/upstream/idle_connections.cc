@@ -1,6 +1,6 @@
 #include "upstream/idle_connections.h"
 
-#include "base/limits.h"
+#include <algorithm>
 
 namespace rejoin::upstream {
 
@@ -10,13 +10,14 @@ IdleConnections::Record::Record(IdleConnections& owner, io::Socket s, std::size_
       expiry([](void* self) { static_cast<Record*>(self)->home.drop(*static_cast<Record*>(self)); }, this),
       server(of) {}
 
-// Whatever it is, the connection cannot be used again: a FIN, a reset, or bytes that no request asked for.
+// A FIN, a reset, or bytes that no request asked for: the connection cannot be used again. Nothing at all is
+// what a message of TLS itself looks like (a session ticket).
 void IdleConnections::Record::on_ready(io::Ready ready) {
-  if (ready.readable) home.drop(*this);
+  if (ready.readable && socket.read(1).state != io::ReadResult::State::would_block) home.drop(*this);
 }
 
-IdleConnections::IdleConnections(io::World& world, std::size_t servers, Duration keep)
-    : world_(world), keep_(keep) {
+IdleConnections::IdleConnections(io::World& world, std::size_t servers, Duration keep, std::size_t most)
+    : world_(world), keep_(keep), most_(most) {
   servers_.reserve(servers);
   for (std::size_t i = 0; i < servers; ++i) servers_.push_back(std::make_unique<Server>());
 }
@@ -33,14 +34,15 @@ io::Socket IdleConnections::take(std::size_t server) {
   return socket;
 }
 
-void IdleConnections::put(std::size_t server, io::Socket socket) {
+void IdleConnections::put(std::size_t server, io::Socket socket, Duration told) {
   Server& of = *servers_[server];
-  if (retired_ || of.count >= limits::kIdlePerServerMax) return;
+  const Duration keep = std::min(keep_, told);
+  if (retired_ || of.count >= most_ || keep <= Duration(0)) return;
   // A read that finds nothing arms the socket's readiness; one that finds anything says that it is of no use.
   if (socket.may_read() && socket.read(1).state != io::ReadResult::State::would_block) return;
   Record& record = records_.make(*this, std::move(socket), server);
   record.socket.set_events(&record);
-  world_.timers.arm(record.expiry, world_.clock.now() + keep_);
+  world_.timers.arm(record.expiry, world_.clock.now() + keep);
   of.records.push_back(record);
   ++of.count;
 }

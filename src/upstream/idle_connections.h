@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/intrusive_list.h"
+#include "base/limits.h"
 #include "base/record_pool.h"
 #include "base/timers.h"
 #include "io/network.h"
@@ -18,9 +19,9 @@ namespace rejoin::upstream {
 
 class IdleConnections {
  public:
-  /// For `servers` servers, named by index from 0. Keeps at most limits::kIdlePerServerMax of each, for at
-  /// most `keep`.
-  IdleConnections(io::World& world, std::size_t servers, Duration keep);
+  /// For `servers` servers, named by index from 0. Keeps at most `most` of each, for at most `keep`.
+  IdleConnections(io::World& world, std::size_t servers, Duration keep,
+                  std::size_t most = limits::kIdlePerServerMax);
   ~IdleConnections();
 
   /// A socket that was open a moment ago, the one used last first; empty when there is none. The server may
@@ -28,7 +29,8 @@ class IdleConnections {
   /// connection.
   io::Socket take(std::size_t server);
   /// Keeps `socket` for reuse, or closes it when there are enough or something unread is on it.
-  void put(std::size_t server, io::Socket socket);
+  /// `told`: how long its server has said to keep it.
+  void put(std::size_t server, io::Socket socket, Duration told = Duration::max());
   /// Closes those of one server (it went down), or all.
   void close(std::size_t server);
   void close_all();
@@ -55,6 +57,7 @@ class IdleConnections {
   };
   io::World& world_;
   Duration keep_;
+  std::size_t most_;
   RecordPool<Record> records_;
   std::vector<std::unique_ptr<Server>> servers_;
   bool retired_ = false;
