@@ -176,7 +176,7 @@ class Crew final : public Colleagues {
     for (unsigned i = 0; i < seats_.size(); ++i) {
       seats_[i]->loop().post([this, i, all, missing, then] {
         main().loop().post([i, found = seats_[i]->loop().listening(), all, missing, then] {
-          for (const io::EpollLoop::Listening& it : found) all->push_back({i, it.descriptor});
+          for (const io::EpollLoop::Listening& it : found) all->push_back({i, it.descriptor, it.address});
           if (--*missing == 0) then(*all);
         });
       });
