@@ -21,13 +21,13 @@ constexpr const char* kServers = R"([
 
 TEST(ShowBalancer, servers) {
   EXPECT_EQ(servers_text(read(kServers)),
-            "SERVER       ADDRESS      WEIGHT  STATE                      ACTIVE  TUNNELS  REQUESTS  "
+            "SERVER     ADDRESS      WEIGHT  STATE                      ACTIVE  TUNNELS  REQUESTS  "
             "CONNECTS  FAILED  "
             "FAILURES  TO       FROM\n"
-            "web/a        10.0.0.1:80  2       up, draining, maintenance  3       1        20        9       "
+            "web/a      10.0.0.1:80  2       up, draining, maintenance  3       1        20        9       "
             "  1       "
             "4         2.0 KiB  10 B\n"
-            "web/b?[2J    10.0.0.2:80  1       down, away 1m5s            0       0        0         0       "
+            "web/b?[2J  10.0.0.2:80  1       down, away 1m5s            0       0        0         0       "
             "  0       "
             "0         0 B      0 B\n");
 }
