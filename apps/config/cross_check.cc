@@ -34,7 +34,9 @@ class CrossCheck {
     gateway_in_pools();
     if (config_.gateway) compression(*config_.gateway);
     if (config_.gateway) peers(*config_.gateway);
-    if (config_.admin) admin(*config_.admin);
+    if (config_.admin) admin(*config_.admin, "admin");
+    if (config_.balancer.admin) admin(*config_.balancer.admin, "balancer.admin");
+    seeing();
   }
 
  private:
@@ -118,6 +120,7 @@ class CrossCheck {
       taken_once(config_.listeners[i].listen, numbered("listener", i) + ".listen");
     }
     if (config_.admin) taken_once(config_.admin->listen, "admin.listen");
+    if (config_.balancer.admin) taken_once(config_.balancer.admin->listen, "balancer.admin.listen");
     if (!config_.gateway) return;
     for (std::size_t i = 0; i < config_.gateway->listeners.size(); ++i) {
       taken_once(config_.gateway->listeners[i].listen, numbered("gateway.listener", i) + ".listen");
@@ -535,20 +538,34 @@ class CrossCheck {
     }
   }
 
-  void admin(const Admin& it) {
-    if (!places_.has("gateway")) {
-      warn("admin.listen",
-           "nobody listens there: the admin port is a gateway's, and the file has no [gateway]");
-    }
+  void admin(const Admin& it, const std::string& path) {
     if (!it.listen) return;
     const bool loopback = it.listen.family == Address::Family::ipv4
                               ? it.listen.ip[0] == 127
                               : it.listen == *Address::parse_ip("::1", it.listen.port);
-    if (!loopback) {
-      warn("admin.listen",
-           "is not this machine's own: there is no password, so whoever reaches it can end every session; "
-           "write "
-           "\"127.0.0.1:9090\", or close the port to others");
+    if (!loopback && !places_.has(path + ".token")) {
+      say(path + ".listen",
+          "is not this machine's own, and there is no token: whoever reaches it could end every connection; "
+          "write "
+          "\"127.0.0.1:9090\", or token = \"file:admin.token\"");
+    }
+  }
+
+  /// What is there to be seen of a balancer, and a balancer that is not there.
+  void seeing() {
+    if (!places_.has("listener")) {
+      for (const char* const table : {"balancer.admin", "access_log"}) {
+        if (places_.has(table))
+          warn(table, "means nothing here: it is the balancer's, and the file has no [[listener]]");
+      }
+    }
+    if (config_.access_log.format == AccessFormat::off && places_.has("access_log.path")) {
+      warn("access_log.path", "nothing is written there: write format = \"json\" or format = \"line\"");
+    }
+    for (std::size_t i = 0; i < config_.listeners.size(); ++i) {
+      const std::string path = numbered("listener", i) + ".health_path";
+      if (config_.listeners[i].mode == Mode::tcp && places_.has(path))
+        say(path, "cannot work in mode \"tcp\": layer 4 reads no requests");
     }
   }
 

@@ -46,6 +46,10 @@ void visit(KeyVisitor& v, Config& it) {
           it.keys);
   v.table({"log", "What goes to stderr.", R"({ level = "info" })"}, it.log);
   v.table({"tls", "What all listeners with TLS have together.", R"({ session_lifetime = "2h" })"}, it.tls);
+  v.table(
+      {"access_log", "A line for each request, connection and tunnel of the balancer: docs/access-log.md.",
+       R"({ format = "json", path = "/var/log/rejoin/access.log" })"},
+      it.access_log);
   v.table({"process", "Who the process becomes as soon as it listens, if it was started as root.",
            R"({ user = "rejoin" })"},
           it.process);
@@ -60,20 +64,12 @@ void visit(KeyVisitor& v, Config& it) {
   v.table({"gateway", "`rejoin gateway`. A file may hold the balancer, a gateway, or both.",
            R"({ name = "g1", listener = [ { listen = "127.0.0.1:8000" } ] })"},
           it.gateway);
-  v.table(
-      {"admin",
-       "The gateway's admin port, for `rejoin ctl` and Prometheus: sessions, drains, metrics. Without this "
-       "table there is none.",
-       R"({ listen = "127.0.0.1:9090" })"},
-      it.admin);
-}
-
-void visit(KeyVisitor& v, Admin& it) {
-  v.address({"listen",
-             "IP:PORT. There is no password: whoever reaches it sees players' addresses and can end their "
-             "sessions, so let it be the machine's own (127.0.0.1).",
-             R"("127.0.0.1:9090")", Need::required},
-            it.listen, AddressUse::listen_here);
+  v.table({"admin",
+           "The admin port, for `rejoin ctl` and Prometheus: docs/admin.md. It is the gateway's; in a file "
+           "without "
+           "[gateway] the balancer's. Without this table there is none.",
+           R"({ listen = "127.0.0.1:9090" })"},
+          it.admin);
 }
 
 void visit(KeyVisitor& v, Keys& it) {
@@ -94,6 +90,9 @@ void visit(KeyVisitor& v, Balancer& it) {
             it.workers, kWorkers);
   v.duration({"drain_timeout", "After SIGTERM: clients that are there have this long before they are cut."},
              it.drain_timeout, kFromZero);
+  v.table({"admin", "The balancer's own admin port, in a file that has a [gateway] as well.",
+           R"({ listen = "127.0.0.1:9091" })"},
+          it.admin);
   v.table({"drain",
            "How WebSockets are ended in a drain, so that their clients come back one after the other and not "
            "all at once.",
@@ -126,6 +125,12 @@ void visit(KeyVisitor& v, Listener& it) {
              it.keep_alive_timeout, kTimeout);
   v.duration({"tunnel_timeout", "A WebSocket, or a connection in mode `tcp`, that is silent both ways."},
              it.tunnel_timeout, kTimeout);
+  v.text(
+      {"health_path",
+       "`http`: a GET for exactly this path is answered by the balancer itself, for a balancer in front: 200 "
+       "when its pool has a server for new clients, else 503.",
+       R"("/healthz")", Need::optional, "none"},
+      it.health_path, TextForm::url_path);
   v.size({"max_body", "`http`: a request with a larger body is answered with 413. `0B`: no bound."},
          it.max_body, {0, 1024ull * 1024 * 1024 * 1024});
   v.choice({"redirect",

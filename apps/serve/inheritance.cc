@@ -63,10 +63,16 @@ void make_ours(int descriptor) {
 
 Inheritance Inheritance::from_environment(Log& log) {
   Inheritance out;
-  for (const std::string_view one : parts(taken_from_environment(kSocketsVariable), ',')) {
-    const std::size_t colon = std::min(one.find(':'), one.size() - 1);
-    const auto worker = number_of(one.substr(0, colon)), descriptor = number_of(one.substr(colon + 1));
-    if (worker && descriptor) out.add(log, *descriptor, static_cast<unsigned>(*worker), {});
+  const std::string given = taken_from_environment(kSocketsVariable);  // outlives its parts
+  for (const std::string_view one : parts(given, ',')) {
+    const std::size_t first = std::min(one.find(':'), one.size());
+    const std::size_t second = std::min(one.find(':', first + 1), one.size());
+    if (second == one.size()) continue;
+    const auto worker = number_of(one.substr(0, first));
+    const auto descriptor = number_of(one.substr(first + 1, second - first - 1));
+    const auto address = Address::parse(one.substr(second + 1));
+    if (worker && descriptor && address)
+      out.add(log, *descriptor, static_cast<unsigned>(*worker), {}, *address);
   }
   if (const auto ready = number_of(taken_from_environment(kReadyVariable))) {
     make_ours(*ready);
@@ -84,14 +90,14 @@ Inheritance Inheritance::from_environment(Log& log) {
   return out;
 }
 
-void Inheritance::add(Log& log, int descriptor, unsigned worker, std::string name) {
-  Address address = io::EpollLoop::address_of(descriptor);
+void Inheritance::add(Log& log, int descriptor, unsigned worker, std::string name, Address as) {
+  const Address address = io::EpollLoop::address_of(descriptor);
   if (!listens(descriptor) || !address) {
     log.warn("descriptor " + std::to_string(descriptor) + " was given to us, and is no listening TCP socket");
     return;
   }
   make_ours(descriptor);
-  sockets_.push_back({descriptor, worker, std::move(name), address});
+  sockets_.push_back({descriptor, worker, std::move(name), as ? as : address});
 }
 
 Inheritance::Inheritance(Inheritance&& other) noexcept
@@ -113,7 +119,8 @@ void Inheritance::share_out(const std::vector<io::EpollLoop*>& loops,
     if (is_upgrade() || spreads(socket.descriptor)) continue;
     for (std::size_t i = 1; i < loops.size(); ++i) {
       const int same = fcntl(socket.descriptor, F_DUPFD_CLOEXEC, 0);
-      if (same >= 0) loops[i]->inherit(same, as);
+      // The others are told to listen where the first one really does.
+      if (same >= 0) loops[i]->inherit(same, socket.address);
     }
   }
 }

@@ -19,8 +19,9 @@ struct ListenerPlace {
   Address address;
 };
 
-/// In the environment of the process that an upgrade starts: `WORKER:DESCRIPTOR` of each socket, with commas
-/// between; and the pipe on which it says that it has taken over.
+/// In the environment of the process that an upgrade starts: `WORKER:DESCRIPTOR:ADDRESS` of each socket, with
+/// commas between (the address as its listener was configured); and the pipe on which it says that it has
+/// taken over.
 inline constexpr const char* kSocketsVariable = "REJOIN_SOCKETS";
 inline constexpr const char* kReadyVariable = "REJOIN_READY";
 
@@ -48,10 +49,10 @@ class Inheritance {
     int descriptor;
     unsigned worker;
     std::string name;  // as systemd calls it
-    Address address;
+    Address address;   // of the listener that it is for
   };
   Inheritance() = default;
-  void add(Log& log, int descriptor, unsigned worker, std::string name);
+  void add(Log& log, int descriptor, unsigned worker, std::string name, Address as = {});
 
   std::vector<Socket> sockets_;
   int ready_ = -1;

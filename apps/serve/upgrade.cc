@@ -100,7 +100,8 @@ Status Upgrade::begin(const std::vector<Given>& sockets) {
   std::string list;
   for (const Given& given : sockets) {
     spawn.keep(given.descriptor);
-    list += (list.empty() ? "" : ",") + std::to_string(given.worker) + ':' + std::to_string(given.descriptor);
+    list += (list.empty() ? "" : ",") + std::to_string(given.worker) + ':' +
+            std::to_string(given.descriptor) + ':' + given.address.text();
   }
   spawn.keep(ends[1]);
   std::vector<std::string> arguments = own_arguments(), environment = environment_with(list, ends[1]);

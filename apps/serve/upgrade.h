@@ -39,6 +39,7 @@ class Upgrade {
   struct Given {
     unsigned worker;
     int descriptor;
+    Address address;
   };
   /// Starts this program anew, with the arguments that it was started with. Error: it could not be started.
   /// What follows is told to `done`, or to the log.

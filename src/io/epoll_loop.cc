@@ -49,10 +49,12 @@ void set_keep_alive(int descriptor) {
 class EpollLoop::TcpListener final : public Listener {
  public:
   /// `descriptor` is open and listens, or will.
-  TcpListener(EpollLoop& loop, int descriptor, std::uint32_t generation, AcceptEvents& events)
+  TcpListener(EpollLoop& loop, int descriptor, const Address& asked, std::uint32_t generation,
+              AcceptEvents& events)
       : loop_(loop),
         events_(events),
         retry_([](void* self) { static_cast<TcpListener*>(self)->resume(); }, this),
+        asked_(asked),
         number_(++loop.listeners_opened_),
         descriptor_(descriptor),
         generation_(generation) {
@@ -75,6 +77,7 @@ class EpollLoop::TcpListener final : public Listener {
 
   int descriptor() const { return descriptor_; }
   std::uint64_t number() const { return number_; }
+  Address asked() const { return asked_.port != 0 ? asked_ : address(); }
   void leave() {
     left_ = true;
     set_interest(false);
@@ -150,6 +153,7 @@ class EpollLoop::TcpListener final : public Listener {
   Timer retry_;
   TimePoint quiet_until_{};
   std::vector<std::unique_ptr<TcpListener>> others_;
+  Address asked_;
   std::uint64_t number_;
   int descriptor_;
   std::uint32_t generation_;
@@ -388,9 +392,9 @@ Result<std::unique_ptr<Listener>> EpollLoop::listen(const Address& at, const Lis
     ::close(descriptor);
     return error;
   }
-  std::unique_ptr<TcpListener> listener = listener_of(descriptor, events);
+  std::unique_ptr<TcpListener> listener = listener_of(descriptor, at, events);
   for (int more = 0; inherited && at.port != 0 && (more = take_inherited(at)) >= 0;)
-    listener->add(listener_of(more, events));
+    listener->add(listener_of(more, at, events));
   return std::unique_ptr<Listener>(std::move(listener));
 }
 
@@ -417,11 +421,12 @@ Result<int> EpollLoop::open_listening(const Address& at, const ListenOptions& op
   return descriptor;
 }
 
-std::unique_ptr<EpollLoop::TcpListener> EpollLoop::listener_of(int descriptor, AcceptEvents& events) {
+std::unique_ptr<EpollLoop::TcpListener> EpollLoop::listener_of(int descriptor, const Address& asked,
+                                                               AcceptEvents& events) {
   Slot& slot = open_slot(descriptor);
   slot.open = false;  // a listener, not a socket: dispatch() tells them apart by this
   --open_;
-  auto listener = std::make_unique<TcpListener>(*this, descriptor, slot.generation, events);
+  auto listener = std::make_unique<TcpListener>(*this, descriptor, asked, slot.generation, events);
   listeners_[static_cast<std::size_t>(descriptor)] = listener.get();
   return listener;
 }
@@ -460,7 +465,7 @@ std::vector<EpollLoop::Listening> EpollLoop::listening() const {
   std::sort(found.begin(), found.end(),
             [](const TcpListener* a, const TcpListener* b) { return a->number() < b->number(); });
   std::vector<Listening> out;
-  for (const TcpListener* listener : found) out.push_back({listener->descriptor(), listener->address()});
+  for (const TcpListener* listener : found) out.push_back({listener->descriptor(), listener->asked()});
   return out;
 }
 

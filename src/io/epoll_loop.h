@@ -64,7 +64,7 @@ class EpollLoop final : public Network, public Clock {
   std::vector<int> not_taken();
   struct Listening {
     int descriptor;
-    Address address;
+    Address address;  // as listen() was asked for it, which may be a name's only; the real one for port 0
   };
   /// Where a socket is bound; none for what is no TCP socket.
   static Address address_of(int descriptor);
@@ -106,7 +106,7 @@ class EpollLoop final : public Network, public Clock {
   explicit EpollLoop(Log& log, int epoll_fd, int wake_fd);
   Result<int> open_listening(const Address& at, const ListenOptions& options);
   int take_inherited(const Address& at);
-  std::unique_ptr<TcpListener> listener_of(int descriptor, AcceptEvents& events);
+  std::unique_ptr<TcpListener> listener_of(int descriptor, const Address& asked, AcceptEvents& events);
   Slot& slot(std::uint32_t id) { return slots_[id]; }
   const Slot& slot(std::uint32_t id) const { return slots_[id]; }
   Slot& open_slot(int descriptor);

@@ -20,7 +20,6 @@ class Upgrade(ProgramsTest):
         self.children = []
         self.web = Listener(self, self.serve)
         self.path = self.folder / "balancer.toml"
-        self.addCleanup(self.end_children)
 
     def serve(self, peer):
         while request := peer.request():
@@ -46,8 +45,17 @@ class Upgrade(ProgramsTest):
         program.signal(signal.SIGUSR2)
         found = re.search(r"process (\d+) serves", program.wait_for("upgrade: process .* serves"))
         child = int(found[1])
-        self.children.append(child)
+        self.keep(child)
         return child
+
+    def keep(self, child):
+        """Ends it before the program that it came from, whose stderr it has."""
+        self.children.append(child)
+        self.addCleanup(self.end_children)
+
+    def ended(self, program):
+        """Its exit status; its stderr lives on in the process that has taken over."""
+        return poll(lambda: program.process.poll() is not None and (program.process.returncode,), f"{program} ends")[0]
 
     def end_children(self):
         for child in self.children:
@@ -98,7 +106,7 @@ class Upgrade(ProgramsTest):
         self.assertEqual(wrong, [])
         self.assertTrue(tunnel.echoes("still"))
         tunnel.close()
-        self.assertEqual(old.wait(), 0)  # with its last client
+        self.assertEqual(self.ended(old), 0)  # with its last client
         self.assertTrue(self.alive(child))
         with Connection(http) as one:
             self.assertEqual(one.ask().body, b"here")
@@ -108,7 +116,7 @@ class Upgrade(ProgramsTest):
         address = old.address("play")
         self.write(head="[balancer]\nworkers = 1\n")  # it has all three sockets
         first = self.upgrade(old)
-        self.assertEqual(old.wait(), 0)
+        self.assertEqual(self.ended(old), 0)
         for _ in range(30):
             with Connection(address) as one:
                 self.assertEqual(one.ask().body, b"here")
@@ -116,7 +124,7 @@ class Upgrade(ProgramsTest):
         os.kill(first, signal.SIGUSR2)
         poll(lambda: not self.alive(first), "the second process has ended")
         found = [line for line in old.lines if "serves" in line]
-        self.children.append(int(re.search(r"process (\d+) serves", found[-1])[1]))
+        self.keep(int(re.search(r"process (\d+) serves", found[-1])[1]))
         for _ in range(30):
             with Connection(address) as one:
                 self.assertEqual(one.ask().body, b"here")
@@ -131,7 +139,7 @@ class Upgrade(ProgramsTest):
             self.assertEqual(one.ask().body, b"here")
         self.path.write_text(good)
         self.upgrade(old)
-        self.assertEqual(old.wait(), 0)
+        self.assertEqual(self.ended(old), 0)
 
     def test_sigterm_to_the_old_process_ends_its_tunnels(self):
         gateway = self.gateway("g1")
@@ -141,7 +149,7 @@ class Upgrade(ProgramsTest):
         self.upgrade(old)
         self.assertTrue(tunnel.echoes("here"))
         old.signal(signal.SIGTERM)
-        self.assertEqual(old.wait(), 0)
+        self.assertEqual(self.ended(old), 0)
 
     # --- systemd ---
 
@@ -196,7 +204,7 @@ class Upgrade(ProgramsTest):
             told = manager.recv(4096), manager.recv(4096)  # two processes: in any order
             self.assertIn(b"MAINPID=%d" % child, told)
             self.assertTrue(any(b"READY=1" in one for one in told))
-            self.assertEqual(old.wait(), 0)
+            self.assertEqual(self.ended(old), 0)
             os.kill(child, signal.SIGTERM)
             self.assertIn(b"STOPPING=1", manager.recv(4096))
 
