@@ -190,6 +190,10 @@ Task<void> serve_tcp(Worker& worker, GenerationPtr generation, ListenerPtr liste
     const bool found = co_await find_pool_by_name(visit);
     if (!found) co_return;
   }
+  if (visit.listener->tls) {
+    const bool entered = co_await enter_tls(visit);
+    if (!entered) co_return;
+  }
   visit.seen.id = worker.next_id();
   visit.seen.began = visit.accepted;
   route::Choice choice;

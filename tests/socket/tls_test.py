@@ -481,7 +481,7 @@ class Gateways(TlsTest):
                 self.fail("no connection went from one worker to the other")
 
     def handed_over(self, gateway):
-        body = ask(gateway.address("admin"), target="/metrics").body.decode()
+        body = ask(gateway.address("admin"), target="/metrics", host="localhost").body.decode()
         return int(re.search(r"^rejoin_\w*links_handed_over_total (\d+)$", body, re.M)[1])
 
     def test_connect_verifies(self):
