@@ -32,7 +32,7 @@ const config::Server kA = server("a", "10.0.0.1"), kB = server("b", "10.0.0.2"),
 TEST(RuntimeServers, are_laid_over_the_file) {
   const config::Config from = file({kA, kB});
   RuntimeServers words;
-  EXPECT_EQ(words.over(from), from) << "nobody said anything";
+  EXPECT_TRUE(words.over(from).pools == from.pools) << "nobody said anything";
   words.put(from, "p", kC);
   words.remove(from, "p", "a");
   words.put(from, "p", server("b", "10.0.0.9"));
