@@ -2,7 +2,9 @@
 #include "apps/balancer/balancer.h"
 
 #include <algorithm>
+#include <atomic>
 #include <cstdio>
+#include <optional>
 
 #include "apps/balancer/discovery.h"
 #include "apps/balancer/operate.h"
@@ -10,6 +12,7 @@
 #include "apps/balancer/worker.h"
 #include "apps/config/config.h"
 #include "apps/config/keys.h"
+#include "apps/config/secret.h"
 #include "apps/config/tls_files.h"
 #include "apps/serve/workers.h"
 #include "base/log.h"
@@ -17,6 +20,7 @@
 #include "base/scope.h"
 #include "io/epoll_loop.h"
 #include "upstream/resolver.h"
+#include "watch/access_file.h"
 
 namespace rejoin::balancer {
 namespace {
@@ -98,6 +102,27 @@ int run_balancer(const BalancerOptions& options) {
   if (!tls.ok()) return kConfigurationStatus;
   use_tls(**plan, tls.contexts);
 
+  std::optional<watch::AdminDoor> door;
+  const config::Admin* const admin = config.admin_of_balancer();
+  if (admin != nullptr) {
+    config::SecretReading token =
+        load_admin_token(config, *admin, config.balancer.admin ? "balancer.admin" : "admin");
+    print(token.diagnostics);
+    if (!token.ok()) return kConfigurationStatus;
+    door = watch::AdminDoor{admin->listen, std::move(token.secret)};
+  }
+  std::unique_ptr<watch::AccessFile> access;
+  if (config.access_log.format != config::AccessFormat::off) {
+    const std::string& path = config.access_log.path;
+    auto opened = watch::AccessFile::open(path.empty() ? path : config.resolve(path), *log);
+    if (!opened) {
+      std::fprintf(stderr, "%s\n", opened.error().detail.c_str());
+      return kConfigurationStatus;
+    }
+    access = std::move(*opened);
+  }
+
+  std::atomic<unsigned> serving{0};
   serve::WorkersOptions workers;
   workers.count = static_cast<unsigned>(config.balancer.workers);
   workers.process = config.process;
@@ -107,9 +132,14 @@ int run_balancer(const BalancerOptions& options) {
     workers.listener_names.push_back(listener.name);
     workers.listener_addresses.push_back(listener.listen);
   }
+  if (door) workers.listener_names.push_back("admin");
+  workers.on_reopen = [&access] {
+    if (access) access->reopen();
+  };
   return serve::run_workers(
       workers, *log, [&](io::World& world, unsigned number, serve::Colleagues& colleagues) {
-        auto worker = std::make_unique<Worker>(world, *plan, number, &colleagues);
+        const Surroundings around{&colleagues, access.get(), door ? &*door : nullptr, &serving};
+        auto worker = std::make_unique<Worker>(world, *plan, number, around);
         if (number != 0) return worker;
         Operations::Start start{config, known, {}};
         start.names = [&](Stop& stop) { return names_of(config.dns, *colleagues.loop_of(0), world, stop); };

@@ -22,7 +22,7 @@ Task<Status> shake_hands(Visit& visit) {
 
 Status know_client(Visit& visit) {
   io::TlsInfo info = visit.worker.tls().info(visit.client.socket());
-  if (info.resumed) ++visit.worker.counts().tls_resumed;
+  if (info.resumed) ++visit.counts().tls_resumed;
   visit.scheme = "https";
   visit.certificate = std::move(info.client_certificate);
   if (!visit.facts.tls) {  // no proxy in front has told of its own
@@ -57,13 +57,13 @@ Task<bool> enter_tls(Visit& visit) {
   Status open = co_await shake_hands(visit);
   if (open) open = know_client(visit);
   if (open) {
-    ++worker.counts().tls_handshakes;
+    ++visit.counts().tls_handshakes;
     co_return true;
   }
   if (open.error().kind == ErrorKind::timed_out) {
-    ++worker.counts().timed_out;
+    ++visit.counts().timed_out;
   } else {
-    ++worker.counts().tls_failed;
+    ++visit.counts().tls_failed;
   }
   worker.tell(*visit.listener, visit.address, "no TLS: " + to_string(open.error()));
   co_return false;

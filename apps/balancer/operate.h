@@ -17,6 +17,7 @@
 #include <thread>
 #include <vector>
 
+#include "apps/balancer/admin.h"
 #include "apps/balancer/discovery.h"
 #include "apps/balancer/rollout.h"
 #include "apps/balancer/runtime_servers.h"
@@ -35,7 +36,7 @@ class Worker;
 /// For reading the configuration and its keys.
 inline constexpr std::chrono::seconds kReadFileS{30};
 
-class Operations {
+class Operations final : public Operator {
  public:
   struct Start {
     config::Config file;  // as it was read from file.file; `worker` serves by it, and by `known`
@@ -60,9 +61,9 @@ class Operations {
   bool idle() const { return tasks_.running() == 0 && discovery_.idle(); }
 
   /// "POST /reload", "PUT /pools/{pool}/servers/{server}", ...: what operate() knows.
-  static std::vector<std::string> routes();
+  std::vector<std::string> routes() const override;
   /// Nothing: there is no such route, and nothing was done.
-  Task<std::optional<watch::AdminReply>> operate(watch::AdminRequest request);
+  Task<std::optional<watch::AdminReply>> operate(watch::AdminRequest request) override;
 
   struct Outcome {
     std::vector<std::string> wrong;  // why nothing has changed; empty: it worked

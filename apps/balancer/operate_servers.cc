@@ -96,7 +96,7 @@ struct Operations::Target {
   std::optional<route::ServerIndex> index;  // none: there is no such server yet
 };
 
-std::vector<std::string> Operations::routes() {
+std::vector<std::string> Operations::routes() const {
   return {"POST /reload",
           "POST /upgrade",
           "PUT /pools/{pool}/servers/{server}?address=IP:PORT&weight=N",

@@ -12,6 +12,7 @@
 #include "apps/balancer/dial_server.h"
 #include "apps/balancer/enter_tls.h"
 #include "apps/balancer/greet_client.h"
+#include "apps/balancer/record.h"
 #include "apps/balancer/serve_request.h"
 #include "apps/balancer/visit.h"
 #include "base/limits.h"
@@ -97,16 +98,62 @@ Task<Status> pass_opening(Visit& visit, io::Stream& server) {
 /// There is no server for it: a client of the resume protocol hears when to come again.
 Task<void> turn_away(Visit& visit, const route::Choice& choice) {
   if (choice.how != route::Chosen::come_again) {
-    ++visit.worker.counts().no_server;
+    ++visit.counts().no_server;
     visit.worker.tell(*visit.listener, visit.address, "no server could be reached");
     visit.client.socket().reset();
     co_return;
   }
-  ++visit.worker.counts().come_again;
+  ++visit.counts().come_again;
+  visit.seen.end({Side::ours, EndHow::come_again, EndPhase::queue});
   visit.worker.tell(*visit.listener, visit.address, "told to come again: the server of its ticket is away");
   const std::string frame = come_again_on_tcp(choice.wait);
   Status written = co_await visit.client.write_all(frame, visit.in(limits::kOpeningFrameS));
+  if (written) visit.seen.bytes_out += frame.size();
+  visit.seen.over = visit.in(Duration(0));
   if (written) co_await visit.client.linger();
+}
+
+/// Until the connection has a server and becomes a tunnel; or why it does not.
+Task<Status> bring_to_server(Visit& visit, route::Choice& choice) {
+  Worker& worker = visit.worker;
+  io::World& world = worker.world();
+  if (visit.pool->router.wants_opening()) {
+    Status heard = co_await hear_opening(visit);
+    visit.seen.bytes_in = visit.arrived.size();
+    if (!heard && heard.error().kind == ErrorKind::timed_out) ++visit.counts().timed_out;
+    if (!heard) visit.seen.end(ending_of(heard.error(), EndPhase::head));
+    if (!heard) co_return heard;
+    visit.seen.heard = visit.in(Duration(0));
+  }
+  choice = visit.pool->router.choose(
+      {visit.address, nullptr, world.clock.now(), world.clock.unix_now(), visit.arrived.view()});
+  io::Stream server(world, Side::server, worker.stop_switch());
+  route::ServerUse use;
+  Status open = co_await dial_server(visit, choice, use, server);
+  if (!open && choice.how != route::Chosen::come_again)
+    visit.seen.end(ending_of(open.error(), EndPhase::connect));
+  if (!open && open.error().side == Side::client) co_return open;
+  if (!open) {
+    co_await turn_away(visit, choice);
+    co_return open;
+  }
+  Status passed = co_await pass_opening(visit, server);
+  if (!passed) {
+    ++visit.counts().server_failed;
+    visit.seen.end(ending_of(passed.error(), EndPhase::connect));
+    worker.tell(*visit.listener, visit.address,
+                "the server did not take the first bytes: " + to_string(passed.error()));
+    visit.client.socket().reset();
+    co_return passed;
+  }
+  visit.keep_lease(choice);
+  TunnelStart start;
+  start.pass = std::move(visit.pass);
+  start.id = visit.seen.id;
+  start.decision = decision_of(choice, visit.pool->router.rules());
+  worker.park(visit.listener, visit.client.release(), server.release(), visit.address, std::move(use),
+              visit.take_lease(), upstream::ClientFin::passes_on, std::move(start));
+  co_return Status{};
 }
 
 }  // namespace
@@ -143,39 +190,15 @@ Task<void> serve_tcp(Worker& worker, GenerationPtr generation, ListenerPtr liste
     const bool found = co_await find_pool_by_name(visit);
     if (!found) co_return;
   }
-  io::World& world = worker.world();
   if (visit.listener->tls) {
     const bool entered = co_await enter_tls(visit);
     if (!entered) co_return;
   }
-  if (visit.pool->router.wants_opening()) {
-    Status heard = co_await hear_opening(visit);
-    if (!heard && heard.error().kind == ErrorKind::timed_out) ++worker.counts().timed_out;
-    if (!heard) co_return;
-  }
-  route::Choice choice = visit.pool->router.choose(
-      {visit.address, nullptr, world.clock.now(), world.clock.unix_now(), visit.arrived.view()});
-  io::Stream server(world, Side::server, worker.stop_switch());
-  route::ServerUse use;
-  Status open = co_await dial_server(visit, choice, use, server);
-  if (!open && open.error().side == Side::client) co_return;
-  if (!open) {
-    co_await turn_away(visit, choice);
-    co_return;
-  }
-  Status passed = co_await pass_opening(visit, server);
-  if (!passed) {
-    ++worker.counts().server_failed;
-    worker.tell(*visit.listener, visit.address,
-                "the server did not take the first bytes: " + to_string(passed.error()));
-    visit.client.socket().reset();
-    co_return;
-  }
-  visit.keep_lease(choice);
-  TunnelStart start;
-  start.pass = std::move(visit.pass);
-  worker.park(visit.listener, visit.client.release(), server.release(), visit.address, std::move(use),
-              visit.take_lease(), upstream::ClientFin::passes_on, std::move(start));
+  visit.seen.id = worker.next_id();
+  visit.seen.began = visit.accepted;
+  route::Choice choice;
+  Status brought = co_await bring_to_server(visit, choice);
+  if (!brought) connection_ended(visit, choice);
 }
 
 }  // namespace rejoin::balancer

@@ -6,6 +6,7 @@
 #include "apps/balancer/exchange.h"
 #include "apps/balancer/http_forward.h"
 #include "apps/balancer/own_answer.h"
+#include "apps/balancer/record.h"
 #include "proto/chunk_scanner.h"
 #include "proto/http_path.h"
 
@@ -52,6 +53,7 @@ Task<bool> hear_request(Visit& visit, RequestHead& request) {
     if (!come) co_return false;
   }
   visit.follow();
+  visit.seen.began = visit.in(Duration(0));
   visit.head = std::move(visit.arrived);
   const TimePoint deadline = head_deadline(visit);
   HeadVerdict verdict = request.feed(visit.head.view());
@@ -62,18 +64,24 @@ Task<bool> hear_request(Visit& visit, RequestHead& request) {
       if (!read) continue;
       more = std::move(*read);
     }
+    visit.seen.bytes_in = visit.head.size();
+    if (!more) visit.seen.end(ending_of(more.error(), EndPhase::head));
     if (!more && more.error().kind == ErrorKind::timed_out && !visit.head.empty()) {
-      ++visit.worker.counts().timed_out;
+      ++visit.counts().timed_out;
       co_await refuse(visit, 408, "the request head did not come in time", nullptr);
     }
     if (!more) co_return false;
     verdict = request.feed(visit.head.view());
   }
   if (verdict.state == HeadState::refused) {
-    ++visit.worker.counts().refused_heads;
+    ++visit.counts().refused_heads;
+    visit.seen.bytes_in = visit.head.size();
+    visit.seen.end(ending_of_head(verdict.status));
     co_await refuse(visit, verdict.status, verdict.reason, nullptr);
     co_return false;
   }
+  visit.seen.bytes_in = verdict.consumed;
+  visit.seen.heard = visit.in(Duration(0));
   const Bytes behind = visit.head.view().substr(verdict.consumed);
   if (!behind.empty()) {
     visit.arrived = visit.worker.world().buffers.borrow();
@@ -145,27 +153,36 @@ Way way_of(const Visit& visit, const RequestHead& request) {
   return way;
 }
 
-}  // namespace
+/// The listener's own health, for a balancer in front of us.
+bool asks_health(const Visit& visit, const RequestHead& request) {
+  const std::string& path = visit.listener->rules.health_path;
+  const Bytes target = request.path_and_query();
+  return !path.empty() && target.substr(0, target.find('?')) == path &&
+         (request.method() == proto::Method::get || request.method() == proto::Method::head);
+}
 
-Task<After> serve_request(Visit& visit) {
-  proto::HeadLimits head_limits;
-  head_limits.bytes = static_cast<std::uint16_t>(visit.listener->rules.head_bytes);
-  head_limits.fields = static_cast<std::uint16_t>(visit.listener->rules.head_fields);
-  RequestHead request(head_limits);
-  const bool heard = co_await hear_request(visit, request);
-  if (!heard) co_return After::close;
-  ++visit.worker.counts().requests;
+/// From a head that was heard to the end of its answer. `choice`: how a server was found, once one was looked
+/// for.
+Task<After> answer_request(Visit& visit, const RequestHead& request, std::optional<route::Choice>& choice) {
+  ++visit.counts().requests;
   if (visit.first_request) introduce(visit);
   visit.first_request = false;
   visit.trusted = visit.listener->http->trusts(visit.address);
   visit.body_left = request.body().kind != proto::BodyKind::none;
+  if (asks_health(visit, request)) {
+    visit.pool = visit.generation->pool_of(*visit.listener);
+    After after = co_await answer_health(visit, request);
+    co_return after;
+  }
   const Refusal wrong = judge(visit, request);
   if (wrong) {
+    visit.seen.end(ending_of_head(wrong.status));
     After after = co_await refuse_and_close(visit, wrong.status, wrong.why, request);
     co_return after;
   }
   const Way way = way_of(visit, request);
   if (way.is_bad) {
+    visit.seen.end(ending_of_head(400));
     After after = co_await refuse(visit, 400, "a path that leads out of the root, or a bad escape", &request);
     co_return after;
   }
@@ -179,7 +196,27 @@ Task<After> serve_request(Visit& visit) {
   }
   visit.pool = way.rule != nullptr ? visit.generation->pools[way.rule->pool].get()
                                    : &visit.generation->pool(*visit.listener);
-  After after = co_await exchange_messages(visit, request, way.rule, way.target);
+  After after = co_await exchange_messages(visit, request, way.rule, way.target, choice);
+  co_return after;
+}
+
+}  // namespace
+
+Task<After> serve_request(Visit& visit) {
+  visit.seen = Seen();
+  visit.seen.id = visit.worker.next_id();
+  proto::HeadLimits head_limits;
+  head_limits.bytes = static_cast<std::uint16_t>(visit.listener->rules.head_bytes);
+  head_limits.fields = static_cast<std::uint16_t>(visit.listener->rules.head_fields);
+  RequestHead request(head_limits);
+  const bool heard = co_await hear_request(visit, request);
+  if (!heard) {
+    request_ended(visit, nullptr, nullptr);
+    co_return After::close;
+  }
+  std::optional<route::Choice> choice;
+  After after = co_await answer_request(visit, request, choice);
+  request_ended(visit, &request, choice ? &*choice : nullptr);
   co_return after;
 }
 

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "apps/balancer/generation.h"
+#include "apps/balancer/seen.h"
 #include "apps/balancer/worker.h"
 #include "apps/serve/client_facts.h"
 #include "base/address.h"
@@ -44,10 +45,16 @@ struct Visit {
         address(from),
         pass(std::move(entry.pass)),
         accepted(w.world().clock.now()),
-        client(w.world(), std::move(socket), Side::client, w.stop_switch()) {}
+        client(w.world(), std::move(socket), Side::client, w.stop_switch()) {
+    ++book().connections;
+  }
   ~Visit() {
+    --book().connections;
     for (PoolLease& one : leases) one.lease.close(worker.world().clock.now());
   }
+
+  ListenerBook& book() { return *listener->book; }
+  Counts& counts() { return book().counts; }
 
   TimePoint in(Duration time) const { return worker.world().clock.now() + time; }
 
@@ -86,7 +93,9 @@ struct Visit {
     if (is_last) return;
     const GenerationPtr before =
         std::exchange(generation, worker.generation());  // holds the leases' pools until we are done
+    --book().connections;
     listener = std::move(next);
+    ++book().connections;
     pool = &generation->pool(*listener);
     kept = KeptServer();  // its pool may be gone, and its server another
     std::erase_if(leases, [this](PoolLease& one) {
@@ -115,6 +124,7 @@ struct Visit {
   };
   std::vector<PoolLease> leases;  // one for each pool with a source-ip rule that a request went to
   serve::ClientFacts facts;
+  Seen seen;  // of the request that is served now; at layer 4 of the connection
   upstream::Pace pace_up{listener->rules.rate.from_client}, pace_down{listener->rules.rate.to_client};
   KeptServer kept;  // with a PROXY header a connection to a server is this client's alone
   bool first_request = true;

@@ -3,15 +3,26 @@
 #include <algorithm>
 #include <utility>
 
+#include "apps/balancer/admin.h"
 #include "apps/balancer/greet_client.h"
 #include "apps/balancer/operate.h"
+#include "apps/balancer/record.h"
 #include "apps/balancer/serve_client.h"
+#include "watch/metrics_table.h"
 
 namespace rejoin::balancer {
 
 namespace {
 
 constexpr Duration kTlsWarnEvery = 10s;  // of one pool, per worker
+constexpr std::chrono::milliseconds kLastLookMs{100};
+
+watch::AccessRules access_rules(const config::AccessLog& log) {
+  watch::AccessRules out;
+  if (log.format == config::AccessFormat::line) out.form = watch::AccessForm::line;
+  out.query = log.query;
+  return out;
+}
 
 io::ListenOptions options_of(const Generation& generation, const ListenerPlan& listener) {
   io::ListenOptions options;
@@ -32,15 +43,17 @@ bool same_options(const io::ListenOptions& a, const io::ListenOptions& b) {
 
 Tunnel::Tunnel(Worker& owner, ListenerPtr of, io::Socket client_socket, io::Socket server_socket,
                const Address& from, route::ServerUse counted, route::Lease pin,
-               upstream::ClientFin client_fin, route::Admission::Pass right, route::Lease hold)
+               upstream::ClientFin client_fin, TunnelStart& start)
     : Relay(owner.world(), owner.tunnel_owner(), std::move(client_socket), std::move(server_socket),
             {of->rules.tunnel_timeout, client_fin}),
       listener(std::move(of)),
-      pass(std::move(right)),
+      pass(std::move(start.pass)),
       use(std::move(counted)),
       lease(std::move(pin)),
-      held(std::move(hold)),
-      client(from) {}
+      held(std::move(start.held)),
+      id(start.id),
+      client(from),
+      decision(start.decision) {}
 
 // One listener, and what it makes of a connection.
 struct Worker::Entrance final : io::AcceptEvents {
@@ -48,7 +61,7 @@ struct Worker::Entrance final : io::AcceptEvents {
       : worker(w), generation(std::move(g)), plan(std::move(p)), options(options_of(*generation, *plan)) {}
 
   void on_accept(io::Socket socket, const Address& peer) override {
-    ++worker.counts_.accepted;
+    ++plan->book->counts.accepted;
     Entry entry;
     if (plan->gate && !knock(worker, *plan, socket, peer, entry)) return;
     if (plan->rules.mode == config::Mode::http) {
@@ -75,31 +88,48 @@ struct Worker::Coming {
 };
 
 Worker::Worker(io::World& world, std::shared_ptr<const Plan> plan, unsigned number,
-               serve::Colleagues* colleagues)
+               const Surroundings& around)
     : world_(world),
       number_(number),
       tls_(world, {}),
-      colleagues_(colleagues),
+      around_(around),
+      colleagues_(around.colleagues),
       rooms_([this] {
         if (colleagues_ == nullptr) return;
         colleagues_->ask(
             number_, [](serve::WorkerProgram& program) { static_cast<Worker&>(program).look_for_room(); });
       }),
       seal_(plan->keys, world.random),
-      generation_(make_local<const Generation>(world, std::move(plan), seal_, rooms_, number, nullptr)),
+      generation_(
+          make_local<const Generation>(world, std::move(plan), seal_, rooms_, books_, number, nullptr)),
       connections_(world.ready),
       second_([](void* self) { static_cast<Worker*>(self)->tick(); }, this),
-      dismissal_([](void* self) { static_cast<Worker*>(self)->dismiss_next(); }, this) {
+      dismissal_([](void* self) { static_cast<Worker*>(self)->dismiss_next(); }, this),
+      last_looks_([](void* self) { static_cast<Worker*>(self)->close_admin_when_alone(); }, this),
+      ids_(world.random.u64()) {
+  if (around.access != nullptr)
+    access_log_.emplace(world, *around.access, access_rules(generation_->plan->config.access_log));
+  if (around.serving != nullptr) around.serving->fetch_add(1);
   for (const ListenerPtr& listener : generation_->listeners)
     entrances_.push_back(std::make_unique<Entrance>(*this, generation_, listener));
 }
 
-Worker::~Worker() = default;
+Worker::~Worker() {
+  if (around_.serving != nullptr) around_.serving->fetch_sub(1);
+}
 
 Status Worker::open(const std::vector<Address>& at) {
   for (std::size_t i = 0; i < entrances_.size(); ++i) {
     Status opened = open(*entrances_[i], i < at.size() ? at[i] : entrances_[i]->plan->rules.listen);
     if (!opened) return opened;
+  }
+  if (number_ == 0 && around_.admin != nullptr) {
+    admin_ = std::make_unique<Admin>(*this, colleagues_, operations_.get());
+    Status admin = admin_->open(*around_.admin);
+    if (!admin) {
+      admin.error().detail = "admin port: " + admin.error().detail;
+      return admin;
+    }
   }
   if (number_ == 0) {
     const auto on_down = [this](const std::string& pool, const std::string& server) {
@@ -129,6 +159,7 @@ std::vector<Address> Worker::addresses() const {
   std::vector<Address> out;
   for (const auto& entrance : entrances_)
     out.push_back(entrance->listener ? entrance->listener->address() : Address());
+  if (admin_) out.push_back(admin_->address());
   return out;
 }
 
@@ -158,8 +189,8 @@ Status Worker::prepare(std::shared_ptr<const Plan> plan, const std::vector<Addre
   if (draining_) return Error{ErrorKind::cancelled, Side::ours, Retry::no, "it is draining"};
   if (coming_) return Error{ErrorKind::exhausted, Side::ours, Retry::yes, "another change is under way"};
   auto coming = std::make_unique<Coming>();
-  coming->generation =
-      make_local<const Generation>(world_, std::move(plan), seal_, rooms_, number_, generation_.get());
+  coming->generation = make_local<const Generation>(world_, std::move(plan), seal_, rooms_, books_, number_,
+                                                    generation_.get());
   for (std::size_t i = 0; i < coming->generation->listeners.size(); ++i) {
     const ListenerPtr& listener = coming->generation->listeners[i];
     coming->opened.emplace_back();
@@ -215,6 +246,7 @@ void Worker::commit() {
   entrances_ = std::move(coming->opened);
   seal_.use(generation_->plan->keys);
   pools_changed(*before);
+  books_.forget_unused();
   if (probes_) probes_->follow(*generation_->plan);
   look_for_room();
 }
@@ -254,7 +286,9 @@ std::size_t Worker::close_tunnels(const route::ServerRef& server) {
   for_each_tunnel([&](Tunnel& tunnel) {
     if (!(tunnel.use.server() == server)) return;
     ++closed;
+    why_cancelled_ = EndHow::server_down;
     tunnel.cancel();
+    why_cancelled_ = EndHow::stopped;
   });
   return closed;
 }
@@ -282,6 +316,19 @@ void Worker::drain() {
   if (operations_) operations_->stop();
   waiting_.for_each([](Waiting& waiting) { waiting.client.interrupt(); });
   if (!dismissal_.armed()) dismiss_next();
+  close_admin_when_alone();
+}
+
+// Operators watch a drain, so their port stays open as long as there is a client to watch, here or with a
+// colleague.
+void Worker::close_admin_when_alone() {
+  if (!admin_) return;
+  const bool alone = around_.serving == nullptr || around_.serving->load() <= 1;
+  if (stop_.requested() || (clients_are_gone() && alone)) {
+    admin_->close();
+  } else {
+    world_.timers.arm(last_looks_, world_.clock.now() + kLastLookMs);
+  }
 }
 
 // So many a second in the whole process: each worker has its share, and closes one at a time.
@@ -304,20 +351,41 @@ void Worker::stop() {
   drain();
   stop_.request();
   dismissal_.cancel();
+  if (admin_) admin_->close();
   for_each_tunnel([](Tunnel& tunnel) { tunnel.cancel(); });
 }
 
 bool Worker::idle() const {
-  return connections_.running() == 0 && tunnels_.live() == 0 && (!operations_ || operations_->idle());
+  return clients_are_gone() && (!operations_ || operations_->idle()) &&
+         (!admin_ || (admin_->closed() && admin_->idle()));
+}
+
+Counts Worker::counts() const {
+  Counts out;
+  for (const ListenerPtr& listener : generation_->listeners) watch::add_numbers(out, listener->book->counts);
+  return out;
+}
+
+std::uint64_t Worker::next_id() {
+  constexpr std::uint64_t kMask = (std::uint64_t{1} << 56) - 1;
+  return (std::uint64_t{number_} << 56) | (++ids_ & kMask);
+}
+
+void Worker::end_by_operator(Tunnel& tunnel) {
+  why_cancelled_ = EndHow::by_operator;
+  tunnel.cancel();
+  why_cancelled_ = EndHow::stopped;
 }
 
 void Worker::park(ListenerPtr listener, io::Socket client_socket, io::Socket server_socket,
                   const Address& client, route::ServerUse use, route::Lease lease,
                   upstream::ClientFin client_fin, TunnelStart start) {
-  ++counts_.tunnels;
-  Tunnel& tunnel = tunnels_.make(*this, std::move(listener), std::move(client_socket),
-                                 std::move(server_socket), client, std::move(use), std::move(lease),
-                                 client_fin, std::move(start.pass), std::move(start.held));
+  ++listener->book->counts.tunnels;
+  ++listener->book->tunnels;
+  if (ServerBook* const server = books_.find_server(use.server()->name)) ++server->counts.tunnels;
+  Tunnel& tunnel =
+      tunnels_.make(*this, std::move(listener), std::move(client_socket), std::move(server_socket), client,
+                    std::move(use), std::move(lease), client_fin, start);
   const upstream::CareRules& care = tunnel.listener->care;
   tunnel.care_for(care, start.websocket);
   (care.closes_at_drain && tunnel.may_be_dismissed() ? dismissable_ : open_tunnels_).push_back(tunnel);
@@ -337,6 +405,9 @@ void Worker::relay_ended(upstream::Relay& relay, upstream::RelayEnd end) {
              std::string(to_string(end.side)) + "), " + std::to_string(tunnel.bytes_from_client()) +
              " bytes in, " + std::to_string(tunnel.bytes_from_server()) + " out");
   }
+  Ending ending = ending_of(end);
+  if (end.how == upstream::RelayEnd::How::cancelled) ending.how = why_cancelled_;
+  tunnel_ended(*this, tunnel, ending);
   tunnels_.destroy(tunnel);
 }
 

@@ -4,15 +4,19 @@
 // serve_client.cc is the life of a connection; here is what such a life needs around it.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "apps/balancer/books.h"
 #include "apps/balancer/generation.h"
 #include "apps/balancer/plan.h"
 #include "apps/balancer/probes.h"
+#include "apps/balancer/seen.h"
 #include "apps/serve/workers.h"
 #include "base/record_pool.h"
 #include "base/scope.h"
@@ -25,17 +29,22 @@
 #include "route/seal.h"
 #include "upstream/relay.h"
 #include "upstream/relay_care.h"
+#include "watch/access_log.h"
+#include "watch/admin_server.h"
 
 namespace rejoin::balancer {
 
 class Operations;
+class Admin;
 class Worker;
 
 /// What a tunnel begins with, besides its two sockets.
 struct TunnelStart {
   route::Admission::Pass pass;
   bool websocket = false;
-  route::Lease held;  // Router::hold()
+  route::Lease held;     // Router::hold()
+  std::uint64_t id = 0;  // of its request
+  Decision decision{};   // how its server was found
   /// Read, and not passed on: only where the listener asks for care of this kind of tunnel.
   Buffer from_client, from_server;
 };
@@ -45,42 +54,35 @@ struct TunnelStart {
 struct Tunnel final : upstream::Relay {
   Tunnel(Worker& owner, ListenerPtr listener, io::Socket client_socket, io::Socket server_socket,
          const Address& client, route::ServerUse use, route::Lease lease, upstream::ClientFin client_fin,
-         route::Admission::Pass pass, route::Lease held);
+         TunnelStart& start);
   ListenerPtr listener;
   route::Admission::Pass pass;
   route::ServerUse use;
   route::Lease lease;
   route::Lease held;  // Router::hold()
+  std::uint64_t id;   // TunnelStart's
   Address client;
+  Decision decision;
 };
 static_assert(sizeof(Tunnel) <= 368,
               "the record of an idle relayed connection; the aim for all of one is 600 bytes");
 
 using serve::Entry;
 
-/// Plain integers that only grow.
-struct Counts {
-  std::uint64_t accepted = 0;
-  std::uint64_t requests = 0;
-  std::uint64_t tunnels = 0;
-  std::uint64_t refused_heads = 0;   // answered 400, 414, 431, 501, 505
-  std::uint64_t timed_out = 0;       // clients that did not send their head, or their first frame, in time
-  std::uint64_t no_server = 0;       // answered 503
-  std::uint64_t come_again = 0;      // told to come again, since the server of their ticket is away
-  std::uint64_t server_failed = 0;   // answered 502, 504
-  std::uint64_t retried = 0;         // requests sent to another server after one had taken the connection
-  std::uint64_t tls_handshakes = 0;  // of clients, that succeeded
-  std::uint64_t tls_resumed = 0;     // of these: with a session of before
-  std::uint64_t tls_failed = 0;      // those that did not, but for the timed out
+/// What a worker has around it besides its World. All outlives it.
+struct Surroundings {
+  serve::Colleagues* colleagues = nullptr;   // nullptr: it is alone
+  watch::AccessSink* access = nullptr;       // nullptr: there is no access log
+  const watch::AdminDoor* admin = nullptr;   // of worker 0; nullptr: no admin port
+  std::atomic<unsigned>* serving = nullptr;  // workers that are there, which it counts itself among
 };
 
 class Worker final : public serve::WorkerProgram, private upstream::RelayOwner {
  public:
   /// `number` from 0: worker 0 probes the servers. `world` outlives the worker, which must be idle() when it
   /// dies.
-  /// `colleagues`: the other workers of the process; none in a simulation, which has one worker.
   Worker(io::World& world, std::shared_ptr<const Plan> plan, unsigned number,
-         serve::Colleagues* colleagues = nullptr);
+         const Surroundings& around = {});
   ~Worker() override;
 
   /// Opens a listener for each of the plan, at `at[i]` where given (the real port that worker 0 was given for
@@ -103,6 +105,15 @@ class Worker final : public serve::WorkerProgram, private upstream::RelayOwner {
   /// nullptr where there is none.
   Operations* operations() { return operations_.get(); }
   void hang_up(std::function<void()> done) override;
+  // --- for operators: admin.cc, metrics.cc ---
+  unsigned number() const { return number_; }
+  /// Ends it at once, both sides reset, as an operator asked.
+  void end_by_operator(Tunnel& tunnel);
+  /// The admin port; nullptr in all workers but the first, and where none is configured.
+  Admin* admin() { return admin_.get(); }
+  Books& books() { return books_; }
+  /// Of all listeners of the present plan together, for tests.
+  Counts counts() const;
 
   // --- another Plan, in two halves: what can fail, and what cannot ---
   /// Makes ready to go over to `plan`: opens the listeners that are new, at `at[i]` where that is given (see
@@ -163,7 +174,11 @@ class Worker final : public serve::WorkerProgram, private upstream::RelayOwner {
   upstream::RelayOwner& tunnel_owner() { return *this; }
   /// Every TLS connection of this worker is one of it, to clients and to servers.
   io::TlsNetwork& tls() { return tls_; }
-  Counts& counts() { return counts_; }
+  /// nullptr: there is none.
+  watch::AccessLog* access_log() { return access_log_ ? &*access_log_ : nullptr; }
+  /// For a request or a connection: unique in the process, and in practice for ever. The first byte is the
+  /// worker's number.
+  std::uint64_t next_id();
   serve::EdgeCounts& edge() { return edge_; }
   proto::AcceptHasher& accept_hasher() { return accept_hasher_; }
   /// The pool's tables of leases live on as long as one is open, though the pool may be gone or another: for
@@ -192,6 +207,8 @@ class Worker final : public serve::WorkerProgram, private upstream::RelayOwner {
   void relay_ended(upstream::Relay& relay, upstream::RelayEnd end) override;
   void count_end(const upstream::RelayEnd& end);
   void tick();
+  bool clients_are_gone() const { return connections_.running() == 0 && tunnels_.live() == 0; }
+  void close_admin_when_alone();
   void tell_all_of_down(const PoolUse& pool, route::ServerIndex server);
   /// Closes the next tunnel of a drain, and comes again after its share of a second.
   void dismiss_next();
@@ -199,7 +216,10 @@ class Worker final : public serve::WorkerProgram, private upstream::RelayOwner {
   io::World& world_;
   unsigned number_;
   io::TlsNetwork tls_;
+  Surroundings around_;
   serve::Colleagues* colleagues_;
+  std::optional<watch::AccessLog> access_log_;
+  Books books_;
   Rooms rooms_;
   route::Seal seal_;
   proto::AcceptHasher accept_hasher_;
@@ -219,7 +239,10 @@ class Worker final : public serve::WorkerProgram, private upstream::RelayOwner {
   std::unique_ptr<Operations> operations_;
   Timer second_;  // leases expire by it
   Timer dismissal_;
-  Counts counts_;
+  Timer last_looks_;  // while draining: is everybody gone?
+  std::unique_ptr<Admin> admin_;
+  std::uint64_t ids_;
+  EndHow why_cancelled_ = EndHow::stopped;  // of the tunnel that is being cancelled
   serve::EdgeCounts edge_;
   bool draining_ = false;
 };

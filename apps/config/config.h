@@ -51,6 +51,13 @@ struct Logging {
   LogLevel level = LogLevel::info;
 };
 
+/// Where operators and their scripts ask.
+struct Admin {
+  bool operator==(const Admin&) const = default;
+  Address listen;
+  std::optional<KeySource> token;  // none: whoever reaches it may
+};
+
 /// Who the process becomes once it listens. Empty: who it is.
 struct Process {
   std::string user;
@@ -73,6 +80,17 @@ struct Balancer {
   Duration drain_timeout = 5s;     // after SIGTERM
   Duration upgrade_timeout = 24h;  // the same after an upgrade: of those who stay with the old process
   Drain drain;
+  std::optional<Admin> admin;  // see Config::admin_of_balancer()
+};
+
+enum class AccessFormat : std::uint8_t { off, json, line };
+
+/// A line for each request, connection and tunnel of the balancer.
+struct AccessLog {
+  bool operator==(const AccessLog&) const = default;
+  AccessFormat format = AccessFormat::off;
+  std::string path;    // empty: stdout
+  bool query = false;  // behind the path
 };
 
 /// Whether connections begin with a PROXY header that tells who the client is.
@@ -244,6 +262,7 @@ struct Listener {
   Duration keep_alive_timeout = 60s;  // after reading, unless written, the idle_timeout
   Duration tunnel_timeout = 1h;
   std::optional<ListenerTls> tls;
+  std::string health_path;  // answered by ourselves; empty: none
   // mode http
   std::uint64_t max_body = 0;  // bytes; zero: no bound
   RedirectAll redirect = RedirectAll::off;
@@ -573,30 +592,27 @@ struct Gateway {
   std::string pages;  // a folder whose files the websocket listeners serve; empty: none
 };
 
-/// Where operators and their scripts ask.
-struct Admin {
-  bool operator==(const Admin&) const = default;
-  Address listen;
-};
-
 struct Config {
   std::string file;  // as the caller named it
   Keys keys;
   Logging log;
   Tls tls;
+  AccessLog access_log;
   Process process;
   Balancer balancer;
   std::vector<Listener> listeners;
   std::vector<Pool> pools;
   Dns dns;
   std::optional<Gateway> gateway;
-  std::optional<Admin> admin;  // none: no such port
+  std::optional<Admin> admin;  // of the gateway, or of the balancer where there is no gateway
   /// What was found doubtful, sorted by place: log it at start. No errors are among them.
   std::vector<Diagnostic> warnings;
 
   /// Nothing when there is none by that name (cannot be for a listener's pool once the file was read without
   /// errors).
   const Pool* find_pool(std::string_view name) const;
+  /// [balancer.admin], or else [admin] of a file without a gateway; nullptr: no such port.
+  const Admin* admin_of_balancer() const;
   /// Paths in the file start at its folder: "seal.key" in "/etc/rejoin/play.toml" is "/etc/rejoin/seal.key".
   std::string resolve(std::string_view path) const;
 };

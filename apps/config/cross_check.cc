@@ -6,6 +6,7 @@
 #include "apps/config/edge_check.h"
 #include "apps/config/key_table.h"
 #include "apps/config/nearest.h"
+#include "apps/config/tls_check.h"
 #include "apps/config/units.h"
 #include "proto/length_framing.h"
 #include "proto/resume_frame.h"
@@ -29,12 +30,13 @@ class CrossCheck {
       upstream(*config_.gateway, config_.gateway->upstream);
     unused_pools();
     for (std::size_t i = 0; i < config_.pools.size(); ++i) pool(config_.pools[i], numbered("pool", i));
-    tls();
     dns(config_.dns);
     gateway_in_pools();
     if (config_.gateway) compression(*config_.gateway);
     if (config_.gateway) peers(*config_.gateway);
-    if (config_.admin) admin(*config_.admin);
+    if (config_.admin) admin(*config_.admin, "admin");
+    if (config_.balancer.admin) admin(*config_.balancer.admin, "balancer.admin");
+    seeing();
   }
 
  private:
@@ -118,6 +120,7 @@ class CrossCheck {
       taken_once(config_.listeners[i].listen, numbered("listener", i) + ".listen");
     }
     if (config_.admin) taken_once(config_.admin->listen, "admin.listen");
+    if (config_.balancer.admin) taken_once(config_.balancer.admin->listen, "balancer.admin.listen");
     if (!config_.gateway) return;
     for (std::size_t i = 0; i < config_.gateway->listeners.size(); ++i) {
       taken_once(config_.gateway->listeners[i].listen, numbered("gateway.listener", i) + ".listen");
@@ -372,110 +375,6 @@ class CrossCheck {
     }
   }
 
-  // --- TLS ---
-
-  void tls() {
-    for (std::size_t i = 0; i < config_.listeners.size(); ++i) {
-      auto& it = config_.listeners[i].tls;
-      if (!it) continue;
-      listener_tls(*it, numbered("listener", i) + ".tls");
-      if (!config_.listeners[i].sni.empty()) {
-        say(numbered("listener", i) + ".sni",
-            "is for TLS that is passed on as it is; with `tls` the connection ends here, and `rule` chooses "
-            "by "
-            "the host");
-      }
-      if (config_.listeners[i].redirect != RedirectAll::off) {
-        say(numbered("listener", i) + ".redirect",
-            "its clients speak TLS already, and would be redirected for ever; leave it out");
-      }
-    }
-    for (std::size_t i = 0; config_.gateway && i < config_.gateway->listeners.size(); ++i) {
-      auto& it = config_.gateway->listeners[i].tls;
-      if (it) listener_tls(*it, numbered("gateway.listener", i) + ".tls");
-    }
-    if (config_.gateway && config_.gateway->upstream.kind != UpstreamKind::echo)
-      upstream_tls(config_.gateway->upstream);
-    for (std::size_t i = 0; i < config_.pools.size(); ++i) {
-      server_tls(config_.pools[i], numbered("pool", i));
-      insecure_cookies(config_.pools[i], numbered("pool", i));
-    }
-  }
-
-  /// A certificate without its key, or the other way round. False when it was said.
-  bool both_files(const std::string& certificate, const std::string& key, const std::string& path) {
-    if (!certificate.empty() && key.empty() && !places_.has(path + ".key"))
-      say(path + ".certificate", R"(stands alone; write its key beside it: key = "play.key")");
-    if (!key.empty() && certificate.empty() && !places_.has(path + ".certificate"))
-      say(path + ".key", R"(stands alone; write what it belongs to: certificate = "play.pem")");
-    return certificate.empty() == key.empty();
-  }
-
-  void listener_tls(ListenerTls& it, const std::string& path) {
-    it.stands_at.place = places_.at(path).place;
-    if (!both_files(it.certificate, it.key, path)) return;
-    if (!it.certificate.empty()) it.certificates.insert(it.certificates.begin(), {it.certificate, it.key});
-    if (it.certificates.empty() && !places_.has(path + ".certificates") &&
-        !places_.has(path + ".certificate"))
-      say(path, R"(has no certificate; write certificate = "play.pem", key = "play.key")");
-    const bool asks = it.client_certificate != ClientCertificate::off;
-    if (asks && it.client_ca.empty() && !places_.has(path + ".client_ca")) {
-      say(path + ".client_certificate",
-          R"(nothing says who may have signed clients' certificates; write client_ca = "guild-ca.pem")");
-    }
-    const std::string asked = path + ".client_certificate";
-    if (!asks && !it.client_ca.empty() && (!places_.has(asked) || places_.good(asked))) {
-      warn(path + ".client_ca", R"(means nothing with client_certificate = "off": nobody is asked for one)");
-    }
-  }
-
-  void upstream_tls(Upstream& it) {
-    const std::string path = "gateway.upstream";
-    if (!it.tls) return;
-    if (it.pool.empty()) server_files(*it.tls, path + ".tls");
-    if (it.kind == UpstreamKind::tcp && it.proxy_protocol != ProxyProtocol::off) {
-      say(path + ".proxy_protocol",
-          "cannot go with tls: a game server expects the PROXY header before its TLS, and it would stand "
-          "inside");
-    }
-  }
-
-  void server_files(ServerTls& it, const std::string& path) {
-    it.stands_at.place = places_.at(path).place;
-    both_files(it.certificate, it.key, path);
-    if (!it.verify && !it.ca.empty())
-      warn(path + ".ca", "means nothing with verify = false: whoever answers is believed");
-  }
-
-  void server_tls(Pool& it, const std::string& path) {
-    for (std::size_t i = 0; !it.tls && !places_.has(path + ".tls") && i < it.servers.size(); ++i) {
-      // A probe of kind "tls" asks for it.
-      if (it.servers[i].tls_name.empty() || it.health.kind == HealthKind::tls) continue;
-      warn(numbered(path + ".server", i) + ".tls_name", "means nothing without `tls` in the pool");
-    }
-    if (it.tls) server_files(*it.tls, path + ".tls");
-  }
-
-  /// Cookies of a pool that is reached over TLS alone.
-  void insecure_cookies(const Pool& pool, const std::string& path) {
-    bool listened = false;
-    for (const Listener& it : config_.listeners) {
-      const bool leads_there =
-          it.pool == pool.name || std::any_of(it.rules.begin(), it.rules.end(),
-                                              [&](const Rule& rule) { return rule.pool == pool.name; });
-      if (!leads_there) continue;
-      if (!it.tls) return;
-      listened = true;
-    }
-    for (std::size_t i = 0; listened && i < pool.affinity.size(); ++i) {
-      if (pool.affinity[i].kind != AffinityKind::cookie_insert || pool.affinity[i].insert.secure) continue;
-      const std::string rule = numbered(path + ".affinity", i);
-      warn(places_.has(rule + ".secure") ? rule + ".secure" : rule + ".kind",
-           "every listener of this pool has TLS: write secure = true, and browsers keep the cookie off plain "
-           "http");
-    }
-  }
-
   /// An address, or a name that stands for several.
   void where_it_is(const Server& it, const std::string& path) {
     const bool resolved = places_.has(path + ".resolve"), addressed = places_.has(path + ".address");
@@ -639,20 +538,34 @@ class CrossCheck {
     }
   }
 
-  void admin(const Admin& it) {
-    if (!places_.has("gateway")) {
-      warn("admin.listen",
-           "nobody listens there: the admin port is a gateway's, and the file has no [gateway]");
-    }
+  void admin(const Admin& it, const std::string& path) {
     if (!it.listen) return;
     const bool loopback = it.listen.family == Address::Family::ipv4
                               ? it.listen.ip[0] == 127
                               : it.listen == *Address::parse_ip("::1", it.listen.port);
-    if (!loopback) {
-      warn("admin.listen",
-           "is not this machine's own: there is no password, so whoever reaches it can end every session; "
-           "write "
-           "\"127.0.0.1:9090\", or close the port to others");
+    if (!loopback && !places_.has(path + ".token")) {
+      say(path + ".listen",
+          "is not this machine's own, and there is no token: whoever reaches it could end every connection; "
+          "write "
+          "\"127.0.0.1:9090\", or token = \"file:admin.token\"");
+    }
+  }
+
+  /// What is there to be seen of a balancer, and a balancer that is not there.
+  void seeing() {
+    if (!places_.has("listener")) {
+      for (const char* const table : {"balancer.admin", "access_log"}) {
+        if (places_.has(table))
+          warn(table, "means nothing here: it is the balancer's, and the file has no [[listener]]");
+      }
+    }
+    if (config_.access_log.format == AccessFormat::off && places_.has("access_log.path")) {
+      warn("access_log.path", "nothing is written there: write format = \"json\" or format = \"line\"");
+    }
+    for (std::size_t i = 0; i < config_.listeners.size(); ++i) {
+      const std::string path = numbered("listener", i) + ".health_path";
+      if (config_.listeners[i].mode == Mode::tcp && places_.has(path))
+        say(path, "cannot work in mode \"tcp\": layer 4 reads no requests");
     }
   }
 
@@ -703,6 +616,7 @@ void cross_check(Config& config, const Places& places, std::vector<Diagnostic>& 
   CrossCheck(config, places, out).run();
   cross_check_http(config, places, out);
   check_edges(config, places, out);
+  check_tls(config, places, out);
 }
 
 }  // namespace rejoin::config

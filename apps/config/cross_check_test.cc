@@ -459,9 +459,16 @@ TEST(BadFile, admin_ports) {
       {joined({kGatewayHead, "[admin]\nlisten = \"9090\"\n"}),
        R"(f:5:10: admin.listen: "9090" is not an address; did you mean "127.0.0.1:9090"?)"},
       {joined({kGatewayHead, "[admin]\nlisten = \"0.0.0.0:9090\"\n"}),
-       R"(f:5:10: warning: admin.listen: is not this machine's own: there is no password, so whoever reaches it can end every session; write "127.0.0.1:9090", or close the port to others)"},
-      {joined({kListenerHead, kPoolHead, "[admin]\nlisten = \"[::1]:9090\"\n"}),
-       R"(f:7:10: warning: admin.listen: nobody listens there: the admin port is a gateway's, and the file has no [gateway])"},
+       R"(f:5:10: admin.listen: is not this machine's own, and there is no token: whoever reaches it could end every connection; write "127.0.0.1:9090", or token = "file:admin.token")"},
+      {joined({kGatewayHead, "[admin]\nlisten = \"0.0.0.0:9090\"\ntoken = \"secret\"\n"}),
+       R"(f:6:9: admin.token: says where a key is: write "file:PATH" or "env:NAME"; the key itself never stands here)"},
+      {joined({kGatewayHead,
+               "[balancer.admin]\nlisten = \"127.0.0.1:9090\"\n[access_log]\nformat = \"json\"\n"}),
+       R"(f:4:1: warning: balancer.admin: means nothing here: it is the balancer's, and the file has no [[listener]])"
+       "\n"
+       R"(f:6:1: warning: access_log: means nothing here: it is the balancer's, and the file has no [[listener]])"},
+      {joined({kListenerHead, kPoolHead, "[access_log]\npath = \"a.log\"\n"}),
+       R"(f:7:8: warning: access_log.path: nothing is written there: write format = "json" or format = "line")"},
       {"[gateway]\nname = \"g\"\nlistener = [ { listen = \"127.0.0.1:9090\" } ]\n[admin]\nlisten = "
        "\"127.0.0.1:9090\"\n",
        R"(f:3:25: gateway.listener[0].listen: "127.0.0.1:9090" is already listened on at f:5:10)"},

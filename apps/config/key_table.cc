@@ -25,8 +25,6 @@ constexpr std::string_view kOverflows[] = {"pause", "expire"};
 constexpr std::string_view kUpstreamKinds[] = {"echo", "tcp", "ws"};
 constexpr std::string_view kEndians[] = {"big", "little"};
 constexpr std::string_view kProxyProtocols[] = {"off", "v1", "v2"};
-constexpr std::string_view kTlsVersions[] = {"1.2", "1.3"};
-constexpr std::string_view kClientCertificates[] = {"off", "optional", "required"};
 constexpr std::string_view kCompressionKinds[] = {"off", "shared", "dedicated"};
 
 constexpr Range<Duration> kTimeout{1ms, 24h * 365};
@@ -48,6 +46,10 @@ void visit(KeyVisitor& v, Config& it) {
           it.keys);
   v.table({"log", "What goes to stderr.", R"({ level = "info" })"}, it.log);
   v.table({"tls", "What all listeners with TLS have together.", R"({ session_lifetime = "2h" })"}, it.tls);
+  v.table(
+      {"access_log", "A line for each request, connection and tunnel of the balancer: docs/access-log.md.",
+       R"({ format = "json", path = "/var/log/rejoin/access.log" })"},
+      it.access_log);
   v.table({"process", "Who the process becomes as soon as it listens, if it was started as root.",
            R"({ user = "rejoin" })"},
           it.process);
@@ -62,20 +64,12 @@ void visit(KeyVisitor& v, Config& it) {
   v.table({"gateway", "`rejoin gateway`. A file may hold the balancer, a gateway, or both.",
            R"({ name = "g1", listener = [ { listen = "127.0.0.1:8000" } ] })"},
           it.gateway);
-  v.table(
-      {"admin",
-       "The gateway's admin port, for `rejoin ctl` and Prometheus: sessions, drains, metrics. Without this "
-       "table there is none.",
-       R"({ listen = "127.0.0.1:9090" })"},
-      it.admin);
-}
-
-void visit(KeyVisitor& v, Admin& it) {
-  v.address({"listen",
-             "IP:PORT. There is no password: whoever reaches it sees players' addresses and can end their "
-             "sessions, so let it be the machine's own (127.0.0.1).",
-             R"("127.0.0.1:9090")", Need::required},
-            it.listen, AddressUse::listen_here);
+  v.table({"admin",
+           "The admin port, for `rejoin ctl` and Prometheus: docs/admin.md. It is the gateway's; in a file "
+           "without "
+           "[gateway] the balancer's. Without this table there is none.",
+           R"({ listen = "127.0.0.1:9090" })"},
+          it.admin);
 }
 
 void visit(KeyVisitor& v, Keys& it) {
@@ -96,6 +90,9 @@ void visit(KeyVisitor& v, Balancer& it) {
             it.workers, kWorkers);
   v.duration({"drain_timeout", "After SIGTERM: clients that are there have this long before they are cut."},
              it.drain_timeout, kFromZero);
+  v.table({"admin", "The balancer's own admin port, in a file that has a [gateway] as well.",
+           R"({ listen = "127.0.0.1:9091" })"},
+          it.admin);
   v.table({"drain",
            "How WebSockets are ended in a drain, so that their clients come back one after the other and not "
            "all at once.",
@@ -104,74 +101,6 @@ void visit(KeyVisitor& v, Balancer& it) {
   v.duration({"upgrade_timeout",
               "After an upgrade of the binary: tunnels that stay with the old process have this long."},
              it.upgrade_timeout, kFromZero);
-}
-
-void visit(KeyVisitor& v, Tls& it) {
-  v.duration({"session_lifetime",
-              "A client that comes back within this time resumes its TLS session, which saves half of a "
-              "handshake. What seals the tickets changes as often. Balancers and gateways with the same "
-              "[keys] and the same value resume each other's sessions (TLS 1.3). `0s`: none is resumed."},
-             it.session_lifetime, {0s, 24h});
-}
-
-void visit(KeyVisitor& v, CertificateFiles& it) {
-  v.text({"certificate", "PEM file: the certificate, then those that lead to its root.", R"("arena.pem")",
-          Need::required},
-         it.certificate, TextForm::file_path);
-  v.text({"key", "PEM file: its private key, without a pass phrase.", R"("arena.key")", Need::required},
-         it.key, TextForm::file_path);
-}
-
-void visit(KeyVisitor& v, ListenerTls& it) {
-  v.text({"certificate",
-          "PEM file: the certificate, then those that lead to its root. A relative path starts at the "
-          "configuration's folder. SIGHUP reads all such files again.",
-          R"("play.pem")", Need::optional, "the first of `certificates`"},
-         it.certificate, TextForm::file_path);
-  v.text({"key", "PEM file: its private key, without a pass phrase. May be the same file.", R"("play.key")",
-          Need::optional, "the first of `certificates`"},
-         it.key, TextForm::file_path);
-  v.list({"certificates",
-          "More of them. A client gets the one that is for the name that it asks for (SNI): exact names "
-          "before wildcards, as they stand in the certificates. Who asks for another name, or for none, gets "
-          "the first of all. Two for the same names with keys of two kinds (ECDSA, RSA): whatever the client "
-          "can use.",
-          R"({ certificate = "arena.pem", key = "arena.key" })"},
-         it.certificates, kCertificatesMax);
-  v.flag({"strict_sni", "Refuse who asks for no name, or for one that no certificate has."}, it.strict_sni);
-  v.choice({"min_version", "The least version of TLS that is spoken."}, it.min_version, kTlsVersions);
-  v.choice({"client_certificate",
-            "Whether clients are asked for a certificate. `optional`: who has none may come. One that cannot "
-            "be verified is refused always. In mode `http`, servers learn who the client is from "
-            "X-Client-Cert-Subject, -Issuer, -Serial and -Sha256; what clients send by such names is taken "
-            "out."},
-           it.client_certificate, kClientCertificates);
-  v.text({"client_ca", "PEM file: who may have signed clients' certificates.", R"("guild-ca.pem")",
-          Need::optional, "none"},
-         it.client_ca, TextForm::file_path);
-  v.duration({"handshake_timeout", "For the handshake of TLS."}, it.handshake_timeout, kTimeout);
-}
-
-void visit(KeyVisitor& v, ServerTls& it) {
-  v.flag({"verify",
-          "Whether a server's certificate must be good: signed by who is trusted, not expired, and for its "
-          "name. Without, whoever answers at its address is believed."},
-         it.verify);
-  v.text({"ca", "PEM file: who may have signed the servers' certificates.", R"("servers-ca.pem")",
-          Need::optional, "the system's"},
-         it.ca, TextForm::file_path);
-  v.text({"name",
-          "The name that the servers' certificates must be for, and that they are asked for (SNI), where the "
-          "server has no `tls_name`.",
-          R"("gateways.internal")", Need::optional, "the server's own IP address"},
-         it.name, TextForm::server_name);
-  v.text({"certificate", "PEM file: our certificate, for servers that ask for one.", R"("balancer.pem")",
-          Need::optional, "none"},
-         it.certificate, TextForm::file_path);
-  v.text({"key", "PEM file: its private key, without a pass phrase.", R"("balancer.key")", Need::optional,
-          "none"},
-         it.key, TextForm::file_path);
-  v.choice({"min_version", "The least version of TLS that is spoken."}, it.min_version, kTlsVersions);
 }
 
 void visit(KeyVisitor& v, Listener& it) {
@@ -196,6 +125,12 @@ void visit(KeyVisitor& v, Listener& it) {
              it.keep_alive_timeout, kTimeout);
   v.duration({"tunnel_timeout", "A WebSocket, or a connection in mode `tcp`, that is silent both ways."},
              it.tunnel_timeout, kTimeout);
+  v.text(
+      {"health_path",
+       "`http`: a GET for exactly this path is answered by the balancer itself, for a balancer in front: 200 "
+       "when its pool has a server for new clients, else 503.",
+       R"("/healthz")", Need::optional, "none"},
+      it.health_path, TextForm::url_path);
   v.size({"max_body", "`http`: a request with a larger body is answered with 413. `0B`: no bound."},
          it.max_body, {0, 1024ull * 1024 * 1024 * 1024});
   v.choice({"redirect",

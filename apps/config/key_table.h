@@ -89,6 +89,7 @@ std::string_view word_of(UpstreamKind kind);
 class KeyVisitor;
 void visit(KeyVisitor& visitor, Keys& it);
 void visit(KeyVisitor& visitor, Logging& it);
+void visit(KeyVisitor& visitor, AccessLog& it);
 void visit(KeyVisitor& visitor, Process& it);
 void visit(KeyVisitor& visitor, Balancer& it);
 void visit(KeyVisitor& visitor, Tls& it);
@@ -147,6 +148,8 @@ class KeyVisitor {
   /// A status (204), a range of them ("200-299"), or a list of either. At most kStatusRangesMax.
   virtual void statuses(const Key& key, std::vector<StatusRange>& into, Range<int> range) = 0;
   virtual void key_sources(const Key& key, std::vector<KeySource>& into) = 0;
+  /// Where one secret is.
+  virtual void secret_source(const Key& key, std::optional<KeySource>& into) = 0;
   /// A duration whose absence means something: `into` stays empty.
   virtual void duration(const Key& key, std::optional<Duration>& into, Range<Duration> range) = 0;
   /// A table whose keys are the file's own: `{ 503 = "sorry.html" }`. At most `most`, in the order of their

@@ -35,11 +35,11 @@ TEST(BadFile, tls) {
       {whole(listener("{ strict_sni = true }")),
        R"(f:3:7: listener.tls: has no certificate; write certificate = "play.pem", key = "play.key")"},
       {whole(listener("{ certificate = \"a.pem\", key = \"a.key\", client_certificate = \"required\" }")),
-       R"(f:3:62: listener.tls.client_certificate: nothing says who may have signed clients' certificates; write client_ca = "guild-ca.pem")"},
+       R"(f:3:68: listener.tls.client_certificate: nothing says who may have signed clients' certificates; write client_ca = "guild-ca.pem")"},
       {whole(listener("{ certificate = \"\", key = \"a.key\" }")),
        R"(f:3:23: listener.tls.certificate: "" cannot stand here; write a path, such as "web" or "/etc/rejoin/web")"},
       {whole(listener("{ certificate = \"a.pem\", key = \"a.key\", min_version = \"1.1\" }")),
-       R"(f:3:55: listener.tls.min_version: "1.1" is not a min_version; did you mean "1.2"?)"},
+       R"(f:3:61: listener.tls.min_version: "1.1" is not a min_version; did you mean "1.2"?)"},
       {whole(listener("{ crt = \"a.pem\", key = \"a.key\" }")),
        "f:3:9: listener.tls.crt: unknown key; did you mean \"certificate\"?\n"
        "f:3:30: listener.tls.key: stands alone; write what it belongs to: certificate = \"play.pem\""},

@@ -4,10 +4,13 @@
 #include <signal.h>
 
 #include <cstdio>
+#include <cstdlib>
 
+#include "apps/config/secret.h"
 #include "apps/config/units.h"
 #include "apps/ctl/admin_call.h"
 #include "apps/ctl/show.h"
+#include "apps/ctl/show_balancer.h"
 #include "base/log.h"
 #include "base/random.h"
 #include "io/epoll_loop.h"
@@ -15,6 +18,24 @@
 
 namespace rejoin::ctl {
 namespace {
+
+constexpr const char* kTokenVariable = "REJOIN_ADMIN_TOKEN";
+/// A session's has twice as many.
+constexpr std::size_t kConnectionIdDigits = 16;
+
+/// Those that are not empty.
+std::string with_parameters(std::string target,
+                            std::initializer_list<std::pair<std::string_view, std::string>> parameters) {
+  char before = '?';
+  for (const auto& [name, value] : parameters) {
+    if (value.empty()) continue;
+    target += before;
+    target += name;
+    target += '=' + watch::encode_parameter(value);
+    before = '&';
+  }
+  return target;
+}
 
 AdminCall call_of(const CtlOptions& options) {
   AdminCall call;
@@ -28,6 +49,10 @@ AdminCall call_of(const CtlOptions& options) {
     case Verb::session: call.target = "/sessions/" + watch::encode_parameter(options.id); break;
     case Verb::end:
       call.method = "DELETE";
+      if (options.id.size() == kConnectionIdDigits) {
+        call.target = "/connections/" + watch::encode_parameter(options.id);
+        break;
+      }
       call.target = "/sessions/" + watch::encode_parameter(options.id);
       if (!options.reason.empty()) call.target += "?reason=" + watch::encode_parameter(options.reason);
       break;
@@ -44,6 +69,21 @@ AdminCall call_of(const CtlOptions& options) {
       call.target = "/undrain";
       break;
     case Verb::metrics: call.target = "/metrics"; break;
+    case Verb::status: call.target = "/"; break;
+    case Verb::pools:
+      call.target = "/pools";
+      if (!options.pool.empty()) call.target += "/" + watch::encode_parameter(options.pool);
+      break;
+    case Verb::servers: call.target = with_parameters("/servers", {{"pool", options.pool}}); break;
+    case Verb::listeners: call.target = "/listeners"; break;
+    case Verb::connections:
+      call.target = with_parameters("/connections", {{"limit", std::to_string(options.limit)},
+                                                     {"after", options.after},
+                                                     {"pool", options.pool},
+                                                     {"server", options.server},
+                                                     {"listener", options.listener},
+                                                     {"client", options.client}});
+      break;
   }
   return call;
 }
@@ -59,7 +99,7 @@ int complain(const std::string& what) {
 }
 
 int unreachable(const CtlOptions& options, const Error& why) {
-  return complain("cannot ask the gateway at " + options.admin.text() + ": " + why.detail +
+  return complain("cannot ask the program at " + options.admin.text() + ": " + why.detail +
                   "\n  Its configuration needs a table [admin] with listen = \"" + options.admin.text() +
                   "\"; or name its admin port with --admin IP:PORT.");
 }
@@ -68,10 +108,16 @@ std::string show(const CtlOptions& options, const watch::Json& answer) {
   if (options.output == Output::json) return write_json(answer) + "\n";
   switch (options.verb) {
     case Verb::sessions: return sessions_text(answer);
-    case Verb::session:
-    case Verb::end: return session_text(answer);
+    case Verb::session: return session_text(answer);
+    case Verb::end:
+      return options.id.size() == kConnectionIdDigits ? connection_ended_text(answer) : session_text(answer);
     case Verb::drain:
     case Verb::undrain: return drain_text(answer);
+    case Verb::status: return status_text(answer);
+    case Verb::pools: return options.pool.empty() ? pools_text(answer) : pool_text(answer);
+    case Verb::servers: return servers_text(answer["servers"]);
+    case Verb::listeners: return listeners_text(answer);
+    case Verb::connections: return connections_text(answer);
     case Verb::metrics: break;
   }
   return {};
@@ -81,6 +127,15 @@ std::string show(const CtlOptions& options, const watch::Json& answer) {
 
 int run_ctl(const CtlOptions& options) {
   signal(SIGPIPE, SIG_IGN);
+  AdminCall call = call_of(options);
+  std::string token_source = options.token_source;
+  if (token_source.empty() && std::getenv(kTokenVariable) != nullptr)
+    token_source = std::string("env:") + kTokenVariable;
+  if (!token_source.empty()) {
+    Result<std::string> token = config::load_token(token_source);
+    if (!token) return complain("--token: " + token.error().detail);
+    call.token = std::move(*token);
+  }
   const std::unique_ptr<Log> log = make_stderr_log("ctl", LogLevel::warn);
   Result<std::unique_ptr<io::EpollLoop>> loop = io::EpollLoop::make(*log);
   if (!loop) return complain(to_string(loop.error()));
@@ -90,7 +145,7 @@ int run_ctl(const CtlOptions& options) {
   std::optional<Result<AdminAnswer>> answer;
   {
     Scope scope(world.ready);
-    scope.spawn(ask(world, call_of(options), stop, answer));
+    scope.spawn(ask(world, std::move(call), stop, answer));
     while (scope.running() != 0) (*loop)->turn(1h);
   }
   if (!*answer) return unreachable(options, answer->error());
@@ -102,7 +157,12 @@ int run_ctl(const CtlOptions& options) {
     const std::string why = json ? (*json)["error"].text().value_or("") : "";
     if (json && why.empty() && (*json)["phase"].text() == "ended")
       return complain("it has ended already: " + (*json)["reason"].text().value_or("?"));
-    return complain(why.empty() ? "the gateway answered " + std::to_string(said.status) : why);
+    if (said.status == 401) return complain(why + "\n  Say where it is: --token file:PATH or env:NAME.");
+    if (said.status == 404 && why.starts_with("there is no such path"))
+      return complain(
+          "the program at " + options.admin.text() +
+          " does not know this question: a gateway has sessions, a balancer pools and connections");
+    return complain(why.empty() ? "the program answered " + std::to_string(said.status) : why);
   }
   if (!text && !json) return complain("what listens at " + options.admin.text() + " is no admin port");
   const std::string out = text ? said.body : show(options, *json);

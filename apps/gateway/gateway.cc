@@ -7,6 +7,7 @@
 #include "apps/config/config.h"
 #include "apps/config/keys.h"
 #include "apps/config/tls_files.h"
+#include "apps/config/secret.h"
 #include "apps/gateway/worker.h"
 #include "apps/serve/workers.h"
 #include "base/log.h"
@@ -56,11 +57,16 @@ int run_gateway(const GatewayOptions& options) {
   print(keys.diagnostics);
   if (!keys.ok()) return kConfigurationStatus;
 
+  config::SecretReading token;
+  if (reading.config.admin) token = load_admin_token(reading.config, *reading.config.admin, "admin");
+  print(token.diagnostics);
+  if (!token.ok()) return kConfigurationStatus;
+
   const std::unique_ptr<Log> log =
       make_stderr_log("gateway " + reading.config.gateway->name, reading.config.log.level);
   if (reading.config.keys.seal.empty())
     log->warn("no [keys]: tickets are sealed with a random key, which no balancer has");
-  const Result<Plan> plan = make_plan(reading.config, std::move(*keys.ring), random);
+  Result<Plan> plan = make_plan(reading.config, std::move(*keys.ring), random);
   if (!plan) {
     std::fprintf(stderr, "%s: %s\n", options.config_file.c_str(), plan.error().detail.c_str());
     return kConfigurationStatus;
@@ -72,6 +78,7 @@ int run_gateway(const GatewayOptions& options) {
   use_tls(*plan, tls.contexts);
   say_what_is_in_the_clear(plan->rules.listeners, *log);
 
+  if (plan->admin) plan->admin->token = std::move(token.secret);
   serve::WorkersOptions workers;
   workers.count = static_cast<unsigned>(plan->rules.workers);
   workers.process = reading.config.process;

@@ -9,7 +9,8 @@ Result<Plan> make_plan(const config::Config& config, route::KeyRing keys, Random
             .keys = std::move(keys),
             .game = std::move(*game),
             .trusted_proxies = {},
-            .admin = config.admin};
+            .admin = {}};
+  if (config.admin) plan.admin = watch::AdminDoor{config.admin->listen};
   Result<PrefixSet> trusted = PrefixSet::parse(plan.rules.trusted_proxies);
   if (!trusted) return std::move(trusted.error());
   plan.trusted_proxies = std::move(*trusted);

@@ -18,6 +18,7 @@
 #include "base/random.h"
 #include "base/result.h"
 #include "route/key_ring.h"
+#include "watch/admin_server.h"
 
 namespace rejoin::gateway {
 
@@ -27,7 +28,7 @@ struct Plan {
   GamePlan game;
   PrefixSet trusted_proxies;
   std::vector<std::shared_ptr<serve::Gate>> gates = {};  // of rules.listeners; nullptr: nothing is asked
-  std::optional<config::Admin> admin;
+  std::optional<watch::AdminDoor> admin;
   std::vector<config::TlsInUse> listener_tls{};  // one for each; nullptr: in the clear
   std::shared_ptr<io::TlsTicketKeys> tickets{};  // of TLS; nullptr: no session is resumed
   config::Config config{};                       // what it was made of

@@ -172,7 +172,7 @@ Status Worker::open(const std::vector<Address>& at) {
   }
   if (number_ == 0 && plan_.admin) {
     admin_ = std::make_unique<Admin>(*this, colleagues_);
-    Status admin = admin_->open(plan_.admin->listen);
+    Status admin = admin_->open(*plan_.admin);
     if (!admin) {
       admin.error().detail = "admin port: " + admin.error().detail;
       return admin;

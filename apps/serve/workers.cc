@@ -238,7 +238,7 @@ class Crew final : public Colleagues {
   std::size_t others_ = 0;  // workers on other threads that have not ended. Touched by the main thread only
 };
 
-// SIGTERM, SIGINT, SIGHUP and SIGUSR2 as something to read, on the main worker's loop.
+// SIGTERM, SIGINT, SIGHUP, SIGUSR1 and SIGUSR2 as something to read, on the main worker's loop.
 class Signals {
  public:
   // Blocks them for this thread and all that it starts.
@@ -248,6 +248,7 @@ class Signals {
     sigaddset(&ours, SIGTERM);
     sigaddset(&ours, SIGINT);
     sigaddset(&ours, SIGHUP);
+    sigaddset(&ours, SIGUSR1);
     sigaddset(&ours, SIGUSR2);
     pthread_sigmask(SIG_BLOCK, &ours, nullptr);
     descriptor_ = signalfd(-1, &ours, SFD_NONBLOCK | SFD_CLOEXEC);
@@ -334,6 +335,10 @@ int run_workers(const WorkersOptions& options, Log& log, const WorkerFactory& fa
         if (program == nullptr || replaced || next != Phase::draining) continue;
         manager.reloading();
         program->hang_up([&manager] { manager.ready("serving"); });
+        continue;
+      }
+      if (number == SIGUSR1) {
+        if (options.on_reopen) options.on_reopen();
         continue;
       }
       const bool first = next == Phase::draining;

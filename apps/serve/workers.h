@@ -86,6 +86,8 @@ struct WorkersOptions {
   std::vector<Address> listener_addresses = {};
   /// After SIGTERM the clients have this long; then stop().
   Duration drain_time{};
+  /// At SIGUSR1, on the main thread: files that were moved away are to be opened anew. May be empty.
+  std::function<void()> on_reopen{};
   /// Who we become once every worker is open.
   config::Process process{};
   /// The same after an upgrade, when a new process takes all who come.
