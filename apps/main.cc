@@ -197,6 +197,29 @@ void add_limit(CLI::App& it, const std::shared_ptr<CtlLine>& line) {
       ->type_name("N");
 }
 
+/// What changes a balancer while it runs.
+void add_ctl_operations(CLI::App& sub, Run& run, const std::shared_ptr<CtlLine>& line) {
+  using ctl::Verb;
+  ctl::CtlOptions& options = *line->options;
+  add_ctl_question(
+      sub, run, line, Verb::server, "server", "Balancer: say something of one server",
+      [&options](CLI::App& it) {
+        it.add_option("order", options.order, "drain, maintenance, ready, weight, add or remove")
+            ->required()
+            ->check(CLI::IsMember({"drain", "maintenance", "ready", "weight", "add", "remove"}))
+            ->type_name("ORDER");
+        it.add_option("server", options.target, "Which")->required()->type_name("POOL/NAME");
+        it.add_option("value", options.value, "weight: a number; add: an address")->type_name("VALUE");
+        it.add_option("--deadline", options.deadline, "drain: its own clients come back for so long")
+            ->type_name("TIME");
+        it.add_option("--weight", options.weight, "add: its weight (default 1)")->type_name("N");
+        it.add_flag("--close", options.close, "drain, maintenance, remove: end its open tunnels, too");
+      });
+  add_ctl_question(sub, run, line, Verb::reload, "reload", "Balancer: read the configuration again");
+  add_ctl_question(sub, run, line, Verb::upgrade, "upgrade",
+                   "Balancer: start the program anew; it takes the listeners over");
+}
+
 /// Questions that only a balancer answers.
 void add_ctl_of_balancer(CLI::App& sub, Run& run, const std::shared_ptr<CtlLine>& line) {
   using ctl::Verb;
@@ -283,6 +306,7 @@ void add_ctl(CLI::App& app, Run& run) {
         it.add_option("--reason", options.reason, "Told to a session's client")->type_name("TEXT");
       });
   add_ctl_of_balancer(*sub, run, line);
+  add_ctl_operations(*sub, run, line);
   add_ctl_of_gateway(*sub, run, line);
   sub->footer(
       "Exit status: 0 done, 1 the program could not be asked or said no, 2 wrong usage.\n"
@@ -290,6 +314,7 @@ void add_ctl(CLI::App& app, Run& run) {
       "  rejoin ctl status\n"
       "  rejoin ctl servers --pool gateways\n"
       "  rejoin ctl connections --client 192.0.2.7\n"
+      "  rejoin ctl server drain gateways/g1 --deadline 10m --close\n"
       "  rejoin ctl sessions --phase detached --limit 10\n"
       "  rejoin ctl end 007a5bd33a6e4bd0a6b3a1c5f27d5a11 --reason \"banned\"\n"
       "  rejoin ctl drain                               before maintenance: wait until nobody is left\n"

@@ -99,10 +99,10 @@ struct Operations::Target {
 std::vector<std::string> Operations::routes() const {
   return {"POST /reload",
           "POST /upgrade",
-          "PUT /pools/{pool}/servers/{server}?address=IP:PORT&weight=N",
-          "DELETE /pools/{pool}/servers/{server}?close=true",
-          "POST /pools/{pool}/servers/{server}/drain?deadline=10m&close=true",
-          "POST /pools/{pool}/servers/{server}/maintenance?close=true",
+          "PUT /pools/{pool}/servers/{server}",
+          "DELETE /pools/{pool}/servers/{server}",
+          "POST /pools/{pool}/servers/{server}/drain",
+          "POST /pools/{pool}/servers/{server}/maintenance",
           "POST /pools/{pool}/servers/{server}/ready"};
 }
 

@@ -37,6 +37,31 @@ std::string with_parameters(std::string target,
   return target;
 }
 
+/// Of `server ORDER POOL/NAME`. An empty method: `order` is none, or the target names no server.
+AdminCall call_of_server(const CtlOptions& options) {
+  AdminCall call;
+  const std::size_t slash = options.target.find('/');
+  if (slash == std::string::npos || slash == 0 || slash + 1 == options.target.size()) return call;
+  const std::string at = "/pools/" + watch::encode_parameter(options.target.substr(0, slash)) + "/servers/" +
+                         watch::encode_parameter(options.target.substr(slash + 1));
+  const std::string close = options.close ? "true" : "";
+  if (options.order == "weight" || options.order == "add") {
+    if (options.value.empty()) return call;
+    const bool add = options.order == "add";
+    call.method = "PUT";
+    call.target = with_parameters(
+        at, {{"address", add ? options.value : ""}, {"weight", add ? options.weight : options.value}});
+  } else if (options.order == "remove") {
+    call.method = "DELETE";
+    call.target = with_parameters(at, {{"close", close}});
+  } else if (options.order == "drain" || options.order == "maintenance" || options.order == "ready") {
+    call.method = "POST";
+    call.target =
+        with_parameters(at + '/' + options.order, {{"deadline", options.deadline}, {"close", close}});
+  }
+  return call;
+}
+
 AdminCall call_of(const CtlOptions& options) {
   AdminCall call;
   call.to = options.admin;
@@ -76,6 +101,19 @@ AdminCall call_of(const CtlOptions& options) {
       break;
     case Verb::servers: call.target = with_parameters("/servers", {{"pool", options.pool}}); break;
     case Verb::listeners: call.target = "/listeners"; break;
+    case Verb::server: {
+      AdminCall changed = call_of_server(options);
+      changed.to = options.admin;
+      return changed;
+    }
+    case Verb::reload:
+      call.method = "POST";
+      call.target = "/reload";
+      break;
+    case Verb::upgrade:
+      call.method = "POST";
+      call.target = "/upgrade";
+      break;
     case Verb::connections:
       call.target = with_parameters("/connections", {{"limit", std::to_string(options.limit)},
                                                      {"after", options.after},
@@ -118,6 +156,9 @@ std::string show(const CtlOptions& options, const watch::Json& answer) {
     case Verb::servers: return servers_text(answer["servers"]);
     case Verb::listeners: return listeners_text(answer);
     case Verb::connections: return connections_text(answer);
+    case Verb::server: return server_text(answer);
+    case Verb::reload: return reload_text(answer);
+    case Verb::upgrade: return "the next process starts; the log says whether it serves\n";
     case Verb::metrics: break;
   }
   return {};
@@ -128,6 +169,12 @@ std::string show(const CtlOptions& options, const watch::Json& answer) {
 int run_ctl(const CtlOptions& options) {
   signal(SIGPIPE, SIG_IGN);
   AdminCall call = call_of(options);
+  if (call.method.empty()) {
+    complain(
+        "write: server drain|maintenance|ready|remove POOL/NAME, server weight POOL/NAME N, or server add "
+        "POOL/NAME IP:PORT");
+    return 2;
+  }
   std::string token_source = options.token_source;
   if (token_source.empty() && std::getenv(kTokenVariable) != nullptr)
     token_source = std::string("env:") + kTokenVariable;
@@ -153,7 +200,7 @@ int run_ctl(const CtlOptions& options) {
 
   const bool text = options.verb == Verb::metrics && said.status == 200;
   const std::optional<watch::Json> json = text ? std::nullopt : watch::parse_json(said.body);
-  if (said.status != 200) {
+  if (said.status / 100 != 2) {
     const std::string why = json ? (*json)["error"].text().value_or("") : "";
     if (json && why.empty() && (*json)["phase"].text() == "ended")
       return complain("it has ended already: " + (*json)["reason"].text().value_or("?"));

@@ -26,6 +26,9 @@ enum class Verb : std::uint8_t {
   servers,
   listeners,
   connections,
+  server,  // drain, maintenance, ready, weight, add, remove
+  reload,
+  upgrade,
 };
 enum class Output : std::uint8_t { table, json };
 
@@ -40,7 +43,12 @@ struct CtlOptions {
   std::string reason;  // end of a session; empty: the gateway has one
   // pools (the one of this name), servers, connections; empty: all
   std::string pool, server, listener, client;
-  std::string after;                  // connections: those behind this id
+  std::string after;  // connections: those behind this id
+  // server: what is said of it ("drain"), and of which ("pool/name"); weight: a number, add: an address
+  std::string order, target, value;
+  std::string deadline;               // server drain; empty: for good
+  std::string weight;                 // server add; empty: 1
+  bool close = false;                 // server drain, maintenance, remove: its open tunnels, too
   std::optional<Duration> end_after;  // drain; nothing: whoever is there may stay
   Duration over = 30s;                // drain, with end_after
 };

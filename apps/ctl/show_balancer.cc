@@ -26,6 +26,21 @@ std::string state_of(const Json& server) {
 
 }  // namespace
 
+std::string server_text(const Json& answer) {
+  const std::string name = cell(answer["pool"]) + '/' + cell(answer["server"]);
+  if (is(answer["removed"])) return name + ": removed\n";
+  return name + ": " + cell(answer["order"]) + ", weight " + cell(answer["weight"]) + ", " +
+         (is(answer["up"]) ? "up" : "down") + ", " + cell(answer["active"]) + " active, at " +
+         cell(answer["address"]) + "\n";
+}
+
+std::string reload_text(const Json& answer) {
+  std::string out;
+  for (const Json& line : answer["changed"].items()) out += "changed: " + cell(line) + "\n";
+  for (const Json& line : answer["needs_restart"].items()) out += "needs a restart: " + cell(line) + "\n";
+  return out.empty() ? "nothing changed\n" : out;
+}
+
 std::string status_text(const Json& answer) {
   const bool gateway = answer["program"].text() == "gateway";
   Table table({cell(answer["program"]), gateway ? cell(answer["gateway"]) : cell(answer["version"])});

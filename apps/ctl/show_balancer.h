@@ -20,6 +20,10 @@ std::string servers_text(const watch::Json& list);
 std::string listeners_text(const watch::Json& answer);
 /// Of GET /connections: one line a tunnel, and how the next page is asked for.
 std::string connections_text(const watch::Json& answer);
+/// Of what was said of a server: how it stands now.
+std::string server_text(const watch::Json& answer);
+/// Of POST /reload: what changed.
+std::string reload_text(const watch::Json& answer);
 /// Of DELETE /connections/ID: whom it met.
 std::string connection_ended_text(const watch::Json& answer);
 

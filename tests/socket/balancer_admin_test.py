@@ -90,6 +90,16 @@ class Documented(BalancerAdmin):
             ("GET", "/healthz", "/healthz", 200),
             ("GET", "/readyz", "/readyz", 200),
             ("GET", "/version", "/version", 200),
+            ("POST", "/reload", "/reload", 200),
+            ("POST", "/upgrade", "/upgrade?now=1", 400),  # upgrade_test.py does it
+            ("PUT", "/pools/{pool}/servers/{server}", "/pools/play/servers/g1?weight=3", 200),
+            ("PUT", "/pools/{pool}/servers/{server}", "/pools/play/servers/g9", 400),
+            ("PUT", "/pools/{pool}/servers/{server}", "/pools/none/servers/g1", 404),
+            ("DELETE", "/pools/{pool}/servers/{server}", "/pools/play/servers/none", 404),
+            ("POST", "/pools/{pool}/servers/{server}/drain", "/pools/play/servers/g1/drain?deadline=10m", 200),
+            ("POST", "/pools/{pool}/servers/{server}/drain", "/pools/play/servers/g1/drain?close=true", 400),
+            ("POST", "/pools/{pool}/servers/{server}/maintenance", "/pools/play/servers/g1/maintenance", 200),
+            ("POST", "/pools/{pool}/servers/{server}/ready", "/pools/play/servers/g1/ready", 200),
         ]
         self.assertEqual({f"{method} {path}" for method, path, _, _ in asked}, file.routes(), "each route is asked")
         for method, path, target, status in asked:
@@ -105,7 +115,7 @@ class Documented(BalancerAdmin):
         for route in file.routes():
             method, path = route.split()
             known = {one["name"] for one in file.operation(method, path).get("parameters", []) if one["in"] == "query"}
-            target = path.replace("{pool}", "web").replace("{id}", listed[1])
+            target = path.replace("{pool}", "play").replace("{server}", "g1").replace("{id}", listed[1])
             wrong = ask(self.admin, method, target + "?no-such-parameter=1", host="127.0.0.1")
             self.assertEqual(wrong.status, 400, route)
             words = re.search(r"there are (.+)", json.loads(wrong.body)["error"])
