@@ -99,8 +99,7 @@ bool RelayCare::pass_up(MutableBytes bytes) {
   const auto pass_header = [&](Bytes payload_held) {
     if (!from_before) return pass(frame, read);
     const Bytes header = up_.walk.header();
-    std::memcpy(held, header.data(), header.size());
-    std::memcpy(held + header.size(), payload_held.data(), payload_held.size());
+    std::copy_n(payload_held.data(), payload_held.size(), std::copy_n(header.data(), header.size(), held));
     held_bytes = header.size() + payload_held.size();
   };
   CloseCode refused = CloseCode::none;
