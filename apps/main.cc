@@ -344,8 +344,10 @@ void add_demo(CLI::App& app, Run& run) {
   sub->add_option("--act", *act,
                   "way-back (cookies), scene (sessions that outlive links) or both (default both)")
       ->type_name("ACT");
-  sub->add_flag("--web", options->web, "A page to play with in a browser, in the place of the acts; until Ctrl-C");
-  sub->add_option("--listen", options->web_at, "Where --web serves it (default 127.0.0.1:8088)")->type_name("IP:PORT");
+  sub->add_flag("--web", options->web,
+                "A page to play with in a browser, in the place of the acts; until Ctrl-C");
+  sub->add_option("--listen", options->web_at, "Where --web serves it (default 127.0.0.1:8088)")
+      ->type_name("IP:PORT");
   // The demo starts itself as its own parts.
   sub->add_option("--game-server", options->game_server_at)->group("");
   sub->add_option("--arena-server", options->arena_server_at)->group("");

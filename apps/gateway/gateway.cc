@@ -6,8 +6,8 @@
 
 #include "apps/config/config.h"
 #include "apps/config/keys.h"
-#include "apps/config/tls_files.h"
 #include "apps/config/secret.h"
+#include "apps/config/tls_files.h"
 #include "apps/gateway/worker.h"
 #include "apps/serve/workers.h"
 #include "base/log.h"

@@ -68,8 +68,7 @@ std::string_view to_string(Standing standing) {
 }
 
 Result<std::unique_ptr<Pool>> Pool::make(std::string name, std::vector<Server> servers, HealthRules health,
-                                         const Pool* before, Duration slow_start,
-                                         NoServers empty) {
+                                         const Pool* before, Duration slow_start, NoServers empty) {
   if (Status checked = check_servers(servers); !checked && !(servers.empty() && empty == NoServers::allowed))
     return checked.error();
   if (Status checked = check_health(health); !checked) return checked.error();
