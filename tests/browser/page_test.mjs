@@ -87,7 +87,7 @@ for (const what of ["cut", "address", "dead", "freeze"]) {
       assert.ok(await page.isVisible("#plain .login button"));
       await page.click("#plain .login button");
       await page.waitForFunction(() => demo.plain.state === "live");
-      assert.equal(await page.textContent("#plain [data-figure=logins]"), "2");
+      await page.waitForFunction(() => document.querySelector("#plain [data-figure=logins]").textContent === "2");
     }
     await context.close();
   });
