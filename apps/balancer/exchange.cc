@@ -447,6 +447,17 @@ Task<After> answer_instead(Exchange& exchange, Error error) {
   const bool stopping = error.kind == ErrorKind::cancelled && exchange.visit.worker.stop_switch().requested();
   if (error.side == Side::client || stopping) exchange.visit.seen.end(ending_of(error, EndPhase::response));
   if (error.side == Side::client || stopping) co_return After::close;
+  // A gateway that dies between the accept and its answer is as one that does not accept: its sessions may
+  // still be there. A handshake may be sent twice, so its client is told to.
+  const bool unanswered = exchange.request.wants_websocket() && !exchange.server_spoke &&
+                          (error.kind == ErrorKind::reset || error.kind == ErrorKind::closed);
+  if (unanswered) {
+    const std::optional<Duration> wait = exchange.visit.pool->router.comes_again(exchange.choice);
+    if (wait) {
+      After after = co_await send_away(exchange.visit, exchange.request, *wait);
+      co_return after;
+    }
+  }
   After after = co_await no_response(exchange, std::move(error));
   co_return after;
 }

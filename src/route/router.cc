@@ -323,6 +323,15 @@ bool Router::answered_badly(ServerIndex server, TimePoint now) {
   return pool().mark_failure(server, now);
 }
 
+std::optional<Duration> Router::comes_again(const Choice& choice) const {
+  for (std::size_t i = 0; choice.server && i < affinities_.size(); ++i) {
+    const Affinity::Patience patience = affinities_[i]->patience();
+    if (choice.pins[i].found() && choice.pins[i].server == *choice.server && patience.owner_gone > 0s)
+      return patience.come_again;
+  }
+  return std::nullopt;
+}
+
 bool Router::another(Choice& choice, TimePoint now) {
   assert(choice.server);
   const ServerIndex server = *choice.server;

@@ -269,6 +269,24 @@ class Ctl(BalancerAdmin):
         self.assertIn("rejoin_balancer_tunnels{listener=\"play\"} 5\n", self.ctl("metrics").stdout)
 
 
+    def test_servers_are_changed_and_the_file_is_read_again(self):
+        self.begin()
+        for words, said in (
+            (("server", "drain", "play/g1", "--deadline", "10m"), r"play/g1: drain, weight 1, up, 0 active, at "),
+            (("server", "maintenance", "play/g1"), r"play/g1: maintenance, "),
+            (("server", "ready", "play/g1"), r"play/g1: ready, "),
+            (("server", "weight", "play/g1", "7"), r"play/g1: ready, weight 7, "),
+            (("server", "add", "play/g2", "127.0.0.1:9", "--weight", "2"), r"play/g2: ready, weight 2, up, 0 active, at 127\.0\.0\.1:9\n"),
+            (("server", "remove", "play/g2"), r"play/g2: removed\n"),
+            (("reload",), r"nothing changed\n"),
+        ):
+            self.assertRegex(self.ctl(*words).stdout, said)
+        self.assertIn('pool play has no server "g2"', self.ctl("server", "remove", "play/g2", status=1).stderr)
+        self.assertIn("before its deadline", self.ctl("server", "drain", "play/g1", "--close", status=1).stderr)
+        for words in (("server", "drain", "play"), ("server", "weight", "play/g1")):
+            self.assertIn("POOL/NAME", self.ctl(*words, status=2).stderr)
+
+
 class AccessLog(BalancerAdmin):
     def lines(self, path):
         return path.read_text().splitlines() if path.exists() else []
