@@ -49,12 +49,6 @@ const std::vector<Admin::Route>& Admin::routes() {
 
 namespace {
 
-AdminReply reply_of(const Json& body) {
-  AdminReply reply;
-  reply.body = write_json(body) + "\n";
-  return reply;
-}
-
 AdminReply no_answer() {
   return AdminReply::error(503, "a worker did not answer: the balancer is overloaded or stopping");
 }
@@ -74,19 +68,6 @@ bool fits(std::string_view pattern, std::string_view path) {
 }
 
 std::string_view last_part(std::string_view path) { return path.substr(path.rfind('/') + 1); }
-
-/// A misspelt parameter would otherwise be ignored in silence.
-std::optional<AdminReply> unknown_parameter(const AdminRequest& request,
-                                            const std::vector<std::string_view>& known) {
-  for (const auto& [name, value] : request.query) {
-    if (std::find(known.begin(), known.end(), name) != known.end()) continue;
-    std::string words;
-    for (const std::string_view word : known) words += (words.empty() ? "" : ", ") + std::string(word);
-    return AdminReply::error(400, "unknown parameter \"" + name + "\"; " +
-                                      (words.empty() ? "there are none" : "there are " + words));
-  }
-  return std::nullopt;
-}
 
 /// The parameters of GET /connections. What is wrong with them, or nothing.
 std::optional<AdminReply> read_listing(const AdminRequest& request, Question& question) {
@@ -211,7 +192,7 @@ Task<AdminReply> Admin::overview(Asked) {
     for (const std::string& route : operator_->routes()) list.add(route);
   }
   out.set("routes", std::move(list));
-  co_return reply_of(out);
+  co_return AdminReply::of(out);
 }
 
 Task<AdminReply> Admin::pools(Asked) {
@@ -221,7 +202,7 @@ Task<AdminReply> Admin::pools(Asked) {
   for (const PoolNumbers& pool : answer->numbers.pools) list.add(json_of(pool, false));
   Json out = Json::object();
   out.set("pools", std::move(list));
-  co_return reply_of(out);
+  co_return AdminReply::of(out);
 }
 
 Task<AdminReply> Admin::one_pool(Asked request) {
@@ -229,7 +210,7 @@ Task<AdminReply> Admin::one_pool(Asked request) {
   std::optional<Answer> answer = co_await numbers();
   if (!answer) co_return no_answer();
   for (const PoolNumbers& pool : answer->numbers.pools) {
-    if (pool.name == name) co_return reply_of(json_of(pool, true));
+    if (pool.name == name) co_return AdminReply::of(json_of(pool, true));
   }
   co_return AdminReply::error(404, "there is no pool of this name; GET /pools has them");
 }
@@ -245,7 +226,7 @@ Task<AdminReply> Admin::servers(Asked request) {
   }
   Json out = Json::object();
   out.set("servers", std::move(list));
-  co_return reply_of(out);
+  co_return AdminReply::of(out);
 }
 
 Task<AdminReply> Admin::listeners(Asked) {
@@ -255,7 +236,7 @@ Task<AdminReply> Admin::listeners(Asked) {
   for (const ListenerNumbers& listener : answer->numbers.listeners) list.add(json_of(listener));
   Json out = Json::object();
   out.set("listeners", std::move(list));
-  co_return reply_of(out);
+  co_return AdminReply::of(out);
 }
 
 Task<AdminReply> Admin::connections(Asked request) {
@@ -274,7 +255,7 @@ Task<AdminReply> Admin::connections(Asked request) {
   out.set("matching", answer->matching);
   out.set("next", more ? Json(id_text(rows.back().id)) : Json());
   out.set("connections", std::move(list));
-  co_return reply_of(out);
+  co_return AdminReply::of(out);
 }
 
 Task<AdminReply> Admin::one_connection(Asked request) {
@@ -293,7 +274,7 @@ Task<AdminReply> Admin::one_connection(Asked request) {
   const TunnelRow& row = answer->rows.front();
   if (!look)
     worker_.world().log.info("the operator ends connection " + id_text(row.id) + " of " + row.client);
-  co_return reply_of(json_of(row));
+  co_return AdminReply::of(json_of(row));
 }
 
 // --- for programs ---
@@ -310,7 +291,7 @@ Task<AdminReply> Admin::metrics(Asked) {
 Task<AdminReply> Admin::health(Asked) {
   Json out = Json::object();
   out.set("status", "ok");
-  co_return reply_of(out);
+  co_return AdminReply::of(out);
 }
 
 Task<AdminReply> Admin::readiness(Asked) {
@@ -325,7 +306,7 @@ Task<AdminReply> Admin::readiness(Asked) {
   out.set("ready", ready);
   out.set("draining", worker_.draining());
   out.set("without_server", std::move(unready));
-  AdminReply reply = reply_of(out);
+  AdminReply reply = AdminReply::of(out);
   if (!ready) reply.status = 503;
   co_return reply;
 }
@@ -334,7 +315,7 @@ Task<AdminReply> Admin::version(Asked) {
   Json out = Json::object();
   out.set("version", watch::version());
   out.set("compiler", watch::compiler());
-  co_return reply_of(out);
+  co_return AdminReply::of(out);
 }
 
 }  // namespace rejoin::balancer

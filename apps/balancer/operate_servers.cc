@@ -21,13 +21,6 @@ namespace {
 
 constexpr std::string_view kPools = "/pools/", kServers = "/servers/";
 
-AdminReply reply_of(const Json& body, int status = 200) {
-  AdminReply reply;
-  reply.status = status;
-  reply.body = write_json(body) + "\n";
-  return reply;
-}
-
 Json list_of(const std::vector<std::string>& lines) {
   Json out = Json::list();
   for (const std::string& line : lines) out.add(line);
@@ -39,35 +32,16 @@ AdminReply reply_of(const Operations::Outcome& outcome) {
   if (!outcome.wrong.empty()) {
     out.set("error", outcome.wrong.front());
     out.set("wrong", list_of(outcome.wrong));
-    return reply_of(out, 400);
+    return AdminReply::of(out, 400);
   }
   out.set("changed", list_of(outcome.changed.done));
   out.set("needs_restart", list_of(outcome.changed.needs_restart));
-  return reply_of(out);
-}
-
-/// A misspelt parameter would otherwise be ignored in silence.
-std::optional<AdminReply> unknown_parameter(const AdminRequest& request,
-                                            std::initializer_list<std::string_view> known) {
-  for (const auto& [name, value] : request.query) {
-    if (std::find(known.begin(), known.end(), name) != known.end()) continue;
-    std::string words;
-    for (const std::string_view word : known) words += (words.empty() ? "" : ", ") + std::string(word);
-    return AdminReply::error(400, "unknown parameter \"" + name + "\"; " +
-                                      (words.empty() ? "there are none" : "there are " + words));
-  }
-  return std::nullopt;
+  return AdminReply::of(out);
 }
 
 AdminReply found_by_name() {
   return AdminReply::error(409,
                            "this server is an address of a name in DNS: change it there, or drain it here");
-}
-
-AdminReply wrong_method(std::string_view allowed) {
-  AdminReply reply = AdminReply::error(405, "ask with " + std::string(allowed));
-  reply.field_lines = "Allow: " + std::string(allowed) + "\r\n";
-  return reply;
 }
 
 /// `close=true`. Nothing: neither true nor false.
@@ -109,18 +83,18 @@ std::vector<std::string> Operations::routes() const {
 Task<std::optional<AdminReply>> Operations::operate(AdminRequest request) {
   std::optional<AdminReply> reply;
   if (request.path == "/reload") {
-    if (request.method != Method::post) co_return wrong_method("POST");
+    if (request.method != Method::post) co_return AdminReply::wrong_method("POST");
     if (auto unknown = unknown_parameter(request, {})) co_return std::move(*unknown);
     const Outcome outcome = co_await reload();
     co_return reply_of(outcome);
   }
   if (request.path == "/upgrade") {
-    if (request.method != Method::post) co_return wrong_method("POST");
+    if (request.method != Method::post) co_return AdminReply::wrong_method("POST");
     if (auto unknown = unknown_parameter(request, {})) co_return std::move(*unknown);
     if (colleagues_ != nullptr) colleagues_->upgrade();
     Json begun = Json::object();
     begun.set("begun", true);  // how it ends is in the log: whoever asks again asks the new process
-    co_return reply_of(begun, 202);
+    co_return AdminReply::of(begun, 202);
   }
   Target target;
   if (!request.path.starts_with(kPools) || request.path.find(kServers) == request.path.npos)
@@ -139,7 +113,7 @@ Task<std::optional<AdminReply>> Operations::operate(AdminRequest request) {
   } else if (target.verb == "ready" && post) {
     reply = co_await order(std::move(request), std::move(target), route::ServerOrder::ready);
   } else if (target.verb == "drain" || target.verb == "maintenance" || target.verb == "ready") {
-    reply = wrong_method("POST");
+    reply = AdminReply::wrong_method("POST");
   }
   co_return reply;
 }
@@ -169,7 +143,7 @@ AdminReply Operations::state_of(const Target& target, int status) {
   const auto index = use ? use->router.pool().index_of(target.server) : std::nullopt;
   if (!index) {
     out.set("removed", true);
-    return reply_of(out, status);
+    return AdminReply::of(out, status);
   }
   const route::Pool& pool = use->router.pool();
   out.set("address", pool.server(*index).address.text());
@@ -177,7 +151,7 @@ AdminReply Operations::state_of(const Target& target, int status) {
   out.set("weight", pool.weight(*index));
   out.set("up", pool.up(*index));
   out.set("active", pool.active(*index));
-  return reply_of(out, status);
+  return AdminReply::of(out, status);
 }
 
 // --- drain, maintenance, ready ---

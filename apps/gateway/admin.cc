@@ -86,33 +86,8 @@ Json state_of(const Answer& answer, const std::string& name, unsigned workers) {
   return out;
 }
 
-AdminReply reply_of(const Json& body) {
-  AdminReply reply;
-  reply.body = write_json(body) + "\n";
-  return reply;
-}
-
 AdminReply no_answer() {
   return AdminReply::error(503, "a worker did not answer: the gateway is overloaded or stopping");
-}
-
-AdminReply wrong_method(std::string_view allowed) {
-  AdminReply reply = AdminReply::error(405, "ask with " + std::string(allowed));
-  reply.field_lines = "Allow: " + std::string(allowed) + "\r\n";
-  return reply;
-}
-
-/// The parameters that a path knows; a misspelt one would otherwise be ignored in silence.
-std::optional<AdminReply> unknown_parameter(const AdminRequest& request,
-                                            std::initializer_list<std::string_view> known) {
-  for (const auto& [name, value] : request.query) {
-    if (std::find(known.begin(), known.end(), name) != known.end()) continue;
-    std::string words;
-    for (const std::string_view word : known) words += (words.empty() ? "" : ", ") + std::string(word);
-    return AdminReply::error(400, "unknown parameter \"" + name + "\"; " +
-                                      (words.empty() ? "there are none" : "there are " + words));
-  }
-  return std::nullopt;
 }
 
 /// Nothing when the parameter is there and is no duration.
@@ -153,7 +128,7 @@ Task<AdminReply> Admin::answer(AdminRequest request) {
   if (request.path == kSessions && get) {
     reply = co_await list(std::move(request));
   } else if (request.path == kSessions) {
-    reply = wrong_method("GET");
+    reply = AdminReply::wrong_method("GET");
   } else if (request.path.starts_with("/sessions/")) {
     reply = co_await one_session(std::move(request));
   } else if (request.path == kDrain && post) {
@@ -161,7 +136,7 @@ Task<AdminReply> Admin::answer(AdminRequest request) {
   } else if (request.path == kUndrain && post) {
     reply = co_await undrain();
   } else if (request.path == kDrain || request.path == kUndrain) {
-    reply = wrong_method("POST");
+    reply = AdminReply::wrong_method("POST");
   } else if (request.path == kMetrics && get) {
     reply = co_await metrics();
   } else if (request.path == "/" && get) {
@@ -174,7 +149,7 @@ Task<AdminReply> Admin::answer(AdminRequest request) {
     reply = version();
   } else if (request.path == kMetrics || request.path == "/" || request.path == kHealth ||
              request.path == kReady || request.path == kVersion) {
-    reply = wrong_method("GET");
+    reply = AdminReply::wrong_method("GET");
   } else {
     reply = AdminReply::error(404, "there is no such path; GET / says which there are");
   }
@@ -196,20 +171,20 @@ Task<AdminReply> Admin::overview() {
   Json routes = Json::list();
   for (const std::string_view route : kRoutes) routes.add(route);
   out.set("routes", std::move(routes));
-  co_return reply_of(out);
+  co_return AdminReply::of(out);
 }
 
 AdminReply Admin::health() const {
   Json out = Json::object();
   out.set("status", "ok");
-  return reply_of(out);
+  return AdminReply::of(out);
 }
 
 AdminReply Admin::readiness() const {
   Json out = Json::object();
   out.set("ready", worker_.admits());
   out.set("draining", !worker_.admits());
-  AdminReply reply = reply_of(out);
+  AdminReply reply = AdminReply::of(out);
   if (!worker_.admits()) reply.status = 503;
   return reply;
 }
@@ -218,7 +193,7 @@ AdminReply Admin::version() const {
   Json out = Json::object();
   out.set("version", watch::version());
   out.set("compiler", watch::compiler());
-  return reply_of(out);
+  return AdminReply::of(out);
 }
 
 // --- sessions ---
@@ -256,12 +231,12 @@ Task<AdminReply> Admin::list(AdminRequest request) {
   out.set("matching", answer->matching);
   out.set("list", std::move(sessions));
   out.set("ended", std::move(ended));
-  co_return reply_of(out);
+  co_return AdminReply::of(out);
 }
 
 Task<AdminReply> Admin::one_session(AdminRequest request) {
   const bool look = request.method == Method::get;
-  if (!look && request.method != Method::delete_) co_return wrong_method("GET, DELETE");
+  if (!look && request.method != Method::delete_) co_return AdminReply::wrong_method("GET, DELETE");
   if (auto unknown = look ? unknown_parameter(request, {}) : unknown_parameter(request, {"reason"}))
     co_return std::move(*unknown);
   const std::string_view text = std::string_view(request.path).substr(kSessions.size() + 1);
@@ -277,11 +252,11 @@ Task<AdminReply> Admin::one_session(AdminRequest request) {
   const unsigned owner = id->worker() < survey_.workers() ? id->worker() : 0;
   std::optional<Answer> answer = co_await survey_.ask(std::move(question), owner);
   if (!answer) co_return no_answer();
-  if (answer->found && look) co_return reply_of(json_of(answer->rows.front()));
+  if (answer->found && look) co_return AdminReply::of(json_of(answer->rows.front()));
   if (!answer->ended.empty()) {
     Json out = json_of(answer->ended.back());
     out.set("phase", "ended");
-    AdminReply reply = reply_of(out);
+    AdminReply reply = AdminReply::of(out);
     if (!answer->found && !look) reply.status = 404;
     co_return reply;
   }
@@ -308,7 +283,7 @@ Task<AdminReply> Admin::drain(AdminRequest request) {
   if (!answer) co_return no_answer();
   worker_.world().log.info("the operator drains: no new sessions, " + std::to_string(answer->sessions) +
                            " are left");
-  co_return reply_of(state_of(*answer, worker_.rules().name, survey_.workers()));
+  co_return AdminReply::of(state_of(*answer, worker_.rules().name, survey_.workers()));
 }
 
 Task<AdminReply> Admin::undrain() {
@@ -317,7 +292,7 @@ Task<AdminReply> Admin::undrain() {
   std::optional<Answer> answer = co_await survey_.ask(std::move(question), std::nullopt);
   if (!answer) co_return no_answer();
   worker_.world().log.info("the operator took the drain back: new sessions are taken");
-  co_return reply_of(state_of(*answer, worker_.rules().name, survey_.workers()));
+  co_return AdminReply::of(state_of(*answer, worker_.rules().name, survey_.workers()));
 }
 
 // --- metrics ---

@@ -186,6 +186,31 @@ AdminReply AdminReply::error(int status, std::string_view why) {
   return reply;
 }
 
+AdminReply AdminReply::wrong_method(std::string_view allowed) {
+  AdminReply reply = error(405, "ask with " + std::string(allowed));
+  reply.field_lines = "Allow: " + std::string(allowed) + "\r\n";
+  return reply;
+}
+
+AdminReply AdminReply::of(const Json& body, int status) {
+  AdminReply reply;
+  reply.status = status;
+  reply.body = write_json(body) + "\n";
+  return reply;
+}
+
+std::optional<AdminReply> unknown_parameter(const AdminRequest& request,
+                                            const std::vector<std::string_view>& known) {
+  for (const auto& [name, value] : request.query) {
+    if (std::find(known.begin(), known.end(), name) != known.end()) continue;
+    std::string words;
+    for (const std::string_view word : known) words += (words.empty() ? "" : ", ") + std::string(word);
+    return AdminReply::error(400, "unknown parameter \"" + name + "\"; " +
+                                      (words.empty() ? "there are none" : "there are " + words));
+  }
+  return std::nullopt;
+}
+
 AdminServer::AdminServer(io::World& world, AdminHandler& handler)
     : world_(world), handler_(handler), connections_(world.ready) {}
 

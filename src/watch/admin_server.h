@@ -29,6 +29,8 @@
 
 namespace rejoin::watch {
 
+class Json;
+
 // Limits of the admin port.
 inline constexpr std::size_t kAdminConnectionsMax = 64;
 /// From the first byte of a request to its whole head, and for the first one.
@@ -70,7 +72,13 @@ struct AdminReply {
 
   /// `{"error": "..."}`, for people and scripts alike.
   static AdminReply error(int status, std::string_view why);
+  /// 405, with the method that is allowed.
+  static AdminReply wrong_method(std::string_view allowed);
+  static AdminReply of(const Json& body, int status = 200);
 };
+/// 400 for a parameter that is not among `known`: a misspelt one would otherwise be ignored in silence.
+std::optional<AdminReply> unknown_parameter(const AdminRequest& request,
+                                            const std::vector<std::string_view>& known);
 
 class AdminHandler {
  public:
