@@ -270,9 +270,9 @@ void AccessNetwork::command(Path& path, std::string_view what, Duration freeze) 
   while (!path.carried.empty()) path.carried.front().cut(ends);
 }
 
-std::string AccessNetwork::state_of(const Path& path) const {
+std::string AccessNetwork::state_of(Path& path) const {
   std::size_t connections = 0;
-  const_cast<Path&>(path).carried.for_each([&](Carried&) { ++connections; });
+  path.carried.for_each([&](Carried&) { ++connections; });
   const Duration frozen = std::max(Duration(0), path.frozen_until - world_.clock.now());
   return R"({"address":")" + path.address() + R"(","connections":)" + std::to_string(connections) +
          R"(,"frozen_ms":)" + std::to_string(frozen / 1ms) + "}";

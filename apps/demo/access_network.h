@@ -57,7 +57,7 @@ class AccessNetwork final : private io::AcceptEvents {
   Task<void> thaw(const Carried& carried);
   Path* path_of(const std::string& id);
   void command(Path& path, std::string_view what, Duration freeze);
-  std::string state_of(const Path& path) const;
+  std::string state_of(Path& path) const;
 
   io::World& world_;
   Address balancer_;

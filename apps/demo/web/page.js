@@ -19,7 +19,8 @@
     if (value === null) sessionStorage.setItem(name, (value = make()));
     return value;
   };
-  // A duplicated tab brings its sessionStorage along, and is another player all the same: the page that has the name keeps it.
+  // A duplicated tab brings its sessionStorage along: it has a session of its own (see the client's keeper), and one network
+  // with the first.
   const path = remembered("demo.path", randomId);
   const hue = Number(remembered("demo.hue", () => String(Math.floor(Math.random() * 360))));
   const url = `${location.protocol === "https:" ? "wss" : "ws"}://${location.host}/play?p=${path}`;
