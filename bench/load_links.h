@@ -44,7 +44,8 @@ struct Link {
       false;  // greeted, welcomed or resumed, whatever the speech has: what comes now are messages
   std::uint32_t said = 0;
   std::uint32_t heard = 0;
-  std::uint32_t broadcasts = 0;
+  std::uint32_t broadcasts = 0;  // the last one that it heard, and how many it said
+  std::uint32_t broadcasts_said = 0;
   std::uint32_t not_acknowledged = 0;  // rejoin: DATA since a frame of ours told of one
   std::uint64_t dialled_at_ns = 0;
   Player* player = nullptr;

@@ -62,7 +62,7 @@ void Links::send_control(Link& link, std::string_view payload) {
 }
 
 void Links::say(Link& link, unsigned char kind, std::uint64_t due_ns) {
-  const Stamp stamp{kind, link.slot, ++link.said, due_ns};
+  const Stamp stamp{kind, link.slot, kind == message_echo ? ++link.said : ++link.broadcasts_said, due_ns};
   if (options_.speaks == Speaks::socketio) {
     // 42["e","..."]: a message of Engine.IO, an event of Socket.IO
     constexpr std::size_t before = 8;
