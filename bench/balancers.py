@@ -2,7 +2,9 @@
 foreground. All do the same work, each as its manual says it: round-robin over the servers, a cookie that brings a client back,
 X-Forwarded-For, time-outs as people set them; no access logs, no health checks, one thread unless more are asked for."""
 import os
+import pathlib
 
+STREAM_MODULE = pathlib.Path("/usr/lib/nginx/modules/ngx_stream_module.so")  # of libnginx-mod-stream
 FILES_MAX = 19_900
 PAIRS_MAX = 9_700  # relayed connections: each takes two of 20,000 descriptors
 
@@ -121,8 +123,7 @@ http {{
 
 def nginx_stream_command(setup):
     servers = " ".join(f"server {a};" for a in setup.servers)
-    modules = "load_module /usr/lib/nginx/modules/ngx_stream_module.so;"
-    (setup.folder / "nginx.conf").write_text(nginx_main(setup, modules) + f"""
+    (setup.folder / "nginx.conf").write_text(nginx_main(setup, f"load_module {STREAM_MODULE};") + f"""
 stream {{
   upstream every {{ {servers} }}
   server {{
@@ -175,4 +176,5 @@ def designed_command(setup):
 
 BALANCERS = {"rejoin": rejoin_command, "haproxy": haproxy_command, "nginx": nginx_command, "caddy": caddy_command,
              "bare": bare_command, "bare-designed": designed_command}
+LAYER_4 = ("rejoin", "haproxy", *(["nginx"] if STREAM_MODULE.exists() else []), "bare")
 COOKIE_BALANCERS = ("rejoin", "haproxy", "nginx", "caddy")

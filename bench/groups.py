@@ -7,7 +7,6 @@ import gateways
 from driver import Load, Subject, rotated
 from machine import Failure, memory_bytes
 
-LAYER_4 = ("rejoin", "haproxy", "nginx", "bare")
 VISITORS = 501  # odd: without affinity, round-robin over two servers would bring each of them back by chance
 
 
@@ -90,7 +89,7 @@ def relay_round(bench, names, number):
                 not_moved(subject, found)
     with contextlib.ExitStack() as stack:
         servers = bench.serve(stack, "--tcp", "127.0.0.1:0")
-        for name in rotated([name for name in names if name in LAYER_4], number):
+        for name in rotated([name for name in names if name in balancers.LAYER_4], number):
             with balancer(bench, name, mode="tcp", servers=servers, load_options=("--transport", "tcp")) as subject:
                 warm(bench, subject)
                 with Load(bench, subject) as load:
