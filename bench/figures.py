@@ -54,16 +54,16 @@ FIGURES = {
     "storm/gateway": Figure(CPU + "client that comes back in a storm, the end of its old link included", "storm, gateways"),
     "storm/balancer": Figure(CPU + "relayed client that comes back by its cookie in a storm", "storm, balancers"),
     # ---- growth
-    "growth/balancer-echo": Figure(CPU + "relayed round trip, 10 under way", "relayed echo", digits=2, x="connections"),
-    "growth/balancer-handshake": Figure(CPU + "handshake beside so many connections", "handshake", x="connections"),
-    "growth/balancer-bytes": Figure("User-space bytes per relayed connection", "idle bytes", "bytes", 0, x="connections"),
-    "growth/gateway-echo": Figure(CPU + "echoed message, 10 under way", "gateway echo", digits=2, x="connections"),
-    "growth/gateway-handshake": Figure(CPU + "handshake beside so many connections", "handshake", x="connections"),
-    "growth/gateway-bytes": Figure("User-space bytes per connection", "idle bytes", "bytes", 0, x="connections"),
-    "growth/servers-echo": Figure(CPU + "relayed round trip, 50 connections", "relayed echo", digits=2, x="servers"),
-    "growth/servers-handshake": Figure(CPU + "handshake of a client that brings its cookie", "handshake, cookie", x="servers"),
-    "growth/workers-echo": Figure(CPU + "relayed round trip, 50 connections, both cores", "relayed echo", digits=2, x="workers"),
-    "growth/workers-handshake": Figure(CPU + "handshake of a new client, both cores", "handshake", x="workers"),
+    "growth/balancer-echo": Figure(CPU + "relayed round trip, 10 under way", "balancer, echo", digits=2, x="connections"),
+    "growth/balancer-handshake": Figure(CPU + "handshake beside so many connections", "balancer, handshake", x="connections"),
+    "growth/balancer-bytes": Figure("User-space bytes per relayed connection, from one number to the next", "balancer, idle connection", "bytes", 0, x="connections"),
+    "growth/gateway-echo": Figure(CPU + "echoed message, 10 under way", "gateway, echo", digits=2, x="connections"),
+    "growth/gateway-handshake": Figure(CPU + "handshake beside so many connections", "gateway, handshake", x="connections"),
+    "growth/gateway-bytes": Figure("User-space bytes per connection, from one number to the next", "gateway, idle connection", "bytes", 0, x="connections"),
+    "growth/servers-echo": Figure(CPU + "relayed round trip, 50 connections", "balancer, echo", digits=2, x="servers"),
+    "growth/servers-handshake": Figure(CPU + "handshake of a client that brings its cookie", "balancer, handshake with cookie", x="servers"),
+    "growth/workers-echo": Figure(CPU + "relayed round trip, 50 connections, both cores", "balancer, echo", digits=2, x="workers"),
+    "growth/workers-handshake": Figure(CPU + "handshake of a new client, both cores", "balancer, handshake", x="workers"),
 }
 
 

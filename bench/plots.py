@@ -123,12 +123,18 @@ def bar_panel(svg, results, figure, left, top, width):
 # ---- lines -----------------------------------------------------------------------------------------------------------
 
 
-def legend(svg, names, left, top):
+def legend(svg, names, left, top, width):
+    """In lines; returns where it ends."""
+    x = left
     for name in names:
-        svg.line(left, top - 4, left + 16, top - 4, "line")
-        svg.parts[-1] = svg.parts[-1].replace("/>", f' stroke="{COLOURS[name]}"/>')
-        svg.text(left + 20, top, name, "small")
-        left += 30 + 6.4 * len(name)
+        space = 30 + 6.2 * len(name)
+        if x + space > left + width:
+            x, top = left, top + 15
+        svg.parts.append(f'<line x1="{x:.1f}" y1="{top - 4:.1f}" x2="{x + 16:.1f}" y2="{top - 4:.1f}" class="line" '
+                         f'stroke="{COLOURS[name]}"/>')
+        svg.text(x + 20, top, name, "small")
+        x += space
+    return top + 6
 
 
 class Frame:
@@ -170,14 +176,14 @@ class Frame:
 
 def growth(results):
     figures = results.figures("growth")
-    inner, height = 170, 252
+    inner, height = 170, 256
     svg = Svg("growth: cost of a unit beside more connections, servers, workers")
     corners, width, total = panels(len(figures), height)
     for figure, (left, top) in zip(figures, corners):
         what, names, xs = FIGURES[figure], results.subjects(figure), results.xs(figure)
         unit = "bytes" if what.unit == "bytes" else "us of CPU"
         svg.text(left, top + 13, f"{what.short} ({unit}) by number of {what.x}", "title")
-        legend(svg, names, left, top + 30)
+        legend(svg, names, left, top + 30, width)
         shown = [value for name in names for x in xs for value in results.values(figure, name, x)]
         frame = Frame(svg, left, top + 36, width, inner, [f"{x:,}" for x in xs], max(shown) * 1.05)
         svg.text((frame.left + frame.right) / 2, frame.bottom + 30, what.x, "small", "middle")
@@ -188,7 +194,7 @@ def growth(results):
                 if not values:
                     continue
                 points.append((frame.x(i), frame.y(max(0, results.median(figure, name, x)))))
-                svg.line(frame.x(i), frame.y(max(0, min(values))), frame.x(i), frame.y(max(values)), "range")
+                svg.line(frame.x(i), frame.y(max(0, min(values))), frame.x(i), frame.y(max(0, *values)), "range")
             svg.path(points, COLOURS[name], name in FLOORS)
     return svg.written(total)
 
@@ -197,14 +203,14 @@ def latency(results):
     figures = [figure for figure in ("relay/rate", "gateway/rate") if figure in results.figures()]
     keys = ("p50_us", "p90_us", "p99_us", "p999_us", "max_us")
     svg = Svg("latency at a fixed rate, from when a message was due")
-    corners, width, total = panels(len(figures), 272)
+    corners, width, total = panels(len(figures), 288)
     for figure, (left, top) in zip(figures, corners):
         names = results.subjects(figure)
         times = {name: results.latency(figure, name) for name in names}
         svg.text(left, top + 13, f"{figure.partition('/')[0]}: latency in us (log) at 4,000 messages a second", "title")
-        legend(svg, names, left, top + 30)
+        below = legend(svg, names, left, top + 30, width)
         shown = [times[name][key] for name in names for key in keys]
-        frame = Frame(svg, left, top + 36, width, 190, ["p50", "p90", "p99", "p99.9", "max"], max(shown) * 1.2, min(shown) / 1.3)
+        frame = Frame(svg, left, below, width, 190, ["p50", "p90", "p99", "p99.9", "max"], max(shown) * 1.2, min(shown) / 1.3)
         svg.text((frame.left + frame.right) / 2, frame.bottom + 30, "share of the messages", "small", "middle")
         for name in names:
             svg.path([(frame.x(i), frame.y(times[name][key])) for i, key in enumerate(keys)], COLOURS[name], name in FLOORS)
