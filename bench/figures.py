@@ -62,6 +62,7 @@ FIGURES = {
     "growth/gateway-bytes": Figure("User-space bytes per connection, from one number to the next", "gateway, idle connection", "bytes", 0, x="connections"),
     "growth/servers-echo": Figure(CPU + "relayed round trip, 50 connections", "balancer, echo", digits=2, x="servers"),
     "growth/servers-handshake": Figure(CPU + "handshake of a client that brings its cookie", "balancer, handshake with cookie", x="servers"),
+    "growth/servers-new": Figure(CPU + "handshake of a new client", "balancer, handshake of a new client", x="servers"),
     "growth/workers-echo": Figure(CPU + "relayed round trip, 50 connections, both cores", "balancer, echo", digits=2, x="workers"),
     "growth/workers-handshake": Figure(CPU + "handshake of a new client, both cores", "balancer, handshake", x="workers"),
 }

@@ -48,7 +48,7 @@ def idle(bench, subject, figure, sizes, detached=False):
         for count in (first, more):
             load.do(f"hold count={count}")
             if detached:
-                load.do("break")
+                load.do("break")  # those of the first group stay as they are
             subject.settle()
             readings.append(memory_bytes(subject.pids))
         bench.keep(subject, figure, (readings[1] - readings[0]) / more)

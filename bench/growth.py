@@ -70,6 +70,8 @@ def servers_behind(bench, subject, count, sizes):
         command = f"visit count={sizes.visits} players={visitors} concurrent={AT_ONCE}"
         found = bench.measure(subject, load, "growth/servers-handshake", command, count, units=sizes.visits)
         not_moved(subject, found)
+        bench.measure(subject, load, "growth/servers-new", f"visit count={sizes.visits} concurrent={AT_ONCE}", count,
+                      units=sizes.visits)
     with Load(bench, subject) as load:
         load.do(f"hold count={sizes.workers_links}")
         bench.measure(subject, load, "growth/servers-echo", f"echo seconds={sizes.seconds}", count)

@@ -92,6 +92,9 @@ class Links {
 
   void end(Link& link, End how);
 
+  /// Says goodbye, where the speech has a word for it, and closes: a session that could be resumed ends, too.
+  void leave(Link& link);
+
   /// One turn of the loop, which waits at most `wait_ns`. False when the run is void; nothing for 10 s makes
   /// it so, unless less was asked for.
   bool turn(std::uint64_t wait_ns = stall_ns);

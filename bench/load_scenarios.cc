@@ -151,7 +151,11 @@ class Visits : public Listener {
  private:
   void leave(Link& link) {
     const auto slot = link.slot;
-    links_.end(link, order_.reset ? End::reset : End::fin);
+    if (order_.reset) {
+      links_.end(link, End::reset);
+    } else {
+      links_.leave(link);
+    }
     ++outcome_.units;
     next(slot);
   }
@@ -326,7 +330,7 @@ Outcome Crowd::close_all(const Order&) {
   Outcome outcome;
   begin(outcome);
   outcome.units = players_.size();
-  for (std::uint32_t slot = 0; slot < players_.size(); ++slot) links_.end(links_.at(slot), End::fin);
+  for (std::uint32_t slot = 0; slot < players_.size(); ++slot) links_.leave(links_.at(slot));
   players_.clear();
   return outcome;
 }

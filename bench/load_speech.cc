@@ -95,6 +95,17 @@ void Links::acknowledge(Link& link) {
   send_control(link, frame_head(0x11, 0, static_cast<std::uint32_t>(link.player->session.received)));
 }
 
+void Links::leave(Link& link) {
+  if (link.admitted && options_.speaks == Speaks::rejoin) {
+    std::string close = frame_head(0x14, 0, static_cast<std::uint32_t>(link.player->session.received));
+    close.append("\x03\xe8\0\0", 4);  // 1000, and no reason
+    send_control(link, close);
+  } else if (link.admitted && options_.speaks == Speaks::socketio) {
+    send_control(link, "41");
+  }
+  end(link, End::fin);
+}
+
 // ---- the beginning of a speech ---------------------------------------------------------------------------
 
 void Links::begin_speech(Link& link, std::uint64_t now) {

@@ -167,7 +167,7 @@ def open_wss(subject, context, session=None):
 
 
 def wss_handshakes(bench, subject, context, resumed):
-    count, session = 30 if bench.quick else 800, None
+    count, session = 30 if bench.quick else 500, None
     if resumed:
         with open_wss(subject, context) as first:
             session = first.session
@@ -183,7 +183,7 @@ def wss_handshakes(bench, subject, context, resumed):
 
 
 def wss_idle(bench, subject, context):
-    groups = (30, 60) if bench.quick else (500, 1500)
+    groups = (30, 60) if bench.quick else (300, 700)
     with contextlib.ExitStack() as held:
         readings = []
         for count in groups:
