@@ -157,7 +157,7 @@ class Bench:
         return [line.split()[-1] for line in log.read_text().splitlines() if line.startswith("listening on ")]
 
     def keep(self, subject, figure, value, x=None, **details):
-        sample = {"figure": figure, "subject": subject.name, "round": self.round, "value": value}
+        sample = {"figure": figure, "subject": subject.name, "round": self.round, "value": round(value, 1)}
         if x is not None:
             sample["x"] = x
         self.samples.append({**sample, **details})
@@ -176,8 +176,8 @@ class Bench:
         busy = [core_busy_s(core) - then for core, then in zip((self.cores.subject, self.cores.load), busy)]
         found["cpu_ns"] = subject.settle() - before
         found["shares"] = {
-            "subject": round(during / 1e9 / wall, 4), "server": round(helpers / 1e9 / wall, 4),
-            "others": round(max(0.0, (busy[0] - during / 1e9) / wall), 4), "load_core": round(busy[1] / wall, 4)}
+            "subject": round(during / 1e9 / wall, 3), "server": round(helpers / 1e9 / wall, 3),
+            "others": round(max(0.0, (busy[0] - during / 1e9) / wall), 3), "load_core": round(busy[1] / wall, 3)}
         found["wall_s"] = wall
 
     def measure(self, subject, load, figure, command, x=None, units=None, buckets=False, **details):
@@ -189,13 +189,14 @@ class Bench:
             raise Failure(f"{subject.name}, {command}: {done} of {units}")
         if done == 0:
             raise Failure(f"{subject.name}, {command}: nothing was done")
-        found["shares"]["load"] = round(outcome["cpu_s"] / outcome["wall_s"], 4)
+        found["shares"]["load"] = round(outcome["cpu_s"] / outcome["wall_s"], 3)
         for name in ("latency", "late"):
             if name in outcome:
                 times = outcome[name]
-                if not buckets:
+                if not buckets or name == "late":
                     del times["buckets"]
-                details[name] = times
+                kept = times if buckets else {key: times[key] for key in ("p50_us", "p99_us", "max_us")}
+                details[name] = {key: round(value, 1) if isinstance(value, float) else value for key, value in kept.items()}
         self.keep(subject, figure, found["cpu_ns"] / done, x, units=done, per_second=round(done / outcome["wall_s"], 1),
                   shares=found["shares"], **details)
         return outcome

@@ -97,7 +97,7 @@ class Results:
         if not rows:
             return None
         if not all("buckets" in row for row in rows):
-            return {key: statistics.median(row[key] for row in rows) for key in ("p50_us", "p90_us", "p99_us", "p999_us", "max_us")}
+            return {key: statistics.median(row[key] for row in rows) for key in rows[0] if key.endswith("_us")}
         counts = collections.Counter()
         for row in rows:
             for index, count in row["buckets"]:
