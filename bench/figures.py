@@ -64,6 +64,7 @@ FIGURES = {
     "growth/servers-handshake": Figure(CPU + "handshake of a client that brings its cookie", "balancer, handshake with cookie", x="servers"),
     "growth/servers-new": Figure(CPU + "handshake of a new client", "balancer, handshake of a new client", x="servers"),
     "growth/workers-echo": Figure(CPU + "relayed round trip, 50 connections, both cores", "balancer, echo", digits=2, x="workers"),
+    "growth/gateway-workers-echo": Figure(CPU + "echoed message, 50 sessions, both cores", "gateway, echo", digits=2, x="workers"),
     "growth/workers-handshake": Figure(CPU + "handshake of a new client, both cores", "balancer, handshake", x="workers"),
 }
 

@@ -8,7 +8,7 @@ from driver import Load, rotated
 from groups import balancer, gateway, not_moved, warm
 from machine import memory_bytes
 
-WORKERS = ("rejoin", "haproxy", "nginx", "caddy")  # the others have one thread by design
+WORKERS = ("rejoin", "haproxy", "nginx", "caddy", "rejoin resume")  # the others have one thread by design
 AT_ONCE = 10
 
 
@@ -37,7 +37,7 @@ def growth_round(bench, names, number):
             for name in rotated(balancer_names, number):
                 with balancer(bench, name, servers=addresses) as subject:
                     servers_behind(bench, subject, count, sizes)
-    for name in rotated([name for name in balancer_names if name in WORKERS], number):
+    for name in rotated([name for name in names if name in WORKERS], number):
         for count in (1, 2):
             workers(bench, name, count, sizes)
 
@@ -80,13 +80,20 @@ def servers_behind(bench, subject, count, sizes):
 def workers(bench, name, count, sizes):
     """Here a subject may use both cores, with one worker as with two, so that only their number changes. The load shares one of
     the cores, and threads move between them: what is compared is one worker with two, and not these figures with others."""
+    echo = f"echo seconds={sizes.seconds}"
     with contextlib.ExitStack() as stack:
-        servers = bench.serve(stack, "--servers", "127.0.0.1:0=2")
-        subject = stack.enter_context(balancer(bench, name, servers=servers, workers=count, both_cores=True))
+        if name in gateways.GATEWAYS:
+            subject = stack.enter_context(gateway(bench, name, workers=count, both_cores=True))
+        else:
+            servers = bench.serve(stack, "--servers", "127.0.0.1:0=2")
+            subject = stack.enter_context(balancer(bench, name, servers=servers, workers=count, both_cores=True))
         warm(bench, subject)
         with Load(bench, subject) as load:
             load.do(f"hold count={sizes.workers_links}")
-            bench.measure(subject, load, "growth/workers-echo", f"echo seconds={sizes.seconds}", count)
+            if name in gateways.GATEWAYS:
+                bench.measure(subject, load, "growth/gateway-workers-echo", echo, count)
+                return
+            bench.measure(subject, load, "growth/workers-echo", echo, count)
         with Load(bench, subject) as load:
             bench.measure(subject, load, "growth/workers-handshake", f"visit count={sizes.visits} concurrent=32", count,
                           units=sizes.visits)

@@ -5,7 +5,7 @@ import statistics
 
 import plots
 from figures import FIGURES, FLOORS
-from results import QUIET_SHARE
+from results import QUIET_SHARE, order_of
 
 GROUP_TEXTS = {
     "relay": ("The balancer between WebSockets and servers", """Clients in front, an echo server behind, cookie affinity on. `bare` is
@@ -77,10 +77,6 @@ LIMITS = """
 """
 
 
-def us_or_bytes(what):
-    return "bytes" if what.unit == "bytes" else "us"
-
-
 def cell(results, figure, name, x=None):
     values, digits = results.values(figure, name, x), FIGURES[figure].digits
     if not values:
@@ -99,22 +95,28 @@ def main_of(results, figure):
     return next((name for name in ("rejoin", "rejoin resume", "rejoin plain") if name in names), None)
 
 
-def figure_table(results, group):
-    """A row for each figure, a column for each subject, and ours as a multiple of the best peer's."""
+def row_title(figure):
+    return FIGURES[figure].title.replace("CPU us of the subject per ", "us per ").replace("User-space bytes per ", "bytes per ")
+
+
+def figure_tables(results, group):
+    """A row for each figure, a column for each subject, and ours as a multiple of the best peer's. Figures of balancers and of
+    gateways have tables of their own."""
     figures = [figure for figure in results.figures(group) if not FIGURES[figure].x]
-    names = list(dict.fromkeys(name for figure in figures for name in results.subjects(figure)))
-    names.sort(key=lambda name: max((results.subjects(f).index(name) for f in figures if name in results.subjects(f)), default=0))
+    balancers = [figure for figure in figures if "rejoin" in results.subjects(figure)]
+    parts = [balancers, [figure for figure in figures if figure not in balancers]]
+    return "\n".join(figure_table(results, part) for part in parts if part)
+
+
+def figure_table(results, figures):
+    names = sorted({name for figure in figures for name in results.subjects(figure)}, key=order_of)
     rows = []
     for figure in figures:
         ours, peer = main_of(results, figure), results.best(figure)
         ratio = results.ratio(figure, ours, peer) if ours and peer else None
-        rows.append([f"{FIGURES[figure].short}, {us_or_bytes(FIGURES[figure])}", *(cell(results, figure, name) for name in names),
+        rows.append([row_title(figure), *(cell(results, figure, name) for name in names),
                      f"**{ratio:.2f}** x {peer}" if ratio else ""])
     return table(["", *names, "ours / best peer"], rows)
-
-
-def figure_list(results, group):
-    return "\n".join(f"- *{FIGURES[figure].short}*: {FIGURES[figure].title}" for figure in results.figures(group)) + "\n"
 
 
 def growth_tables(results):
@@ -224,7 +226,7 @@ def page(results):
     add = parts.append
     add("# Benchmarks: what it costs, beside others\n")
     add("<!-- Made by `./dev bench --page` from docs/bench.json. Change bench/page.py, not this file. -->\n")
-    add("What one unit of work costs in CPU time and in memory: the balancer beside HAProxy, nginx, Caddy and a bare epoll relay, the "
+    add("What a unit of work costs in CPU time and in memory: the balancer beside HAProxy, nginx, Caddy and a bare epoll relay, the "
         "gateway beside libwebsockets, Boost.Beast, `ws` for Node and Socket.IO; and whether that stays so with more connections, "
         "servers and workers.\n")
     add(environment_text(meta) + "\n")
@@ -240,15 +242,14 @@ def page(results):
     add(("\n".join(lost) if lost else "Nowhere in this run.") + "\n")
     add("## Against the aims\n")
     add(aims_table(results))
-    add("## How it is measured\n" + METHOD)
+    add("## How it is measured\n" + METHOD + "\nIn the tables, us are microseconds of CPU time, and the brackets hold the lowest and the highest round.\n")
     for group in results.groups():
         title, text = GROUP_TEXTS[group]
         add(f"## {title}\n\n{text}\n\n![{title}](bench-{group}.svg)\n")
         if group == "growth":
             add(growth_tables(results))
             continue
-        add(figure_table(results, group))
-        add(figure_list(results, group))
+        add(figure_tables(results, group))
         if group == "storm":
             add(f"With {meta['links']:,} links:\n\n" + storm_times(results))
     if any(figure.endswith("/rate") for figure in results.figures()):
