@@ -11,6 +11,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <cstring>
 
 #include "io/sockaddr.h"
 
@@ -163,6 +164,7 @@ EpollLoop::EpollLoop(Log& log, int epoll_fd, int wake_fd)
 
 EpollLoop::~EpollLoop() {
   unwatch(wake_fd_);
+  for (const auto& [at, descriptor] : inherited_) ::close(descriptor);
   ::close(wake_fd_);
   ::close(epoll_fd_);
 }
@@ -348,12 +350,19 @@ void EpollLoop::unwatch(int descriptor) {
 
 // --- opening ---
 
-Result<std::unique_ptr<Listener>> EpollLoop::listen(const Address& at, const ListenOptions& options,
-                                                    AcceptEvents& events) {
+/// One that was inherited, or a new one. -1, with `errnum`.
+int EpollLoop::listening_descriptor(const Address& at, const ListenOptions& options, int& errnum) {
+  const auto inherited = std::find_if(inherited_.begin(), inherited_.end(),
+                                      [&](const auto& one) { return one.first == at; });
+  if (inherited != inherited_.end()) {
+    const int descriptor = inherited->second;
+    inherited_.erase(inherited);
+    return descriptor;
+  }
   const SocketAddress address = to_sockaddr(at);
-  const std::string what = "listen on " + at.text();
   const int descriptor = socket(address.storage.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-  if (descriptor < 0) return Error::from_errno(errno, what);
+  errnum = errno;
+  if (descriptor < 0) return -1;
   set_option(descriptor, SOL_SOCKET, SO_REUSEADDR, 1);
   if (options.reuse_port) set_option(descriptor, SOL_SOCKET, SO_REUSEPORT, 1);
   if (at.family == Address::Family::ipv6) set_option(descriptor, IPPROTO_IPV6, IPV6_V6ONLY, 0);
@@ -363,16 +372,32 @@ Result<std::unique_ptr<Listener>> EpollLoop::listen(const Address& at, const Lis
   if (options.client_speaks_first) set_option(descriptor, IPPROTO_TCP, TCP_DEFER_ACCEPT, 1);
   if (bind(descriptor, reinterpret_cast<const sockaddr*>(&address.storage), address.length) != 0 ||
       ::listen(descriptor, options.backlog) != 0) {
-    Error error = Error::from_errno(errno, what);
+    errnum = errno;
     ::close(descriptor);
-    return error;
+    return -1;
   }
+  return descriptor;
+}
+
+Result<std::unique_ptr<Listener>> EpollLoop::listen(const Address& at, const ListenOptions& options,
+                                                    AcceptEvents& events) {
+  int errnum = 0;
+  const int descriptor = listening_descriptor(at, options, errnum);
+  if (descriptor < 0) return Error::from_errno(errnum, "listen on " + at.text());
   Slot& slot = open_slot(descriptor);
   slot.open = false;  // a listener, not a socket: dispatch() tells them apart by this
   --open_;
   auto listener = std::make_unique<TcpListener>(*this, descriptor, slot.generation, events);
   listeners_[static_cast<std::size_t>(descriptor)] = listener.get();
   return std::unique_ptr<Listener>(std::move(listener));
+}
+
+std::vector<std::pair<Address, int>> EpollLoop::listening() const {
+  std::vector<std::pair<Address, int>> out;
+  for (std::size_t i = 0; i < listeners_.size(); ++i) {
+    if (listeners_[i] != nullptr) out.emplace_back(listeners_[i]->address(), static_cast<int>(i));
+  }
+  return out;
 }
 
 Result<Socket> EpollLoop::connect(const Address& to, const ConnectOptions& options) {

@@ -8,6 +8,7 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <utility>
 #include <vector>
 
 #include "io/network.h"
@@ -48,6 +49,15 @@ class EpollLoop final : public Network, public Clock {
   static int give_up(Socket socket);
   /// An open connection that another loop gave up is this loop's from now on. May_read() is true.
   Socket take_over(int descriptor);
+  /// Socket::read() and write() of a unix socket, with descriptors beside the bytes: those that came are the
+  /// caller's (close-on-exec), and a copy of `descriptor`, unless it is -1, goes with the first byte.
+  ReadResult read_passing(std::uint32_t id, std::vector<int>& descriptors);
+  WriteResult write_passing(std::uint32_t id, Bytes bytes, int descriptor);
+  /// A descriptor that listens on `at` already, of the process before this one: the next listen() there takes
+  /// it, and with it who waits in its queue.
+  void inherit_listener(const Address& at, int descriptor) { inherited_.emplace_back(at, descriptor); }
+  /// Where this loop listens, with the descriptors, which stay its own.
+  std::vector<std::pair<Address, int>> listening() const;
 
   Result<std::unique_ptr<Listener>> listen(const Address& at, const ListenOptions& options,
                                            AcceptEvents& events) override;
@@ -87,6 +97,7 @@ class EpollLoop final : public Network, public Clock {
   Slot& slot(std::uint32_t id) { return slots_[id]; }
   const Slot& slot(std::uint32_t id) const { return slots_[id]; }
   Slot& open_slot(int descriptor);
+  int listening_descriptor(const Address& at, const ListenOptions& options, int& errnum);
   void register_for(std::uint32_t id, bool writing);
   void dispatch(std::uint64_t key, std::uint32_t happened);
   void tell_again();
@@ -117,6 +128,7 @@ class EpollLoop final : public Network, public Clock {
   std::vector<Slot> slots_;
   std::vector<TcpListener*> listeners_;  // by descriptor, nullptr elsewhere
   std::vector<Watch> watches_;
+  std::vector<std::pair<Address, int>> inherited_;
   std::vector<std::uint64_t> again_;
   std::unique_ptr<char[]> read_block_;
   std::size_t open_ = 0;

@@ -75,6 +75,14 @@ class Connector {
   /// Connector must.
   GamePtr make(GameEvents& events);
 
+  /// A connection that left another process (GameConnection::leave()), of the kind that the rules say; it is
+  /// read and written from the next turn on. nullptr: it does not fit here, and `socket` is untouched.
+  GamePtr adopt(GameEvents& events, Bytes state, io::Socket& socket);
+  /// Could adopt() take this? `has_socket`: one came along.
+  bool fits(Bytes state, bool has_socket) const;
+  /// What stands before the state: of which kind the connection is.
+  void save_kind(std::string& state) const;
+
   /// Probes the pool's servers from now on, if its health checks are on. For one worker of a process: the
   /// results are shared.
   void probe_servers();
@@ -98,6 +106,9 @@ class Connector {
   /// Where a server is; the one address without one. None when there is neither.
   Address address_of(std::optional<route::ServerIndex> server);
   route::ServerUse use(const route::Choice& choice);
+  route::ServerUse use(route::ServerIndex server) { return {servers_->router.pool(), server}; }
+  /// The pool's server at `address`; nothing: there is none, or no pool.
+  std::optional<route::ServerIndex> server_at(Bytes address);
   void opened() { ++counts_.opened; }
   void ended(GameEnd how) { ++counts_.ended[static_cast<std::size_t>(how)]; }
   /// Tells `events` in the next turn that the echo was stopped; forget() takes that back.
