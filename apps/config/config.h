@@ -167,6 +167,13 @@ struct Session {
   Duration spread = 1s;  // clients that all lose their link dial again within this time
 };
 
+/// How sessions go to the next process when the gateway is upgraded.
+struct Upgrade {
+  Duration over = 10s;     // links are told within this time, evenly
+  Duration wait = 10s;     // and have so long to dial the new process beside
+  Duration linger = 600s;  // clients without a way back keep the old process for so long
+};
+
 struct Heartbeat {
   Duration ping = 15s;
   Duration dead = 40s;
@@ -242,6 +249,7 @@ struct Gateway {
       cookie;  // a session cookie that the handshake sets for clients without one of ours; empty: none
   Session session;
   Heartbeat heartbeat;
+  Upgrade upgrade;
   ClientRate rate;
   Compression compression;
   std::optional<SessionCookie> session_cookie;  // none: a plain client's session ends with its connection

@@ -240,6 +240,11 @@ void visit(KeyVisitor& v, Gateway& it) {
          it.cookie, TextForm::cookie_name);
   v.table({"session", "What outlives a client's connection, and for how long.", R"({ grace = "60s" })"},
           it.session);
+  v.table({"upgrade",
+           "How sessions, with their game servers' connections, go to the next process of this gateway when it is "
+           "upgraded (SIGUSR2, `rejoin ctl upgrade`).",
+           R"({ over = "10s", wait = "10s", linger = "10m" })"},
+          it.upgrade);
   v.table({"heartbeat", "How a silent link is found out.", R"({ ping = "15s", dead = "40s" })"},
           it.heartbeat);
   v.table({"rate", "What one client may send.", R"({ messages = 100, bytes = "64KiB" })"}, it.rate);
@@ -301,6 +306,18 @@ void visit(KeyVisitor& v, Heartbeat& it) {
              {100ms, 24h});
   v.duration({"dead", "A link that was silent for so long is lost; its session waits for the next one."},
              it.dead, {200ms, 24h});
+}
+
+void visit(KeyVisitor& v, Upgrade& it) {
+  v.duration({"over", "Clients are asked to dial the new process within this time, evenly."}, it.over, kFromZero);
+  v.duration({"wait",
+              "A client of rejoin.v1 that was asked has so long; then its link is closed, and its session goes "
+              "without it."},
+             it.wait, {100ms, 10min});
+  v.duration({"linger",
+              "Clients that could not come back to their sessions (no rejoin.v1, no session cookie) keep the old "
+              "process for so long, at most."},
+             it.linger, kFromZero);
 }
 
 void visit(KeyVisitor& v, ClientRate& it) {

@@ -14,4 +14,9 @@ namespace rejoin::gateway {
 Task<void> serve_websocket(Worker& worker, io::Socket accepted, Address client,
                            const config::GatewayListener& listener, std::string said);
 
+/// Does the link that a plain client's session has still live? A ping, and two seconds for any sign: two tabs
+/// of a browser share one cookie, and the second must not take the session from the first. The session is
+/// there when it begins, and may be gone when it has ended.
+Task<bool> link_lives(Worker& worker, route::SessionId id);
+
 }  // namespace rejoin::gateway

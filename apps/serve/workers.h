@@ -16,6 +16,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/result.h"
+#include "io/passing.h"
 #include "io/world.h"
 
 namespace rejoin::serve {
@@ -39,6 +40,16 @@ class WorkerProgram {
   /// Ends everything now. idle() becomes true within some turns of the loop. May come with or without drain()
   /// before it.
   virtual void stop() = 0;
+  // --- the upgrade of a program: a next process takes its listeners (upgrade.h) ---
+  /// Before open(): this process follows another, whose share of the same number is at the other end.
+  virtual void expect(std::unique_ptr<io::PassChannel>) {}
+  /// May a next process begin now? Error: why not.
+  virtual Status may_hand_on() const;
+  /// It begins: once it has the listeners, it says so in this channel. Only with may_hand_on().
+  virtual void hand_on(std::unique_ptr<io::PassChannel>) {}
+  /// After hand_on(): nothing is left that this process is needed for. It is drained then.
+  virtual bool over() const { return false; }
+
   /// Nothing is left: no connection, task or parked record. Asked after each turn once drain() was called;
   /// the program is destroyed when it says true.
   virtual bool idle() const = 0;
@@ -51,6 +62,9 @@ class Colleagues {
  public:
   virtual ~Colleagues() = default;
   virtual unsigned count() const = 0;
+  /// Starts the next process of this program, as SIGUSR2 does; the log says what comes of it. For worker 0.
+  /// Error: why not.
+  virtual Status upgrade();
   /// `work` with the program of `worker`, which may be the caller itself.
   virtual void ask(unsigned worker, std::function<void(WorkerProgram&)> work) = 0;
   /// A connection of the caller's loop becomes one of `worker`'s. `work` takes it over.
@@ -69,14 +83,18 @@ struct WorkersOptions {
   std::vector<std::string> listener_names;
   /// After SIGTERM the clients have this long; then stop().
   Duration drain_time{};
+  /// A next process can take over (SIGUSR2) that says the same of itself: what has to be equal in both, in a
+  /// line. Empty: none can.
+  std::string identity{};
 };
 
 /// Runs `options.count` workers until SIGTERM or SIGINT: worker 0 on the calling thread, the others on
 /// threads of theirs.
 ///
 /// Opens worker 0, then the others; says a line for each listener and then `ready` on the log, whatever its
-/// level, since scripts wait for them. The first signal drains, a second one stops at once. SIGPIPE is
-/// ignored, and the soft limit of descriptors is raised to the hard one.
+/// level, since scripts wait for them. The first signal drains, a second one stops at once. SIGUSR2 starts the
+/// next process (upgrade.h), with the same path and arguments: it takes the listeners and what the programs
+/// hand on, and this one ends when its programs are over(). SIGPIPE is ignored, and the soft limit of descriptors is raised to the hard one.
 ///
 /// Returns the process's exit status: 0 when a signal ended it, 1 when a worker could not be opened (the log
 /// says why). To be called once in a process, before other threads are started, since it blocks the signals

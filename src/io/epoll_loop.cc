@@ -164,7 +164,7 @@ EpollLoop::EpollLoop(Log& log, int epoll_fd, int wake_fd)
 
 EpollLoop::~EpollLoop() {
   unwatch(wake_fd_);
-  for (const auto& [at, descriptor] : inherited_) ::close(descriptor);
+  forget_inherited();
   ::close(wake_fd_);
   ::close(epoll_fd_);
 }
@@ -390,6 +390,11 @@ Result<std::unique_ptr<Listener>> EpollLoop::listen(const Address& at, const Lis
   auto listener = std::make_unique<TcpListener>(*this, descriptor, slot.generation, events);
   listeners_[static_cast<std::size_t>(descriptor)] = listener.get();
   return std::unique_ptr<Listener>(std::move(listener));
+}
+
+void EpollLoop::forget_inherited() {
+  for (const auto& [at, descriptor] : inherited_) ::close(descriptor);
+  inherited_.clear();
 }
 
 std::vector<std::pair<Address, int>> EpollLoop::listening() const {

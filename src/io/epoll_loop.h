@@ -56,6 +56,8 @@ class EpollLoop final : public Network, public Clock {
   /// A descriptor that listens on `at` already, of the process before this one: the next listen() there takes
   /// it, and with it who waits in its queue.
   void inherit_listener(const Address& at, int descriptor) { inherited_.emplace_back(at, descriptor); }
+  /// Those that no listen() took are closed.
+  void forget_inherited();
   /// Where this loop listens, with the descriptors, which stay its own.
   std::vector<std::pair<Address, int>> listening() const;
 
