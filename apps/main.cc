@@ -185,7 +185,7 @@ void add_ctl_question(CLI::App& ctl, Run& run, std::shared_ptr<ctl::CtlOptions> 
 
 void add_ctl(CLI::App& app, Run& run) {
   struct Typed {
-    std::string over = "30s", end_after;
+    std::string over = "30s", end_after, move_over;
   };
   auto options = std::make_shared<ctl::CtlOptions>();
   auto typed = std::make_shared<Typed>();
@@ -234,6 +234,17 @@ void add_ctl(CLI::App& app, Run& run) {
       [options, typed] {
         options->over = duration_option("--over", typed->over);
         if (!typed->end_after.empty()) options->end_after = duration_option("--end-after", typed->end_after);
+      });
+  add_ctl_question(
+      *sub, run, options, admin, Verb::upgrade, "upgrade",
+      "Start the gateway's program anew: sessions and game servers' connections go over, and nobody notices",
+      [typed](CLI::App& it) {
+        it.add_option("--over", typed->move_over,
+                      "Ask the clients to move evenly within this time (default: [gateway] upgrade.over)")
+            ->type_name("DURATION");
+      },
+      [options, typed] {
+        if (!typed->move_over.empty()) options->move_over = duration_option("--over", typed->move_over);
       });
   add_ctl_question(
       *sub, run, options, admin, Verb::undrain, "undrain", "Take new sessions again", [](CLI::App&) {},

@@ -241,7 +241,8 @@ void visit(KeyVisitor& v, Gateway& it) {
   v.table({"session", "What outlives a client's connection, and for how long.", R"({ grace = "60s" })"},
           it.session);
   v.table({"upgrade",
-           "How sessions, with their game servers' connections, go to the next process of this gateway when it is "
+           "How sessions, with their game servers' connections, go to the next process of this gateway when "
+           "it is "
            "upgraded (SIGUSR2, `rejoin ctl upgrade`).",
            R"({ over = "10s", wait = "10s", linger = "10m" })"},
           it.upgrade);
@@ -309,15 +310,18 @@ void visit(KeyVisitor& v, Heartbeat& it) {
 }
 
 void visit(KeyVisitor& v, Upgrade& it) {
-  v.duration({"over", "Clients are asked to dial the new process within this time, evenly."}, it.over, kFromZero);
-  v.duration({"wait",
-              "A client of rejoin.v1 that was asked has so long; then its link is closed, and its session goes "
-              "without it."},
-             it.wait, {100ms, 10min});
-  v.duration({"linger",
-              "Clients that could not come back to their sessions (no rejoin.v1, no session cookie) keep the old "
-              "process for so long, at most."},
-             it.linger, kFromZero);
+  v.duration({"over", "Clients are asked to dial the new process within this time, evenly."}, it.over,
+             kFromZero);
+  v.duration(
+      {"wait",
+       "A client of rejoin.v1 that was asked has so long; then its link is closed, and its session goes "
+       "without it."},
+      it.wait, {100ms, 10min});
+  v.duration(
+      {"linger",
+       "Clients that could not come back to their sessions (no rejoin.v1, no session cookie) keep the old "
+       "process for so long, at most."},
+      it.linger, kFromZero);
 }
 
 void visit(KeyVisitor& v, ClientRate& it) {

@@ -43,6 +43,11 @@ AdminCall call_of(const CtlOptions& options) {
       call.method = "POST";
       call.target = "/undrain";
       break;
+    case Verb::upgrade:
+      call.method = "POST";
+      call.target = "/upgrade";
+      if (options.move_over) call.target += "?over=" + config::duration_text(*options.move_over);
+      break;
     case Verb::metrics: call.target = "/metrics"; break;
   }
   return call;
@@ -72,6 +77,7 @@ std::string show(const CtlOptions& options, const watch::Json& answer) {
     case Verb::end: return session_text(answer);
     case Verb::drain:
     case Verb::undrain: return drain_text(answer);
+    case Verb::upgrade: return upgrade_text(answer);
     case Verb::metrics: break;
   }
   return {};

@@ -11,7 +11,7 @@
 
 namespace rejoin::ctl {
 
-enum class Verb : std::uint8_t { sessions, session, end, drain, undrain, metrics };
+enum class Verb : std::uint8_t { sessions, session, end, drain, undrain, upgrade, metrics };
 enum class Output : std::uint8_t { table, json };
 
 struct CtlOptions {
@@ -24,6 +24,7 @@ struct CtlOptions {
   std::string reason;                 // end; empty: the gateway has one
   std::optional<Duration> end_after;  // drain; nothing: whoever is there may stay
   Duration over = 30s;                // drain, with end_after
+  std::optional<Duration> move_over;  // upgrade; nothing: as its configuration says
 };
 
 /// Asks, and prints the answer on stdout. Returns the exit status: 0, 1 when the gateway could not be asked

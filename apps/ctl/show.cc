@@ -167,4 +167,10 @@ std::string drain_text(const Json& answer) {
   return name + " takes no new sessions; left: " + how_many(answer) + "; " + ends_in(answer) + "\n";
 }
 
+std::string upgrade_text(const Json& answer) {
+  return "gateway " + cell(answer["gateway"]) + ": the new process begins; " + how_many(answer) +
+         " move to it when it is up. Its log says how that goes; `rejoin ctl sessions` asks the new one from "
+         "then on.\n";
+}
+
 }  // namespace rejoin::ctl

@@ -20,13 +20,14 @@ using watch::Json;
 namespace {
 
 constexpr std::string_view kSessions = "/sessions", kDrain = "/drain", kUndrain = "/undrain",
-                           kMetrics = "/metrics";
+                           kUpgrade = "/upgrade", kMetrics = "/metrics";
 constexpr std::string_view kHelp =
     "GET /sessions?limit=N&phase=attached|detached|unconfirmed\n"
     "GET /sessions/ID\n"
     "DELETE /sessions/ID?reason=TEXT\n"
     "POST /drain?end_after=10m&over=30s\n"
     "POST /undrain\n"
+    "POST /upgrade?over=10s\n"
     "GET /metrics\n";
 
 std::int64_t ms(Duration time) { return std::chrono::duration_cast<std::chrono::milliseconds>(time).count(); }
@@ -84,6 +85,8 @@ Json state_of(const Answer& answer, const std::string& name, unsigned workers) {
   out.set("sessions", answer.sessions);
   out.set("attached", answer.attached);
   out.set("detached", answer.sessions - answer.attached);
+  out.set("moved_in", answer.moved_in);
+  out.set("arriving", answer.arriving);
   return out;
 }
 
@@ -160,7 +163,9 @@ Task<AdminReply> Admin::answer(AdminRequest request) {
     reply = co_await drain(std::move(request));
   } else if (request.path == kUndrain && post) {
     reply = co_await undrain();
-  } else if (request.path == kDrain || request.path == kUndrain) {
+  } else if (request.path == kUpgrade && post) {
+    reply = co_await upgrade(std::move(request));
+  } else if (request.path == kDrain || request.path == kUndrain || request.path == kUpgrade) {
     reply = wrong_method("POST");
   } else if (request.path == kMetrics && get) {
     reply = co_await metrics();
@@ -271,6 +276,29 @@ Task<AdminReply> Admin::undrain() {
   std::optional<Answer> answer = co_await ask(std::move(question), std::nullopt);
   if (!answer) co_return no_answer();
   worker_.world().log.info("the operator took the drain back: new sessions are taken");
+  co_return reply_of(state_of(*answer, worker_.rules().name, workers()));
+}
+
+// --- the next process ---
+
+// What comes of it is not known yet when this is answered: the new process has to come up. This port is its
+// from then on, where `arriving` says how far it is.
+Task<AdminReply> Admin::upgrade(AdminRequest request) {
+  if (auto unknown = unknown_parameter(request, {"over"})) co_return std::move(*unknown);
+  Question question;
+  question.kind = Question::Kind::upgrade;
+  if (request.parameter("over")) {
+    AdminReply wrong;
+    question.over = duration_of(request, "over", wrong);
+    if (!question.over) co_return wrong;
+  }
+  std::optional<Answer> answer = co_await ask(std::move(question), std::nullopt);
+  if (!answer) co_return no_answer();
+  if (!answer->not_now.empty()) co_return AdminReply::error(409, "not now: " + answer->not_now);
+  if (colleagues_ == nullptr) co_return AdminReply::error(409, "this gateway cannot be upgraded");
+  const Status begun = colleagues_->upgrade();
+  if (!begun) co_return AdminReply::error(409, "not now: " + begun.error().detail);
+  worker_.world().log.info("the operator upgrades");
   co_return reply_of(state_of(*answer, worker_.rules().name, workers()));
 }
 

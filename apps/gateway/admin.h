@@ -51,6 +51,7 @@ class Admin final : private watch::AdminHandler {
   Task<watch::AdminReply> one_session(watch::AdminRequest request);
   Task<watch::AdminReply> drain(watch::AdminRequest request);
   Task<watch::AdminReply> undrain();
+  Task<watch::AdminReply> upgrade(watch::AdminRequest request);
   Task<watch::AdminReply> metrics();
   /// Asks every worker, or (`only`) one. Nothing: one of them did not answer in time.
   Task<std::optional<Answer>> ask(Question question, std::optional<unsigned> only);

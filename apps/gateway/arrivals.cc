@@ -61,7 +61,8 @@ Task<Result<Known>> Arrivals::find(route::SessionId id, session::Claim claim) {
   }
   asking_.remove(&asking);
   if (!asking.answer) {
-    co_return Error{ErrorKind::timed_out, Side::ours, Retry::yes, "the process before this one does not answer"};
+    co_return Error{ErrorKind::timed_out, Side::ours, Retry::yes,
+                    "the process before this one does not answer"};
   }
   co_return std::move(*asking.answer);
 }
@@ -104,7 +105,8 @@ void Arrivals::on_passed(Bytes message, io::LooseSocket with) {
       return worker_.sessions().memory().end(frame->id, how, frame->keep);
     }
     case MoveFrame::Kind::connection:
-      if (with) worker_.serve_passed(channel_->fasten(std::move(with)), frame->client, frame->number, frame->body);
+      if (with)
+        worker_.serve_passed(channel_->fasten(std::move(with)), frame->client, frame->number, frame->body);
       return;
     case MoveFrame::Kind::done: return nothing_more_comes();
     case MoveFrame::Kind::ready:
@@ -129,7 +131,8 @@ void Arrivals::nothing_more_comes() {
   for (const Asking* const asking : asking_) ids.push_back(asking->id);
   for (const route::SessionId& id : ids) answer(id, worker_.sessions().memory().look(id));
   if (worker_.moves().in != 0 || worker_.moves().failed != 0)
-    worker_.world().log.info("worker " + std::to_string(worker_.number()) + ": " + std::to_string(worker_.moves().in) +
+    worker_.world().log.info("worker " + std::to_string(worker_.number()) + ": " +
+                             std::to_string(worker_.moves().in) +
                              " sessions came from the process before this one");
 }
 
@@ -169,6 +172,7 @@ void Arrivals::go_on(Offer& offer) {
   const Result<LiveSession*> arrived = worker_.sessions().arrive(offer.parcel, socket);
   if (arrived) {
     ++worker_.moves().in;
+    if (worker_.draining()) (*arrived)->end(proto::LinkCode::restart, "this process is ending, too");
   } else {
     ++worker_.moves().failed;
     worker_.world().log.error("session " + offer.id.text() + " cannot go on here: " + arrived.error().detail);

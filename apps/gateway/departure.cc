@@ -41,6 +41,7 @@ void Departure::say(const MoveFrame& frame, const io::LooseSocket* with) {
 // --- what the other process says ---
 
 void Departure::on_passed(Bytes message, io::LooseSocket) {
+  if (phase_ == Phase::over || phase_ == Phase::failed) return;
   const std::optional<MoveFrame> frame = MoveFrame::read(message);
   if (!frame) {
     worker_.world().log.error("the new process said what cannot be read");
@@ -96,8 +97,8 @@ void Departure::on_time() {
   }
   finish(now);
   if (!under_way()) return;
-  worker_.world().timers.arm(
-      timer_, now + (phase_ == Phase::moving ? Duration(kMoveStepMs) : Duration(kLingerLookMs)));
+  worker_.world().timers.arm(timer_,
+                             now + (all_in_hand_gone() ? Duration(kLingerLookMs) : Duration(kMoveStepMs)));
 }
 
 void Departure::tell_some(TimePoint now) {
@@ -112,7 +113,7 @@ void Departure::tell_some(TimePoint now) {
 
 // Its turn has come.
 void Departure::take_up(LiveSession& session, TimePoint now) {
-  if (session.lasting() == Lasting::ends_with_link) return;
+  if (session.lasting() == Lasting::ends_with_link || session.links_count() == 0) return;
   const route::SessionId id = session.state().id();
   if (!taken_up_.insert(id).second) return;
   const bool can_dial_beside = session.state().kind() == route::TicketKind::proof && !hurried_;
@@ -157,7 +158,8 @@ void Departure::push_some() {
 
 bool Departure::offer_if_it_can(const route::SessionId& id, bool wanted) {
   LiveSession& session = *worker_.sessions().find(id);
-  if (session.link() != nullptr) session.send_link_away(come_again());  // it came back, on an older connection
+  if (session.link() != nullptr)
+    session.send_link_away(come_again());  // it came back, on an older connection
   if (!session.may_leave()) return false;
   offer(session, wanted);
   return true;
@@ -351,6 +353,17 @@ void Departure::hurry() {
   if (under_way()) on_time();
 }
 
+void Departure::let_be() {
+  phase_ = Phase::failed;
+  timer_.cancel();
+  channel_->set_events(nullptr);
+}
+
+bool Departure::all_in_hand_gone() const {
+  return told_ == to_tell_.size() && waits_.empty() && leaving_.empty() && wanted_.empty() &&
+         exports_.empty();
+}
+
 /// Whoever could still make a session here, or come for one, has gone or has one.
 bool Departure::nobody_is_coming() {
   if (worker_.shaking() != 0) return false;
@@ -363,9 +376,7 @@ bool Departure::nobody_is_coming() {
 
 void Departure::finish(TimePoint now) {
   if (phase_ == Phase::moving) {
-    const bool all_gone = told_ == to_tell_.size() && waits_.empty() && leaving_.empty() && wanted_.empty() &&
-                          exports_.empty();
-    if (!all_gone || (!hurried_ && !nobody_is_coming())) return;
+    if (!all_in_hand_gone() || (!hurried_ && !nobody_is_coming())) return;
     worker_.sessions().memory().for_each(
         [&](const route::SessionId& id, const session::SessionEnd& how, TimePoint until) {
           MoveFrame frame;

@@ -50,10 +50,10 @@ inline constexpr std::chrono::milliseconds kMovedAgainMs{20};
 
 /// Plain integers that only grow.
 struct MoveCounts {
-  std::uint64_t out = 0;     // sessions that went to the next process
-  std::uint64_t in = 0;      // that came from the one before
-  std::uint64_t failed = 0;  // that could not go, or could not go on here
-  std::uint64_t told = 0;    // links that were asked to move
+  std::uint64_t out = 0;          // sessions that went to the next process
+  std::uint64_t in = 0;           // that came from the one before
+  std::uint64_t failed = 0;       // that could not go, or could not go on here
+  std::uint64_t told = 0;         // links that were asked to move
   std::uint64_t connections = 0;  // passed on in the middle of their handshake
 };
 
@@ -79,6 +79,8 @@ class Departure final : private io::PassEvents {
   std::size_t offered() const { return exports_.size(); }
   /// No more waiting: all links go now (SIGTERM).
   void hurry();
+  /// This worker stops: what is offered at this moment is the other process's, as soon as this one is gone.
+  void let_be();
   /// A connection that has said `said` is the other process's, from the beginning of its handshake on.
   void pass_on(io::Socket socket, const Address& client, std::size_t listener, Bytes said);
 
@@ -113,6 +115,7 @@ class Departure final : private io::PassEvents {
   void sweep(TimePoint now);
   void finish(TimePoint now);
   bool nobody_is_coming();
+  bool all_in_hand_gone() const;
   void take_up(LiveSession& session, TimePoint now);
   void let_go(LiveSession& session);
   bool offer_if_it_can(const route::SessionId& id, bool wanted);
@@ -125,8 +128,8 @@ class Departure final : private io::PassEvents {
   Timer timer_;
   Phase phase_ = Phase::waiting;
   TimePoint began_ = kNever;
-  std::vector<route::SessionId> to_tell_;  // in the order in which they are
-  std::size_t told_ = 0;                   // of these
+  std::vector<route::SessionId> to_tell_;                     // in the order in which they are
+  std::size_t told_ = 0;                                      // of these
   std::deque<std::pair<TimePoint, route::SessionId>> waits_;  // told to move, and until when they may
   std::set<route::SessionId> taken_up_;                       // told, or let go
   std::set<route::SessionId> wanted_, leaving_;               // as soon as they can

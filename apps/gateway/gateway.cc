@@ -48,7 +48,8 @@ int run_gateway(const GatewayOptions& options) {
   serve::WorkersOptions workers;
   workers.count = static_cast<unsigned>(plan->rules.workers);
   workers.drain_time = plan->rules.drain_timeout;
-  workers.identity = "gateway " + plan->rules.name;
+  // With a random key the next process could not read this one's tickets.
+  if (!reading.config.keys.seal.empty()) workers.identity = "gateway " + plan->rules.name;
   for (const config::GatewayListener& listener : plan->rules.listeners)
     workers.listener_names.push_back(listener.name);
   if (plan->admin) workers.listener_names.push_back("admin");

@@ -339,7 +339,8 @@ void LiveSession::ask_to_move(Duration wait) {
   proto::Detach move;
   move.code = number(LinkCode::restart);
   move.action = DetachAction::move;
-  move.wait_ms = static_cast<std::uint32_t>(std::chrono::duration_cast<std::chrono::milliseconds>(wait).count());
+  move.wait_ms =
+      static_cast<std::uint32_t>(std::chrono::duration_cast<std::chrono::milliseconds>(wait).count());
   move.reason = "the gateway is upgraded";
   std::string frame;
   proto::append_detach(frame, move, state_.ack());
@@ -347,8 +348,10 @@ void LiveSession::ask_to_move(Duration wait) {
   state_.said(worker_.world().clock.now());
 }
 
+// One that never had a link is about to get its first.
 bool LiveSession::may_leave() const {
-  return state_.phase() != Phase::ended && link_ == nullptr && lasting_ == Lasting::outlives_links &&
+  return state_.phase() != Phase::ended && link_ == nullptr && links_ != 0 &&
+         lasting_ == Lasting::outlives_links &&
          (!game_ || game_over_ || game_->may_leave());
 }
 

@@ -72,8 +72,8 @@ class LiveSession final : public ListNode, private upstream::GameEvents {
   /// All of it into `parcel`, but for the game server's socket, which is returned. Only with may_leave(); the
   /// record is to be destroyed.
   io::Socket pack_up(std::string& parcel);
-  /// Right after it was made of a parcel's state: the rest of it. False: its game server's connection does not
-  /// fit here, and the record is to be destroyed; `socket` is untouched.
+  /// Right after it was made of a parcel's state: the rest of it. False: its game server's connection does
+  /// not fit here, and the record is to be destroyed; `socket` is untouched.
   bool arrive(const SessionParcel& parcel, io::Socket& socket);
 
   // --- it ends ---

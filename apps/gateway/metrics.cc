@@ -85,6 +85,17 @@ static_assert(sizeof(kSessionCounts) / sizeof(kSessionCounts[0]) ==
                   sizeof(SessionCounts) / sizeof(std::uint64_t),
               "a number of SessionCounts is not shown");
 
+constexpr Row<MoveCounts> kMoveCounts[] = {
+    {&MoveCounts::out, "sessions_moved_out_total", "Sessions that went to the next process of this gateway."},
+    {&MoveCounts::in, "sessions_moved_in_total", "Sessions that came from the process before."},
+    {&MoveCounts::failed, "session_moves_failed_total", "Sessions that could not go, or could not go on."},
+    {&MoveCounts::told, "links_asked_to_move_total", "Links whose clients were asked to dial beside."},
+    {&MoveCounts::connections, "connections_passed_on_total",
+     "Connections that the next process got in the middle of their handshake."},
+};
+static_assert(sizeof(kMoveCounts) / sizeof(kMoveCounts[0]) == sizeof(MoveCounts) / sizeof(std::uint64_t),
+              "a number of MoveCounts is not shown");
+
 const std::string kPrefix = "rejoin_gateway_";
 
 template <typename T, std::size_t N>
@@ -110,6 +121,7 @@ Totals& Totals::operator+=(const Totals& more) {
   add(now, more.now);
   add(counts, more.counts);
   add(sessions, more.sessions);
+  add(moves, more.moves);
   add(games, more.games);
   return *this;
 }
@@ -126,7 +138,9 @@ Totals totals_of(Worker& worker) {
   out.now.game_connections = worker.games().connections();
   out.now.draining = worker.admits() ? 0 : 1;
   out.counts = worker.counts();
+  out.now.arriving = worker.arrivals() != nullptr && worker.arrivals()->coming() ? 1 : 0;
   out.sessions = worker.sessions().counts();
+  out.moves = worker.moves();
   out.games = worker.games().counts();
   return out;
 }
@@ -144,6 +158,9 @@ std::string metrics_text(const Totals& totals) {
   write_gauge(out, "draining", "Workers that take no new sessions.", totals.now.draining);
   write(out, kCounts, totals.counts);
   write(out, kSessionCounts, totals.sessions);
+  write_gauge(out, "arriving", "Workers to which sessions of the process before this one still come.",
+              totals.now.arriving);
+  write(out, kMoveCounts, totals.moves);
   out.family(kPrefix + "game_connections_opened_total", MetricKind::counter,
              "Connections to game servers that came to be.");
   out.sample(totals.games.opened);

@@ -26,7 +26,8 @@ std::string MoveFrame::bytes() const {
 
 std::optional<MoveFrame> MoveFrame::read(Bytes bytes) {
   MoveFrame out;
-  constexpr std::size_t kFixed = 1 + 1 + 2 + 4 + 4 + sizeof(id.bytes) + sizeof(secret) + 8 + sizeof(client.ip) + 3;
+  constexpr std::size_t kFixed =
+      1 + 1 + 2 + 4 + 4 + sizeof(id.bytes) + sizeof(secret) + 8 + sizeof(client.ip) + 3;
   if (bytes.size() < kFixed) return std::nullopt;
   Unpacker in(bytes.substr(0, kFixed));
   out.kind = static_cast<Kind>(in.u8());

@@ -367,7 +367,8 @@ Task<void> open_plain(Visit& visit, const RequestHead& request, Upgrade upgrade,
   if (session == nullptr && (!worker.admits() || worker.sessions().full())) {
     const bool draining = !worker.admits();
     if (draining) ++worker.sessions().counts().draining;
-    const Bytes why = draining ? Bytes("this gateway takes no new sessions") : Bytes("no room for more sessions");
+    const Bytes why =
+        draining ? Bytes("this gateway takes no new sessions") : Bytes("no room for more sessions");
     co_await refuse_for_now(visit, why);
     co_return;
   }

@@ -35,8 +35,8 @@ struct SessionParcel {
   upstream::MessageKind stalled_kind = upstream::MessageKind::binary;
   Bytes stalled;
   TimePoint rate_messages = kNever, rate_bytes = kNever;  // kNever: no bound was kept
-  Bytes game;      // empty: no connection goes along
-  bool has_socket = false;  // one that has a socket
+  Bytes game;                                             // empty: no connection goes along
+  bool has_socket = false;                                // one that has a socket
 };
 
 }  // namespace rejoin::gateway

@@ -179,14 +179,18 @@ Status Worker::may_hand_on() const {
     return Error{ErrorKind::unsupported, Side::ours, Retry::yes, std::move(why)};
   };
   if (draining_) return not_now("this process is ending");
-  if (arrivals_ && arrivals_->coming()) return not_now("sessions are still coming from the process before this one");
-  if (departure_ && departure_->phase() != Departure::Phase::failed) return not_now("an upgrade is under way");
+  if (arrivals_ && arrivals_->coming())
+    return not_now("sessions are still coming from the process before this one");
+  if (departure_ && departure_->phase() != Departure::Phase::failed)
+    return not_now("an upgrade is under way");
   return {};
 }
 
 void Worker::hand_on(std::unique_ptr<io::PassChannel> next) {
   if (departure_) failed_departures_.push_back(std::move(departure_));
-  departure_ = std::make_unique<Departure>(*this, std::move(next), rules().upgrade);
+  config::Upgrade order = rules().upgrade;
+  order.over = std::exchange(upgrade_over_, std::nullopt).value_or(order.over);
+  departure_ = std::make_unique<Departure>(*this, std::move(next), order);
 }
 
 void Worker::stop_accepting() {
@@ -215,7 +219,8 @@ void Worker::pass_on(io::Socket socket, const Address& client, const config::Gat
 
 void Worker::serve_passed(io::Socket socket, const Address& client, std::size_t listener, Bytes said) {
   const auto& listeners = plan_.rules.listeners;
-  if (listener >= listeners.size() || listeners[listener].kind != config::GatewayListenerKind::websocket) return;
+  if (listener >= listeners.size() || listeners[listener].kind != config::GatewayListenerKind::websocket)
+    return;
   spawn(serve_websocket(*this, std::move(socket), client, listeners[listener], std::string(said)));
 }
 
@@ -253,7 +258,7 @@ void Worker::end_sessions() {
 void Worker::stop() {
   drain();
   if (!draining_) {  // what was offered to the next process is that one's; the rest ends here
-    failed_departures_.push_back(std::move(departure_));
+    departure_->let_be();
     drain();
   }
   open_links_.for_each([](Link& link) { link.cancel(); });

@@ -87,10 +87,13 @@ class Worker final : public serve::WorkerProgram, private upstream::RelayOwner {
   bool moving_out() const { return departure_ && departure_->under_way(); }
   MoveCounts& moves() { return moves_; }
   const MoveCounts& moves() const { return moves_; }
+  /// For the next hand_on(), instead of what the configuration says; nothing: as that says.
+  void set_upgrade_over(std::optional<Duration> over) { upgrade_over_ = over; }
   void stop_accepting();
   /// After that: on the same addresses.
   void accept_again();
-  /// A connection on a websocket listener that has said `said` is the next process's. Only while moving_out().
+  /// A connection on a websocket listener that has said `said` is the next process's. Only while
+  /// moving_out().
   void pass_on(io::Socket socket, const Address& client, const config::GatewayListener& listener, Bytes said);
   /// One that the process before this one passed on; `listener`: its place in the configuration.
   void serve_passed(io::Socket socket, const Address& client, std::size_t listener, Bytes said);
@@ -202,6 +205,7 @@ class Worker final : public serve::WorkerProgram, private upstream::RelayOwner {
   std::unique_ptr<Departure> departure_;
   std::vector<std::unique_ptr<Departure>> failed_departures_;  // their tasks may still be there
   std::vector<Address> opened_at_;                             // the listeners' real addresses
+  std::optional<Duration> upgrade_over_;
   MoveCounts moves_;
   Counts counts_;
   bool draining_ = false;

@@ -93,7 +93,8 @@ std::optional<Result<Inheritance>> take_inheritance() {
   if (!inheritance) return inheritance;
   for (const InheritedWorker& worker : inheritance->workers) {
     bool there = close_on_exec(worker.channel);
-    for (const InheritedWorker::Listener& listener : worker.listeners) there &= close_on_exec(listener.descriptor);
+    for (const InheritedWorker::Listener& listener : worker.listeners)
+      there &= close_on_exec(listener.descriptor);
     if (!there) return Result<Inheritance>(wrong("a descriptor that it names is not open"));
   }
   return inheritance;

@@ -136,7 +136,8 @@ class Crew final : public Colleagues {
       if (!made) return made;
       if (before != nullptr) seats_[i]->inherit(before->workers[i]);
     }
-    Status first_open = main().open(factory, before != nullptr ? addresses_of(*before) : std::vector<Address>(), *this);
+    Status first_open =
+        main().open(factory, before != nullptr ? addresses_of(*before) : std::vector<Address>(), *this);
     if (!first_open) return first_open;
     const std::vector<Address> at = main().addresses();
     std::vector<std::future<Status>> opening;
@@ -181,7 +182,7 @@ class Crew final : public Colleagues {
   // --- the next process ---
   // What it needs is asked of every worker, then it is started, then every worker hands on.
   Status upgrade() override {
-    if (options_.identity.empty()) return not_now("this program cannot hand on what it has");
+    if (options_.identity.empty()) return not_now("the next process could not read what this one has sealed; configure [keys]");
     if (upgrade_) return not_now("an upgrade begins already");
     const WorkerProgram* const first = main().program();
     Status may = first != nullptr ? first->may_hand_on() : not_now("this process is ending");
@@ -199,7 +200,8 @@ class Crew final : public Colleagues {
         const WorkerProgram* const program = seat->program();
         Status ready = program != nullptr ? program->may_hand_on() : not_now("a worker has ended");
         InheritedWorker share;
-        for (const auto& [at, descriptor] : seat->loop().listening()) share.listeners.push_back({at, descriptor});
+        for (const auto& [at, descriptor] : seat->loop().listening())
+          share.listeners.push_back({at, descriptor});
         main().loop().post([this, i, share = std::move(share), ready = std::move(ready)]() mutable {
           worker_is_ready(i, std::move(share), std::move(ready));
         });

@@ -92,9 +92,10 @@ struct WorkersOptions {
 /// threads of theirs.
 ///
 /// Opens worker 0, then the others; says a line for each listener and then `ready` on the log, whatever its
-/// level, since scripts wait for them. The first signal drains, a second one stops at once. SIGUSR2 starts the
-/// next process (upgrade.h), with the same path and arguments: it takes the listeners and what the programs
-/// hand on, and this one ends when its programs are over(). SIGPIPE is ignored, and the soft limit of descriptors is raised to the hard one.
+/// level, since scripts wait for them. The first signal drains, a second one stops at once. SIGUSR2 starts
+/// the next process (upgrade.h), with the same path and arguments: it takes the listeners and what the
+/// programs hand on, and this one ends when its programs are over(). SIGPIPE is ignored, and the soft limit
+/// of descriptors is raised to the hard one.
 ///
 /// Returns the process's exit status: 0 when a signal ended it, 1 when a worker could not be opened (the log
 /// says why). To be called once in a process, before other threads are started, since it blocks the signals

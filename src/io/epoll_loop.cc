@@ -352,8 +352,8 @@ void EpollLoop::unwatch(int descriptor) {
 
 /// One that was inherited, or a new one. -1, with `errnum`.
 int EpollLoop::listening_descriptor(const Address& at, const ListenOptions& options, int& errnum) {
-  const auto inherited = std::find_if(inherited_.begin(), inherited_.end(),
-                                      [&](const auto& one) { return one.first == at; });
+  const auto inherited =
+      std::find_if(inherited_.begin(), inherited_.end(), [&](const auto& one) { return one.first == at; });
   if (inherited != inherited_.end()) {
     const int descriptor = inherited->second;
     inherited_.erase(inherited);

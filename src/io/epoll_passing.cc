@@ -42,7 +42,8 @@ ReadResult EpollLoop::read_passing(std::uint32_t id, std::vector<int>& descripto
   }
   if (got < 0) return {.state = ReadResult::State::failed, .errnum = errno, .bytes = {}};
   if (got == 0) return {.state = ReadResult::State::ended, .errnum = 0, .bytes = {}};
-  for (const cmsghdr* head = CMSG_FIRSTHDR(&message); head != nullptr; head = CMSG_NXTHDR(&message, const_cast<cmsghdr*>(head))) {
+  for (const cmsghdr* head = CMSG_FIRSTHDR(&message); head != nullptr;
+       head = CMSG_NXTHDR(&message, const_cast<cmsghdr*>(head))) {
     if (head->cmsg_level != SOL_SOCKET || head->cmsg_type != SCM_RIGHTS) continue;
     const std::size_t count = (head->cmsg_len - CMSG_LEN(0)) / sizeof(int);
     for (std::size_t i = 0; i < count; ++i) {
@@ -80,8 +81,7 @@ WriteResult EpollLoop::write_passing(std::uint32_t id, Bytes bytes, int descript
   do {
     sent = sendmsg(static_cast<int>(id), &message, MSG_NOSIGNAL);
   } while (sent < 0 && errno == EINTR);
-  if (sent < 0 && errno != EAGAIN)
-    return {.taken = 0, .errnum = errno};
+  if (sent < 0 && errno != EAGAIN) return {.taken = 0, .errnum = errno};
   if (sent < static_cast<ssize_t>(bytes.size())) {
     at.may_write = false;
     register_for(id, true);

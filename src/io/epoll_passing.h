@@ -51,7 +51,7 @@ class EpollPassChannel final : public PassChannel, private SocketEvents {
   std::deque<Waiting> waiting_;
   std::size_t unsent_bytes_ = 0;
   std::string arrived_;
-  std::size_t taken_ = 0;     // bytes of arrived_ that were delivered
+  std::size_t taken_ = 0;      // bytes of arrived_ that were delivered
   std::deque<int> travelled_;  // descriptors that came, in order
   bool* gone_ = nullptr;       // set when we are destroyed in the middle of telling
 };

@@ -361,7 +361,8 @@ void Session::save_whole(std::string& out, TimePoint now) const {
   pack.u8(kWholeForm);
   pack.bytes(saved);
   pack.flag(phase_ == Phase::unconfirmed);
-  for (const TimePoint moment : {born_, since_, closing_, stalled_, resumes_paid_}) pack.u64(age_of(moment, now));
+  for (const TimePoint moment : {born_, since_, closing_, stalled_, resumes_paid_})
+    pack.u64(age_of(moment, now));
   pack.u32(duplicates_);
 }
 

@@ -278,7 +278,8 @@ bool DialledConnection::arrive(Bytes state, io::Socket& socket) {
   const Bytes server = in.bytes();
   reading_ = in.flag();
   const Bytes unsent = in.bytes(), entries = in.bytes(), kept = in.bytes(), reader = in.bytes();
-  if (!in.done() || kept.size() > blocks.block_bytes() || !unsent_.restore(entries) || !restore_reader(reader))
+  if (!in.done() || kept.size() > blocks.block_bytes() || !unsent_.restore(entries) ||
+      !restore_reader(reader))
     return false;
   if (const auto index = connector_.server_at(server)) {
     server_ = *index;

@@ -103,8 +103,8 @@ class GameConnection {
   // --- to another process (Connector::adopt() goes on from there) ---
   /// May it leave now? Not while it is being opened, or is ending: both are over soon.
   virtual bool may_leave() const = 0;
-  /// It goes on elsewhere, at whatever byte it stands: its socket (an echo has none), and the rest appended to
-  /// `state`. Only with may_leave(). Nothing is told of it any more, and the record may be destroyed (not
+  /// It goes on elsewhere, at whatever byte it stands: its socket (an echo has none), and the rest appended
+  /// to `state`. Only with may_leave(). Nothing is told of it any more, and the record may be destroyed (not
   /// inside an event).
   virtual io::Socket leave(std::string& state) = 0;
 

@@ -11,7 +11,8 @@ namespace {
 /// A scene with a second process of the same machine, and a channel between the two.
 class MoveScene : public GameScene {
  public:
-  explicit MoveScene(const GameRules& given, SceneOptions with = {}) : GameScene(given, with), next(beside()) {
+  explicit MoveScene(const GameRules& given, SceneOptions with = {})
+      : GameScene(given, with), next(beside()) {
     auto [a, b] = sim.pass_channel(gateway, next);
     here = std::move(a);
     there = std::move(b);
@@ -251,11 +252,12 @@ struct WsServer {
       if (at == std::string::npos) return;
       const std::size_t key = end.received.find("Sec-WebSocket-Key: ") + 19;
       proto::AcceptHasher hasher;
-      const std::string accept(hasher.accept(Bytes(end.received).substr(key, 24)));
+      Buffer out = scene.server().host.world().buffers.borrow();
+      EXPECT_TRUE(
+          proto::write_upgrade_response(out, hasher.accept(Bytes(end.received).substr(key, 24)), {}, {}));
       end.received.erase(0, at + 4);
       shaken = true;
-      end.write("HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-                "Sec-WebSocket-Accept: " + accept + "\r\n\r\n");
+      end.write(out.view());
     };
   }
   GameScene& scene;
@@ -280,9 +282,10 @@ TEST(GameMove, ws_cut_at_every_byte_of_what_the_game_server_says) {
   using proto::WsOpcode;
   // Fragments, a ping between them, a character cut in two, a length of 16 bits.
   const std::string euro = "\xe2\x82\xac";
-  const std::string all = ws_frame(WsOpcode::text, "one") + ws_frame(WsOpcode::text, "tw" + euro.substr(0, 2), false) +
-                          ws_frame(WsOpcode::ping, "alive?") + ws_frame(WsOpcode::continuation, euro.substr(2), false) +
-                          ws_frame(WsOpcode::continuation, "!") + ws_frame(WsOpcode::binary, std::string(130, 'b'));
+  const std::string all =
+      ws_frame(WsOpcode::text, "one") + ws_frame(WsOpcode::text, "tw" + euro.substr(0, 2), false) +
+      ws_frame(WsOpcode::ping, "alive?") + ws_frame(WsOpcode::continuation, euro.substr(2), false) +
+      ws_frame(WsOpcode::continuation, "!") + ws_frame(WsOpcode::binary, std::string(130, 'b'));
   const std::vector<std::string> expected = {"one", "tw" + euro + "!", std::string(130, 'b')};
   for (std::size_t cut = 0; cut <= all.size(); ++cut) {
     SCOPED_TRACE(cut);

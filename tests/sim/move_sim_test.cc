@@ -61,10 +61,12 @@ class Moves {
     arena_.settle();
     std::string wrong = arena_.wrong();
     seen = arena_.seen();
-    if (wrong.empty() && weather_.calm && seen.lost != 0) wrong = "sessions were lost, and nothing had happened\n";
+    if (wrong.empty() && weather_.calm && seen.lost != 0)
+      wrong = "sessions were lost, and nothing had happened\n";
     // Nobody is left behind: the old processes end.
-    const bool ended = wrong.empty() && arena_.run_until(
-        [&] { return arena_.old_processes(0) + arena_.old_processes(1) == 0; }, 90s);
+    const bool ended =
+        wrong.empty() &&
+        arena_.run_until([&] { return arena_.old_processes(0) + arena_.old_processes(1) == 0; }, 90s);
     moves = arena_.moves();
     if (!wrong.empty()) return wrong;
     if (!ended) return "an old process does not end\n" + arena_.wrong();
@@ -131,8 +133,8 @@ TEST(MoveSim, upgrades_in_the_middle_of_everything_lose_nothing) {
   }
   EXPECT_EQ(failed, 0u) << "sessions that could not go";
   if (std::getenv("REJOIN_SIM_TELL") != nullptr) {
-    std::printf("upgrades %lu kills %lu moved out %lu in %lu told %lu connections passed on %lu\n", upgrades, kills, out,
-                in, told, passed);
+    std::printf("upgrades %lu kills %lu moved out %lu in %lu told %lu connections passed on %lu\n", upgrades,
+                kills, out, in, told, passed);
   }
   if (seeds.count < 200) return;
   EXPECT_GT(upgrades, seeds.count);

@@ -138,10 +138,10 @@ class SessionArena {
   io::SimHost& game_host_;
   route::Key key_;
   Gateway gateways_[2];
-  std::vector<std::unique_ptr<Old>> old_;         // the oldest first
-  std::vector<io::SimHost*> free_hosts_[2];       // beside the gateway's first, for further processes
+  std::vector<std::unique_ptr<Old>> old_;    // the oldest first
+  std::vector<io::SimHost*> free_hosts_[2];  // beside the gateway's first, for further processes
   std::size_t processes_ = 2;
-  gateway::MoveCounts moves_;                     // of workers that are gone
+  gateway::MoveCounts moves_;  // of workers that are gone
   std::unique_ptr<balancer::Plan> balancer_plan_;
   std::unique_ptr<balancer::Worker> balancer_;
   Ledger ledger_;

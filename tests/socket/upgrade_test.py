@@ -1,0 +1,163 @@
+"""socket/gateway/upgrade: the binary of a gateway is exchanged under players, and neither they nor the game server notice.
+
+Real processes: clients that count (tests/storm) on WebSocket and TCP links, one gateway that is upgraded again and again by
+SIGUSR2, an unmodified game server that counts, too. Nothing may be lost, nothing may come twice, nobody may log in again, and
+the game server may see no new connection.
+
+The environment says how much: UPGRADE_CLIENTS (default 200).
+"""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import unittest
+from pathlib import Path
+
+from programs import ProgramsTest, keys, poll
+from storm_test import Tool
+
+CLIENTS = int(os.environ.get("UPGRADE_CLIENTS", "200"))
+KEY = {"REJOIN_TEST_KEY": "5e" * 32}
+
+
+def alive(pid):
+    """Not gone, and no zombie."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+class Upgrade(ProgramsTest):
+    def start_gateway(self, game, workers=1, admin=False, **more):
+        config = '[keys]\nseal = ["env:REJOIN_TEST_KEY"]\n'
+        if admin:
+            config += "[admin]\n" + keys(listen="127.0.0.1:0")
+        config += "[gateway]\n" + keys(
+            name="g1",
+            workers=workers,
+            listener=[{"listen": "127.0.0.1:0"}, {"listen": "127.0.0.1:0", "kind": "tcp", "protocol": "rejoin"}],
+            upstream={"kind": "tcp", "address": game},
+            session={"spread": "500ms"},
+            **{"upgrade": {"over": "1s", "wait": "2s", "linger": "3s"}, **more},
+        )
+        self.config = Path(self.file(config))
+        gateway = self.start("gateway", "-c", str(self.config), env={**os.environ, **KEY}).wait_ready()
+        self.pid = gateway.pid  # of the present process
+        self.addCleanup(self.end_last)
+        return gateway
+
+    def end_last(self):
+        if alive(self.pid):
+            os.kill(self.pid, signal.SIGKILL)
+
+    def next_pid(self, gateway, count):
+        """The new process, when it is up for the `count`th time."""
+        poll(lambda: len(gateway.said(r"(^|\s)ready$")) == count + 1, f"the new process is ready: {gateway.log()}")
+        return int(re.search(r"the new process is (\d+)", gateway.said("the new process is")[-1])[1])
+
+    def upgrade(self, gateway, count):
+        os.kill(self.pid, signal.SIGUSR2)
+        before, self.pid = self.pid, self.next_pid(gateway, count)
+        self.assertNotEqual(before, self.pid)
+        poll(lambda: not alive(before), f"the old process {before} ends:\n{gateway.log()}")
+
+    def end_gateway(self, gateway):
+        """The last process ends as any other."""
+        os.kill(self.pid, signal.SIGTERM)
+        poll(lambda: not alive(self.pid), "the last process ends")
+        self.assertEqual(gateway.wait(), 0)
+
+    def play(self, upgrades, workers=1, **more):
+        every_ms, seconds = 200, 14
+        count = seconds * 1000 // every_ms
+        game = Tool(self, "numbers_server", "--every", every_ms, "--count", count, listeners=1)
+        gateway = self.start_gateway(game.addresses[0], workers, **more)
+        urls = ["ws://%s:%d/play" % gateway.address("websocket"), "tcp://%s:%d" % gateway.address("tcp")]
+        players = Tool(
+            self,
+            "numbers_clients",
+            *("--url", urls[0], "--url", urls[1]),
+            *("--clients", CLIENTS, "--every", every_ms, "--count", count, "--patience", seconds + 60),
+        )
+        for i in range(upgrades):
+            self.upgrade(gateway, i + 1)
+        heard = players.result(seconds + 90)
+        told = game.ask()
+        moved = [int(line.split(" sessions have moved")[0].split()[-1]) for line in gateway.said("sessions have moved")]
+        print(json.dumps({"clients": heard, "game server": told, "moved": moved}), flush=True)
+        expected = CLIENTS * count
+        self.assertEqual(heard["complete"], CLIENTS)
+        self.assertEqual((heard["heard"], heard["lost"], heard["twice"]), (expected, 0, 0))
+        self.assertEqual((told["heard"], told["lost"], told["twice"]), (expected, 0, 0))
+        self.assertEqual((heard["logins"], told["players"]), (CLIENTS, CLIENTS), "no login, no new game server connection")
+        self.assertEqual((heard["gaps"], heard["sessions_lost"]), (0, 0))
+        # They did move, all of them, each time.
+        self.assertEqual(sum(moved), upgrades * CLIENTS, gateway.log())
+        self.assertEqual(len(moved), upgrades * workers)
+        self.assertFalse(gateway.said("error"), gateway.log())
+        self.end_gateway(gateway)
+
+    def test_three_upgrades_and_nobody_notices(self):
+        self.play(3)
+
+    def test_the_same_with_two_workers(self):
+        self.play(2, workers=2)
+
+    def test_a_new_process_that_cannot_take_over_changes_nothing(self):
+        game = Tool(self, "numbers_server", "--every", 100, "--count", 60, listeners=1)
+        gateway = self.start_gateway(game.addresses[0])
+        players = Tool(
+            self,
+            "numbers_clients",
+            *("--url", "ws://%s:%d/play" % gateway.address("websocket")),
+            *("--clients", 20, "--every", 100, "--count", 60, "--patience", 60),
+        )
+        good = self.config.read_text()
+        for bad, says in (
+            (good.replace('name = "g1"', 'name = "g2"'), "cannot take over"),
+            (good.replace("workers = 1", "workers = 2"), "cannot take over"),
+            (good + "\nnonsense = 1\n", "nonsense"),
+        ):
+            self.config.write_text(bad)
+            seen = len(gateway.said("did not come up"))
+            os.kill(gateway.pid, signal.SIGUSR2)
+            poll(lambda: len(gateway.said("did not come up")) == seen + 1, f"the old one says so: {gateway.log()}")
+            self.assertTrue(gateway.said(says), gateway.log())
+        self.config.write_text(good)
+        self.upgrade(gateway, 1)
+        heard = players.result(90)
+        self.assertEqual((heard["complete"], heard["lost"], heard["twice"], heard["logins"]), (20, 0, 0, 20))
+        self.assertEqual(game.ask()["players"], 20)
+        self.end_gateway(gateway)
+
+    def test_the_new_process_dies_in_the_middle_and_the_rest_goes_on(self):
+        game = Tool(self, "numbers_server", "--every", 100, "--count", 80, listeners=1)
+        gateway = self.start_gateway(game.addresses[0], upgrade={"over": "20s", "wait": "5s"})
+        players = Tool(
+            self,
+            "numbers_clients",
+            *("--url", "ws://%s:%d/play" % gateway.address("websocket")),
+            *("--clients", 50, "--every", 100, "--count", 80, "--patience", 90),
+        )
+        gateway_pid = gateway.pid
+        os.kill(gateway_pid, signal.SIGUSR2)
+        next_pid = self.next_pid(gateway, 1)
+        gateway.wait_for("sessions move to the new process")
+        poll(lambda: alive(next_pid), "it is there")
+        os.kill(next_pid, signal.SIGKILL)
+        gateway.wait_for("has died: .* sessions go on here")
+        heard = players.result(120)
+        # Those that had gone are lost with it, at most; their players logged in again.
+        self.assertEqual((heard["lost"], heard["twice"]), (0, 0))
+        self.assertGreater(heard["complete"], 25)
+        self.assertTrue(gateway.running())
+        # It takes whoever dials, as before.
+        self.assertEqual(gateway.address("websocket"), gateway.address("websocket"))
+        gateway.stop()
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)
