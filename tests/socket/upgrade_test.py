@@ -13,9 +13,10 @@ import re
 import signal
 import subprocess
 import unittest
+import urllib.request
 from pathlib import Path
 
-from programs import ProgramsTest, keys, poll
+from programs import ProgramsTest, keys, poll, rejoin_binary
 from storm_test import Tool
 
 CLIENTS = int(os.environ.get("UPGRADE_CLIENTS", "200"))
@@ -31,11 +32,8 @@ def alive(pid):
 
 
 class Upgrade(ProgramsTest):
-    def start_gateway(self, game, workers=1, admin=False, **more):
-        config = '[keys]\nseal = ["env:REJOIN_TEST_KEY"]\n'
-        if admin:
-            config += "[admin]\n" + keys(listen="127.0.0.1:0")
-        config += "[gateway]\n" + keys(
+    def start_gateway(self, game, workers=1, **more):
+        config = '[keys]\nseal = ["env:REJOIN_TEST_KEY"]\n[admin]\n' + keys(listen="127.0.0.1:0") + "[gateway]\n" + keys(
             name="g1",
             workers=workers,
             listener=[{"listen": "127.0.0.1:0"}, {"listen": "127.0.0.1:0", "kind": "tcp", "protocol": "rejoin"}],
@@ -48,6 +46,14 @@ class Upgrade(ProgramsTest):
         self.pid = gateway.pid  # of the present process
         self.addCleanup(self.end_last)
         return gateway
+
+    def ask(self, gateway, path, method="GET"):
+        url = "http://%s:%d%s" % (*gateway.address("admin"), path)
+        with urllib.request.urlopen(urllib.request.Request(url, method=method), timeout=30) as answer:
+            return json.loads(answer.read())
+
+    def all_play(self, gateway, count):
+        poll(lambda: self.ask(gateway, "/sessions?limit=0")["attached"] == count, f"{count} players are there")
 
     def end_last(self):
         if alive(self.pid):
@@ -82,8 +88,11 @@ class Upgrade(ProgramsTest):
             *("--url", urls[0], "--url", urls[1]),
             *("--clients", CLIENTS, "--every", every_ms, "--count", count, "--patience", seconds + 60),
         )
+        self.all_play(gateway, CLIENTS)
         for i in range(upgrades):
             self.upgrade(gateway, i + 1)
+        now = self.ask(gateway, "/sessions?limit=0")
+        self.assertEqual((now["sessions"], now["moved_in"], now["arriving"]), (CLIENTS, CLIENTS, False))
         heard = players.result(seconds + 90)
         told = game.ask()
         moved = [int(line.split(" sessions have moved")[0].split()[-1]) for line in gateway.said("sessions have moved")]
@@ -142,8 +151,8 @@ class Upgrade(ProgramsTest):
             *("--url", "ws://%s:%d/play" % gateway.address("websocket")),
             *("--clients", 50, "--every", 100, "--count", 80, "--patience", 90),
         )
-        gateway_pid = gateway.pid
-        os.kill(gateway_pid, signal.SIGUSR2)
+        self.all_play(gateway, 50)
+        os.kill(gateway.pid, signal.SIGUSR2)
         next_pid = self.next_pid(gateway, 1)
         gateway.wait_for("sessions move to the new process")
         poll(lambda: alive(next_pid), "it is there")
@@ -154,9 +163,31 @@ class Upgrade(ProgramsTest):
         self.assertEqual((heard["lost"], heard["twice"]), (0, 0))
         self.assertGreater(heard["complete"], 25)
         self.assertTrue(gateway.running())
-        # It takes whoever dials, as before.
-        self.assertEqual(gateway.address("websocket"), gateway.address("websocket"))
+        self.assertEqual(self.ask(gateway, "/sessions?limit=0")["gateway"], "g1", "it answers again where it did")
         gateway.stop()
+
+    def test_by_rejoin_ctl_and_while_players_log_in(self):
+        every_ms, count = 100, 80
+        game = Tool(self, "numbers_server", "--every", every_ms, "--count", count, listeners=1)
+        gateway = self.start_gateway(game.addresses[0], upgrade={"over": "1h", "wait": "2s", "linger": "3s"})
+        players = Tool(
+            self,
+            "numbers_clients",
+            *("--url", "ws://%s:%d/play" % gateway.address("websocket"), "--url", "tcp://%s:%d" % gateway.address("tcp")),
+            *("--clients", CLIENTS, "--every", every_ms, "--count", count, "--patience", 90),
+        )
+        admin = "%s:%d" % gateway.address("admin")
+        done = subprocess.run(
+            [rejoin_binary(), "ctl", "--admin", admin, "upgrade", "--over", "500ms"], capture_output=True, text=True, timeout=60
+        )
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        self.assertIn("the new process begins", done.stdout)
+        before, self.pid = self.pid, self.next_pid(gateway, 1)
+        poll(lambda: not alive(before), f"the old process {before} ends:\n{gateway.log()}")
+        heard = players.result(150)
+        self.assertEqual((heard["complete"], heard["lost"], heard["twice"], heard["logins"]), (CLIENTS, 0, 0, CLIENTS))
+        self.assertEqual(game.ask()["players"], CLIENTS)
+        self.end_gateway(gateway)
 
 
 if __name__ == "__main__":
