@@ -395,7 +395,8 @@ void Departure::finish(TimePoint now) {
                              std::to_string(worker_.moves().out) + " sessions have moved, " +
                              std::to_string(worker_.sessions().size()) + " cannot");
   }
-  if (phase_ == Phase::lingering &&
+  // What was said last must have left before we do.
+  if (phase_ == Phase::lingering && channel_->unsent() == 0 &&
       (hurried_ || worker_.sessions().size() == 0 || now >= began_ + rules_.linger)) {
     phase_ = Phase::over;
     timer_.cancel();

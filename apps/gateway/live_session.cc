@@ -351,8 +351,7 @@ void LiveSession::ask_to_move(Duration wait) {
 // One that never had a link is about to get its first.
 bool LiveSession::may_leave() const {
   return state_.phase() != Phase::ended && link_ == nullptr && links_ != 0 &&
-         lasting_ == Lasting::outlives_links &&
-         (!game_ || game_over_ || game_->may_leave());
+         lasting_ == Lasting::outlives_links && (!game_ || game_over_ || game_->may_leave());
 }
 
 io::Socket LiveSession::pack_up(std::string& parcel) {

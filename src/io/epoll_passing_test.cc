@@ -109,8 +109,9 @@ TEST_F(EpollPassing, each_connection_comes_with_its_message) {
 
 TEST_F(EpollPassing, what_was_sent_before_the_end_is_heard_and_then_the_end) {
   auto [socket, peer] = connection();
-  const LooseSocket loose = a->loosen(std::move(socket));
+  LooseSocket loose = a->loosen(std::move(socket));
   a->send("last words", &loose);
+  loose.drop();
   a.reset();
   ASSERT_TRUE(until([&] { return at_b.ended; }));
   EXPECT_EQ(at_b.messages, (std::vector<std::string>{"last words"}));

@@ -113,7 +113,7 @@ class Moves {
 };
 
 TEST(MoveSim, upgrades_in_the_middle_of_everything_lose_nothing) {
-  const Seeds seeds = Seeds::ordinary(2000);
+  const Seeds seeds = Seeds::ordinary(1000);
   std::uint64_t upgrades = 0, kills = 0, out = 0, in = 0, told = 0, passed = 0, failed = 0;
   int wrongs = 0;
   for (std::uint64_t seed = seeds.first; seed < seeds.first + seeds.count; ++seed) {
