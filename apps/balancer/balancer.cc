@@ -41,7 +41,7 @@ int run_balancer(const BalancerOptions& options) {
   const std::unique_ptr<Log> log = make_stderr_log("balancer", config.log.level);
   if (config.keys.seal.empty())
     log->warn("no [keys]: cookies are sealed with a random key and will not open after a restart");
-  Result<Plan> plan = make_plan(config, std::move(*keys.ring), random);
+  Result<std::shared_ptr<const Plan>> plan = make_plan(config, std::move(*keys.ring), random);
   if (!plan) {
     std::fprintf(stderr, "%s: %s\n", options.config_file.c_str(), plan.error().detail.c_str());
     return kConfigurationStatus;
@@ -51,9 +51,10 @@ int run_balancer(const BalancerOptions& options) {
   workers.count = static_cast<unsigned>(config.balancer.workers);
   workers.drain_time = config.balancer.drain_timeout;
   for (const config::Listener& listener : config.listeners) workers.listener_names.push_back(listener.name);
-  return serve::run_workers(workers, *log, [&plan](io::World& world, unsigned number, serve::Colleagues&) {
-    return std::make_unique<Worker>(world, *plan, number);
-  });
+  return serve::run_workers(workers, *log,
+                            [&plan](io::World& world, unsigned number, serve::Colleagues& colleagues) {
+                              return std::make_unique<Worker>(world, *plan, number, &colleagues);
+                            });
 }
 
 }  // namespace rejoin::balancer

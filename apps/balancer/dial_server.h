@@ -12,9 +12,10 @@
 
 namespace rejoin::balancer {
 
-/// Connects to the chosen server, or to the next one as long as they refuse; `use` counts at the one that
-/// took us. Errors with Side::server mean that nobody could be reached; choice.how says what the client is
-/// told. All arguments outlive the task.
+/// Connects to the chosen server, or to the next one as long as they refuse, and waits for room where a
+/// server has none (wait_for_room.h); `use` counts at the one that took us. Errors with Side::server mean
+/// that nobody could be reached; choice.how says what the client is told. Side::client: it has gone. All
+/// arguments outlive the task.
 Task<Status> dial_server(Visit& visit, route::Choice& choice, route::ServerUse& use, io::Stream& server);
 
 }  // namespace rejoin::balancer

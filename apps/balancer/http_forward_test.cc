@@ -2,7 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <string>
+#include <vector>
 
 #include "base/limits.h"
 #include "base/random.h"
@@ -19,19 +21,38 @@ struct Forward : testing::Test {
     if (request.feed(text).state != HeadState::complete) return "not a request";
     route::Choice choice = router.choose({address(client), &request, {}, 1'700'000'000});
     Buffer out = buffers.borrow();
-    Status written = write_request(out, router, choice, request, address(client), passes_upgrade(request));
+    const std::string ip = address(client).ip_text();
+    RequestOrigin origin{.rules = rules, .client_ip = ip, .scheme = "http", .port = "8080"};
+    origin.trusted = trusted;
+    origin.request_id = made_id;
+    origin.header_rules = &header_rules;
+    origin.target = target;
+    origin.upgrade = passes_upgrade(request);
+    Status written = write_request(out, router, choice, request, origin);
     return written ? std::string(out.view()) : to_string(written.error());
+  }
+  /// The fields in any order.
+  static std::vector<std::string> sorted_lines(const std::string& head) {
+    std::vector<std::string> lines;
+    for (std::size_t at = 0, end; (end = head.find("\r\n", at)) != std::string::npos; at = end + 2)
+      lines.push_back(head.substr(at, end - at));
+    std::sort(lines.begin(), lines.end());
+    return lines;
   }
   static Address address(const char* ip) { return *Address::parse_ip(ip, 4000); }
 
+  config::Forwarded rules;
+  HeaderRules header_rules;
+  bool trusted = false;
+  std::string made_id, target;
   SeededRandom random{1};
   BufferPool buffers{limits::kBufferBytes};
   std::unique_ptr<route::SharedRoute> shared = [this] {
-    route::RouteRules rules;
-    rules.name = "p";
-    rules.servers = {{"s1", *Address::parse("127.0.0.1:8000"), 1}};
-    rules.affinity = {route::CookieInsertRule{}};
-    return std::move(*route::SharedRoute::make(rules, random));
+    route::RouteRules of_pool;
+    of_pool.name = "p";
+    of_pool.servers = {{"s1", *Address::parse("127.0.0.1:8000"), 1}};
+    of_pool.affinity = {route::CookieInsertRule{}};
+    return std::move(*route::SharedRoute::make(of_pool, random));
   }();
   route::Seal seal{route::KeyRing(route::generate_key(random)), random};
   route::Router router{*shared, seal, 0};
@@ -42,16 +63,133 @@ TEST_F(Forward, a_request_loses_what_is_of_one_hop_and_gains_where_it_came_from)
       forward("GET /a?b HTTP/1.1\r\nHost: game.example\r\nConnection: keep-alive, X-Mine\r\nX-Mine: 1\r\n"
               "Keep-Alive: timeout=5\r\nAccept: */*\r\n\r\n"),
       "GET /a?b HTTP/1.1\r\nHost: game.example\r\nAccept: */*\r\nX-Forwarded-For: 192.0.2.7\r\n"
-      "X-Forwarded-Proto: http\r\nX-Forwarded-Host: game.example\r\n\r\n");
+      "X-Forwarded-Proto: http\r\nX-Forwarded-Host: game.example\r\nX-Forwarded-Port: 8080\r\n\r\n");
 }
 
-TEST_F(Forward, forwarded_for_grows_over_all_its_lines_and_the_other_two_are_ours_to_say) {
-  EXPECT_EQ(
-      forward("GET / HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: 1.1.1.1\r\nX-Forwarded-For: 2.2.2.2, 3.3.3.3\r\n"
-              "X-Forwarded-Proto: https\r\nX-Forwarded-Host: evil\r\n\r\n",
-              "2001:db8::1"),
-      "GET / HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: 1.1.1.1, 2.2.2.2, 3.3.3.3, 2001:db8::1\r\n"
-      "X-Forwarded-Proto: http\r\nX-Forwarded-Host: a\r\n\r\n");
+TEST_F(Forward, what_is_told_of_the_client) {
+  using enum config::XForwarded;
+  const char* const kLying =
+      "X-Forwarded-For: 1.1.1.1\r\nX-Forwarded-For: 2.2.2.2, 3.3.3.3\r\nX-Forwarded-Proto: https\r\n"
+      "X-Forwarded-Host: evil\r\nX-Forwarded-Port: 443\r\nX-Forwarded-Prefix: /x\r\nX-Real-IP: 1.1.1.1\r\n"
+      "Forwarded: for=1.1.1.1;proto=https\r\nForwarded: for=2.2.2.2\r\nX-Request-Id: theirs\r\n";
+  const struct {
+    const char* fields;
+    config::XForwarded x_forwarded;
+    bool trusted, forwarded;
+    const char* id;
+    const char* out;  // behind the Host
+  } cases[] = {
+      {kLying, append, false, false, "",
+       "X-Request-Id: theirs\r\nX-Forwarded-For: 2001:db8::1\r\nX-Forwarded-Proto: http\r\n"
+       "X-Forwarded-Host: a\r\nX-Forwarded-Port: 8080\r\n"},
+      {kLying, append, false, true, "ours",
+       "X-Forwarded-For: 2001:db8::1\r\nX-Forwarded-Proto: http\r\nX-Forwarded-Host: a\r\n"
+       "X-Forwarded-Port: 8080\r\nForwarded: for=\"[2001:db8::1]\";host=\"a\";proto=http\r\n"
+       "X-Request-Id: ours\r\n"},
+      {kLying, append, true, true, "ours",
+       "X-Forwarded-For: 1.1.1.1, 2.2.2.2, 3.3.3.3, 2001:db8::1\r\nX-Forwarded-Proto: https\r\n"
+       "X-Forwarded-Host: evil\r\nX-Forwarded-Port: 443\r\nX-Forwarded-Prefix: /x\r\nX-Real-IP: 1.1.1.1\r\n"
+       "Forwarded: for=1.1.1.1;proto=https, for=2.2.2.2, for=\"[2001:db8::1]\";host=\"a\";proto=http\r\n"
+       "X-Request-Id: theirs\r\n"},
+      {kLying, replace, true, false, "ours",
+       "X-Forwarded-For: 2001:db8::1\r\nX-Forwarded-Proto: http\r\nX-Forwarded-Host: a\r\n"
+       "X-Forwarded-Port: 8080\r\nX-Forwarded-Prefix: /x\r\nX-Real-IP: 1.1.1.1\r\n"
+       "Forwarded: for=1.1.1.1;proto=https\r\nForwarded: for=2.2.2.2\r\nX-Request-Id: theirs\r\n"},
+      {kLying, off, false, false, "", "X-Request-Id: theirs\r\n"},
+      {"X-Forwarded-For: 1.1.1.1\r\n", off, true, false, "", "X-Forwarded-For: 1.1.1.1\r\n"},
+      {"", append, true, true, "ours",
+       "X-Forwarded-For: 2001:db8::1\r\nX-Forwarded-Proto: http\r\nX-Forwarded-Host: a\r\n"
+       "X-Forwarded-Port: 8080\r\nForwarded: for=\"[2001:db8::1]\";host=\"a\";proto=http\r\n"
+       "X-Request-Id: ours\r\n"},
+  };
+  for (const auto& one : cases) {
+    rules.x_forwarded = one.x_forwarded;
+    rules.forwarded = one.forwarded;
+    trusted = one.trusted;
+    made_id = one.id;
+    const std::string out =
+        forward("GET / HTTP/1.1\r\nHost: a\r\n" + std::string(one.fields) + "\r\n", "2001:db8::1");
+    std::string wanted = "GET / HTTP/1.1\r\nHost: a\r\n" + std::string(one.out) + "\r\n";
+    EXPECT_EQ(sorted_lines(out), sorted_lines(wanted)) << out;
+  }
+}
+
+TEST_F(Forward, what_frames_a_message_is_written_in_its_plainest_form) {
+  EXPECT_EQ(forward("POST / HTTP/1.1\r\nHost:\t a \r\ncontent-length:\t 5 \t\r\nX:\ty\r\n\r\n").substr(0, 57),
+            "POST / HTTP/1.1\r\nHost: a\r\ncontent-length: 5\r\nX:\ty\r\nX-Forw");
+  EXPECT_EQ(forward("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding:\tChunked\r\n\r\n").substr(0, 54),
+            "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: Chunked\r\n");
+}
+
+TEST_F(Forward, http_1_0_becomes_1_1_where_it_has_a_host) {
+  EXPECT_EQ(forward("GET / HTTP/1.0\r\nHost: a\r\nExpect: 100-continue\r\n\r\n").substr(0, 32),
+            "GET / HTTP/1.1\r\nHost: a\r\nX-Forwa");
+  EXPECT_EQ(forward("GET / HTTP/1.0\r\n\r\n").substr(0, 41), "GET / HTTP/1.0\r\nConnection: keep-alive\r\nX");
+}
+
+TEST_F(Forward, rules_have_the_last_word) {
+  header_rules.remove = {"Accept", "X-Forwarded-Port"};
+  header_rules.set = {{"X-Forwarded-Host", "inner"}, {"Host", "b"}, {"X-New", "1"}};
+  header_rules.add = {{"X-New", "2"}};
+  target = "/stripped";
+  EXPECT_EQ(forward("GET /x/stripped HTTP/1.1\r\nHost: a\r\nAccept: 1\r\naccept: 2\r\n\r\n"),
+            "GET /stripped HTTP/1.1\r\nHost: b\r\nX-Forwarded-For: 192.0.2.7\r\nX-Forwarded-Proto: http\r\n"
+            "X-Forwarded-Host: inner\r\nX-New: 1\r\nX-New: 2\r\n\r\n");
+}
+
+TEST_F(Forward, via_grows_and_finds_circles) {
+  rules.via = "edge-1";
+  const std::string out = forward("GET / HTTP/1.1\r\nHost: a\r\nVia: 1.0 fred, 1.1 other (x)\r\n\r\n");
+  EXPECT_NE(out.find("Via: 1.0 fred, 1.1 other (x), 1.1 edge-1\r\n"), std::string::npos) << out;
+  const struct {
+    const char* via;
+    bool found;
+  } cases[] = {{"1.1 edge-1", true},   {"1.0 fred, 1.1 EDGE-1 (c)", true},
+               {"1.1 edge-10", false}, {"HTTP/1.1  edge-1", true},
+               {"edge-1", false},      {"1.1 x (edge-1)", false}};
+  for (const auto& one : cases) {
+    proto::RequestHead request;
+    const std::string text = "GET / HTTP/1.1\r\nHost: a\r\nVia: " + std::string(one.via) + "\r\n\r\n";
+    ASSERT_EQ(request.feed(text).state, HeadState::complete);
+    EXPECT_EQ(has_via(request, "edge-1"), one.found) << one.via;
+  }
+}
+
+TEST_F(Forward, expectations) {
+  const struct {
+    const char* fields;
+    bool refused;
+  } cases[] = {{"", false},
+               {"Expect: 100-continue\r\n", false},
+               {"Expect: 100-Continue \r\n", false},
+               {"Expect:\r\n", true},
+               {"Expect: 100-continue, x\r\n", true},
+               {"Expect: 100-continue\r\nExpect: 100-continue\r\n", true},
+               {"Expect: y 100-continue\r\n", true}};
+  for (const auto& one : cases) {
+    proto::RequestHead request;
+    const std::string text = "POST / HTTP/1.1\r\nHost: a\r\n" + std::string(one.fields) + "\r\n";
+    ASSERT_EQ(request.feed(text).state, HeadState::complete);
+    EXPECT_EQ(expects_something_else(request), one.refused) << one.fields;
+  }
+}
+
+TEST_F(Forward, how_long_a_server_keeps_its_connection) {
+  const struct {
+    const char* field;
+    Duration told;
+  } cases[] = {{"", Duration::max()},
+               {"Keep-Alive: timeout=5\r\n", 4s},
+               {"Keep-Alive: max=100, Timeout=60\r\n", 59s},
+               {"Keep-Alive: timeout=1\r\n", 0s},
+               {"Keep-Alive: timeout=x\r\n", Duration::max()},
+               {"Keep-Alive: timeout=-1\r\n", Duration::max()}};
+  for (const auto& one : cases) {
+    proto::ResponseHead response;
+    const std::string text = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n" + std::string(one.field) + "\r\n";
+    ASSERT_EQ(response.feed(text).state, HeadState::complete);
+    EXPECT_EQ(keep_alive_told(response), one.told) << one.field;
+  }
 }
 
 TEST_F(Forward, an_absolute_target_becomes_a_path) {
@@ -127,7 +265,8 @@ TEST_F(Forward, the_cookie_is_planted_on_a_101_as_well) {
             HeadState::complete);
   route::Choice choice = router.choose({address("192.0.2.7"), &request, {}, 1'700'000'000});
   Buffer out = buffers.borrow();
-  ASSERT_TRUE(write_response(out, router, choice, response, {proto::NextHop::upgrade}, 1'700'000'000));
+  const ResponsePlan plan{.next = proto::NextHop::upgrade};
+  ASSERT_TRUE(write_response(out, router, choice, response, plan, 1'700'000'000));
   const std::string head(out.view());
   EXPECT_NE(head.find("Set-Cookie: REJOIN="), std::string::npos) << head;
   EXPECT_NE(head.find("; Path=/; HttpOnly; SameSite=Lax\r\n"), std::string::npos) << head;

@@ -53,7 +53,7 @@ Task<Status> hear_opening(Visit& visit) {
 Task<Status> pass_opening(Visit& visit, io::Stream& server) {
   Status sent;
   if (!visit.arrived.empty())
-    sent = co_await server.write_all(visit.arrived.view(), visit.in(visit.pool.plan.connect_timeout));
+    sent = co_await server.write_all(visit.arrived.view(), visit.in(visit.pool->plan.connect_timeout));
   visit.arrived.release();
   co_return sent;
 }
@@ -62,12 +62,12 @@ Task<Status> pass_opening(Visit& visit, io::Stream& server) {
 Task<void> turn_away(Visit& visit, const route::Choice& choice) {
   if (choice.how != route::Chosen::come_again) {
     ++visit.worker.counts().no_server;
-    visit.worker.tell(visit.listener, visit.address, "no server could be reached");
+    visit.worker.tell(*visit.listener, visit.address, "no server could be reached");
     visit.client.socket().reset();
     co_return;
   }
   ++visit.worker.counts().come_again;
-  visit.worker.tell(visit.listener, visit.address, "told to come again: the server of its ticket is away");
+  visit.worker.tell(*visit.listener, visit.address, "told to come again: the server of its ticket is away");
   const std::string frame = come_again_on_tcp(choice.wait);
   Status written = co_await visit.client.write_all(frame, visit.in(limits::kOpeningFrameS));
   if (written) co_await visit.client.linger();
@@ -75,27 +75,30 @@ Task<void> turn_away(Visit& visit, const route::Choice& choice) {
 
 }  // namespace
 
-Task<void> serve_http(Worker& worker, const ListenerPlan& listener, io::Socket accepted, Address client) {
-  Visit visit(worker, listener, std::move(accepted), client);
+Task<void> serve_http(Worker& worker, GenerationPtr generation, ListenerPtr listener, io::Socket accepted,
+                      Address client) {
+  Visit visit(worker, std::move(generation), std::move(listener), std::move(accepted), client);
   for (;;) {
     const After after = co_await serve_request(visit);
     if (after != After::next_request) co_return;
   }
 }
 
-Task<void> serve_tcp(Worker& worker, const ListenerPlan& listener, io::Socket accepted, Address client) {
-  Visit visit(worker, listener, std::move(accepted), client);
+Task<void> serve_tcp(Worker& worker, GenerationPtr generation, ListenerPtr listener, io::Socket accepted,
+                     Address client) {
+  Visit visit(worker, std::move(generation), std::move(listener), std::move(accepted), client);
   io::World& world = worker.world();
-  if (visit.pool.router.wants_opening()) {
+  if (visit.pool->router.wants_opening()) {
     Status heard = co_await hear_opening(visit);
     if (!heard && heard.error().kind == ErrorKind::timed_out) ++worker.counts().timed_out;
     if (!heard) co_return;
   }
-  route::Choice choice = visit.pool.router.choose(
+  route::Choice choice = visit.pool->router.choose(
       {client, nullptr, world.clock.now(), world.clock.unix_now(), visit.arrived.view()});
   io::Stream server(world, Side::server, worker.stop_switch());
   route::ServerUse use;
   Status open = co_await dial_server(visit, choice, use, server);
+  if (!open && open.error().side == Side::client) co_return;
   if (!open) {
     co_await turn_away(visit, choice);
     co_return;
@@ -103,13 +106,14 @@ Task<void> serve_tcp(Worker& worker, const ListenerPlan& listener, io::Socket ac
   Status passed = co_await pass_opening(visit, server);
   if (!passed) {
     ++worker.counts().server_failed;
-    worker.tell(listener, client, "the server did not take the first bytes: " + to_string(passed.error()));
+    worker.tell(*visit.listener, client,
+                "the server did not take the first bytes: " + to_string(passed.error()));
     visit.client.socket().reset();
     co_return;
   }
   visit.keep_lease(choice);
-  worker.park(listener, visit.client.release(), server.release(), client, *choice.server, std::move(use),
-              std::move(visit.lease), upstream::ClientFin::passes_on);
+  worker.park(visit.listener, visit.client.release(), server.release(), client, std::move(use),
+              visit.take_lease(), upstream::ClientFin::passes_on);
 }
 
 }  // namespace rejoin::balancer

@@ -7,9 +7,11 @@
 namespace rejoin::balancer {
 
 /// Layer 7: requests one after the other, until the client goes or one of them becomes a tunnel.
-Task<void> serve_http(Worker& worker, const ListenerPlan& listener, io::Socket accepted, Address client);
+Task<void> serve_http(Worker& worker, GenerationPtr generation, ListenerPtr listener, io::Socket accepted,
+                      Address client);
 
 /// Layer 4: a server, and then bytes.
-Task<void> serve_tcp(Worker& worker, const ListenerPlan& listener, io::Socket accepted, Address client);
+Task<void> serve_tcp(Worker& worker, GenerationPtr generation, ListenerPtr listener, io::Socket accepted,
+                     Address client);
 
 }  // namespace rejoin::balancer

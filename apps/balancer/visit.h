@@ -5,7 +5,11 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
+#include <utility>
+#include <vector>
 
+#include "apps/balancer/generation.h"
 #include "apps/balancer/worker.h"
 #include "base/address.h"
 #include "base/bytes.h"
@@ -21,35 +25,84 @@ enum class After : std::uint8_t { next_request, close, tunnel };
 
 /// One client's connection, and what is kept from one request to the next.
 struct Visit {
-  Visit(Worker& w, const ListenerPlan& l, io::Socket accepted, const Address& from)
+  Visit(Worker& w, GenerationPtr g, ListenerPtr l, io::Socket accepted, const Address& from)
       : worker(w),
-        listener(l),
-        pool(w.pool(l)),
+        generation(std::move(g)),
+        listener(std::move(l)),
+        pool(&generation->pool(*listener)),
         address(from),
         client(w.world(), std::move(accepted), Side::client, w.stop_switch()) {}
-  ~Visit() { lease.close(worker.world().clock.now()); }
+  ~Visit() {
+    for (PoolLease& one : leases) one.lease.close(worker.world().clock.now());
+  }
 
   TimePoint in(Duration time) const { return worker.world().clock.now() + time; }
 
-  /// With a source-ip rule: the pin holds as long as the connection does, and follows where the client is
-  /// sent.
+  /// With a source-ip rule: the pin in the pool holds as long as the connection does, and follows where the
+  /// client is sent.
   void keep_lease(const route::Choice& choice) {
-    if (lease) {
-      lease.move_to(*choice.server);
-    } else {
-      lease = pool.router.lease(choice, address, worker.world().clock.now());
+    for (PoolLease& one : leases) {
+      if (one.pool == pool) return pool->router.move_lease(one.lease, choice);
+    }
+    route::Lease lease = pool->router.lease(choice, address, worker.world().clock.now());
+    if (lease) leases.push_back({pool, std::move(lease)});
+  }
+
+  /// The server ended the client's pin in the pool.
+  void unpin() {
+    for (PoolLease& one : leases) {
+      if (one.pool == pool) one.lease.unpin();
     }
   }
 
+  /// The pin in the pool, for the tunnel that the connection becomes; empty when there is none.
+  route::Lease take_lease() {
+    for (PoolLease& one : leases) {
+      if (one.pool == pool) return std::move(one.lease);
+    }
+    return {};
+  }
+
+  /// Between two requests: from here on by the worker's present generation. Where its listener is gone, the
+  /// connection stays with what it has, and ends after the next answer.
+  void follow() {
+    if (generation == worker.generation()) return;
+    ListenerPtr next = worker.generation()->successor(*listener);
+    is_last = !next;
+    if (is_last) return;
+    const GenerationPtr before = std::exchange(generation, worker.generation());
+    listener = std::move(next);
+    pool = &generation->pool(*listener);
+    std::erase_if(leases, [this](PoolLease& one) {
+      PoolUse* const now = generation->find_pool(one.pool->plan.rules.name);
+      const bool stays = now != nullptr && now->plan.route->leases == one.pool->plan.route->leases;
+      if (!stays) one.lease.close(in(Duration(0)));
+      one.pool = now;
+      return !stays;
+    });
+  }
+
   Worker& worker;
-  const ListenerPlan& listener;
-  PoolUse& pool;
+  GenerationPtr generation;  // holds the two below
+  ListenerPtr listener;
+  PoolUse* pool;  // of the request that is served; at layer 4 the listener's
   Address address;
   io::Stream client;
   Buffer head;     // the bytes of the request's head
   Buffer arrived;  // what came behind it: its body, or the next request. At layer 4: all that came
-  route::Lease lease;
+  struct PoolLease {
+    PoolUse* pool;
+    route::Lease lease;
+  };
+  std::vector<PoolLease> leases;  // one for each pool with a source-ip rule that a request went to
   bool first_request = true;
+  bool body_left = false;  // the body of the request has not been read to its end
+  // what servers are told of the client; made with the first request
+  std::string client_ip;
+  std::string port;  // on which it came in
+  const char* scheme = "http";
+  bool trusted = false;  // the client is a proxy in front of us
+  bool is_last = false;  // its listener is gone: the connection ends after this request
 };
 
 }  // namespace rejoin::balancer

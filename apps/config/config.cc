@@ -36,7 +36,8 @@ const std::string& Affinity::cookie_name() const {
     case AffinityKind::cookie_rewrite: return rewrite.name;
     case AffinityKind::cookie_prefix: return prefix.name;
     case AffinityKind::ticket: return ticket.cookie;
-    case AffinityKind::source_ip: return none;
+    case AffinityKind::source_ip:
+    case AffinityKind::key: return none;
   }
   return none;
 }

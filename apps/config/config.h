@@ -4,6 +4,8 @@
 // everything, and hands parts of it by const reference to what it builds. Nothing here opens a socket or a
 // key file.
 //
+// Values compare by what they say (operator==), so that a reload finds what has changed.
+//
 // The defaults stand here and nowhere else: the reader starts from a default-made struct, and the reference
 // in docs/configuration.md prints what it finds in one. To add a key: a member here, a line in key_table.cc,
 // and a run of config_test with REJOIN_UPDATE_DOCS=1.
@@ -13,6 +15,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "apps/config/diagnostic.h"
@@ -31,44 +34,116 @@ struct KeySource {
   std::string
       from;  // as written: a path (relative ones start at the configuration's folder), or a variable's name
   Place place;  // of the entry in the configuration
+
+  /// Wherever it is written.
+  bool operator==(const KeySource& other) const { return kind == other.kind && from == other.from; }
 };
 
 /// The first seals, all of them open, so that keys can be rotated. Empty: a random key for the life of the
 /// process.
 struct Keys {
+  bool operator==(const Keys&) const = default;
   std::vector<KeySource> seal;
 };
 
 struct Logging {
+  bool operator==(const Logging&) const = default;
   LogLevel level = LogLevel::info;
 };
 
 struct Balancer {
+  bool operator==(const Balancer&) const = default;
   int workers = 1;
   Duration drain_timeout = 5s;  // after SIGTERM
 };
 
 enum class Mode : std::uint8_t { http, tcp };
 
+enum class XForwarded : std::uint8_t { append, replace, off };
+
+/// What servers are told of where a request came from, and whom we believe who says it before us.
+struct Forwarded {
+  std::vector<std::string> trust;  // "10.0.0.0/8": proxies in front of us
+  XForwarded x_forwarded = XForwarded::append;
+  bool forwarded = false;            // the field of RFC 7239 besides
+  bool request_id = false;           // X-Request-Id
+  bool request_id_response = false;  // ... on the response, too
+  std::string via;                   // our name in Via; empty: no such field
+
+  bool operator==(const Forwarded&) const = default;
+};
+
+/// A redirect of ours. `to` may hold {host}, {path} (with its query).
+struct Redirect {
+  std::string to;
+  int status = 302;
+
+  bool operator==(const Redirect&) const = default;
+};
+
+/// An answer of ours.
+struct Respond {
+  int status = 200;
+  std::string body;
+  std::string type = "text/plain; charset=utf-8";
+
+  bool operator==(const Respond&) const = default;
+};
+
+/// Requests of a host, a path, or both, and what becomes of them.
+struct Rule {
+  std::string host;  // empty: any; "*.example.com": every name below
+  std::string path = "/";
+  bool exact = false;
+  std::string pool;  // after reading the name of a pool that exists
+  std::string strip_prefix;
+  std::optional<Redirect> redirect;
+  std::optional<Respond> respond;
+  // "Name: value"; removed ones are names
+  std::vector<std::string> set_request_headers, add_request_headers, remove_request_headers;
+  std::vector<std::string> set_response_headers, add_response_headers, remove_response_headers;
+
+  bool operator==(const Rule&) const = default;
+};
+
+enum class RedirectAll : std::uint8_t { off, https };
+
 /// Where the balancer listens.
 struct Listener {
+  bool operator==(const Listener&) const = default;
   std::string name;  // after reading never empty: "listener-1" for the first that has none
   Address listen;    // port 0: the system chooses
   Mode mode = Mode::http;
   std::string pool;  // after reading the name of a pool that exists
   Duration head_timeout = 10s;
   Duration idle_timeout = 60s;
+  Duration keep_alive_timeout = 60s;  // after reading, unless written, the idle_timeout
   Duration tunnel_timeout = 1h;
+  // mode http
+  std::uint64_t max_body = 0;  // bytes; zero: no bound
+  RedirectAll redirect = RedirectAll::off;
+  int redirect_port = 443;
+  Forwarded forwarded;
+  std::vector<Rule> rules;
+  std::vector<std::pair<std::string, std::string>> error_pages;  // status, path of a file
 };
 
-enum class Scheduler : std::uint8_t { round_robin, least_connections };
-enum class AffinityKind : std::uint8_t { cookie_insert, cookie_rewrite, cookie_prefix, source_ip, ticket };
+enum class Scheduler : std::uint8_t { round_robin, least_connections, random_two, source_hash, key_hash };
+enum class AffinityKind : std::uint8_t {
+  cookie_insert,
+  cookie_rewrite,
+  cookie_prefix,
+  source_ip,
+  ticket,
+  key
+};
 enum class SameSite : std::uint8_t { unset, lax, strict, none };  // unset: no such attribute
 
 struct CookieInsert {
+  bool operator==(const CookieInsert&) const = default;
   std::string name = "REJOIN";
   // Zero, no bound, is the default: dates in a cookie count from the last response, and a WebSocket gets none
-  // while it is open, so a bound would end the pin under a player who is connected all the time.
+  // while it is open. The balancer remembers those that are open, but only as long as it runs.
   Duration max_idle{0};  // since the last use
   Duration max_life{0};  // since it was first given
   std::string domain;    // empty: no Domain attribute
@@ -77,68 +152,140 @@ struct CookieInsert {
   bool secure = false;
   bool http_only = true;
   bool partitioned = false;
-  bool hide = true;  // strip it before the server
+  bool hide = true;        // strip it before the server
+  std::string cross_site;  // the name of a second cookie, for pages of other sites; empty: none
 };
 
 struct CookieRewrite {
+  bool operator==(const CookieRewrite&) const = default;
   std::string name;
 };
 
 struct CookiePrefix {
+  bool operator==(const CookiePrefix&) const = default;
   std::string name;
 };
 
 struct SourceIp {
+  bool operator==(const SourceIp&) const = default;
   Duration grace = 5min;  // after the last connection of an address closed
   int prefix = 32;        // bits of an IPv4 address that count
   int prefix_v6 = 128;
 };
 
 struct Ticket {
+  bool operator==(const Ticket&) const = default;
   std::string cookie = "REJOIN-SESSION";  // as the gateways' session_cookie; REJOIN-TICKET counts, too
   Duration owner_gone = 60s;              // the session's grace: after it there is nothing to come back to
   Duration come_again = 1s;               // what a client is told to wait while its gateway is away
 };
 
+/// Where a request bears a key of the application. After reading exactly one of the three is not empty.
+struct RequestKey {
+  bool operator==(const RequestKey&) const = default;
+  std::string header;
+  std::string query;
+  std::string cookie;
+};
+
 /// One entry of a pool's list. Only the options of its kind mean anything; the others keep their defaults.
 struct Affinity {
+  bool operator==(const Affinity&) const = default;
   AffinityKind kind = AffinityKind::cookie_insert;
   CookieInsert insert;
   CookieRewrite rewrite;
   CookiePrefix prefix;
   SourceIp source_ip;
   Ticket ticket;
+  RequestKey key;
+  bool strict = false;  // not of ticket
 
-  /// The cookie of the three cookie kinds and of ticket; empty for source_ip.
+  /// The cookie of the three cookie kinds and of ticket; empty for source_ip and key.
   const std::string& cookie_name() const;
 };
 
 enum class HealthKind : std::uint8_t { off, tcp, http };
 
+/// From one status to another, both included.
+struct StatusRange {
+  bool operator==(const StatusRange&) const = default;
+  int first = 200;
+  int last = 200;
+};
+
+enum class OnDown : std::uint8_t { keep, close };
+
+/// What clients' connections tell of a server.
+struct Passive {
+  bool operator==(const Passive&) const = default;
+  int failures = 5;
+  Duration within = 10s;
+  Duration out = 30s;
+};
+
 struct Health {
+  bool operator==(const Health&) const = default;
   HealthKind kind = HealthKind::off;
   std::string path = "/";
   std::string host;  // empty: the server's own IP:PORT
-  int expect = 200;
+  std::vector<StatusRange> expect = {StatusRange{}};
+  std::string weight_field = "Rejoin-Weight";  // empty: no server may ask for another weight
+  Duration drain_time{0};                      // zero: as long as the server says that it drains
   Duration every = 2s;
   Duration timeout = 1s;
   int rise = 2;
   int fall = 3;
+  std::optional<Passive> passive;  // none: failures count only where a probe, or a connect, fails
+  OnDown on_down = OnDown::keep;
+};
+
+/// Connections to servers that wait for their next request.
+struct KeepAlive {
+  int connections = static_cast<int>(limits::kIdlePerServerMax);  // of each server, in each worker
+  Duration idle = limits::kIdleServerConnectionS;
+
+  bool operator==(const KeepAlive&) const = default;
+};
+
+/// When a request is sent a second time.
+struct RetryRules {
+  std::vector<std::string> on = {"connect", "reset"};
+
+  bool operator==(const RetryRules&) const = default;
 };
 
 struct Server {
+  bool operator==(const Server&) const = default;
   std::string name;
   Address address;
   int weight = 1;  // 0: no new clients, pinned ones still come
+  bool backup = false;
+  int max_connections = 0;  // 0: no bound
+};
+
+/// Who waits when servers have no room. Size 0: nobody.
+struct Queue {
+  bool operator==(const Queue&) const = default;
+  int size = 0;
+  Duration timeout = 10s;
 };
 
 struct Pool {
+  bool operator==(const Pool&) const = default;
   std::string name;
   Scheduler scheduler = Scheduler::round_robin;
   std::vector<Affinity> affinity;  // tried in order; cookie names differ, at most one source_ip, one ticket
   Health health;
+  std::optional<RequestKey> hash_key;  // of scheduler key_hash; after reading there exactly then
+  Queue queue;
+  Duration slow_start{0};
+  Duration burst{0};
+  std::string unpin_field = "Rejoin-Unpin";  // empty: servers cannot
   Duration connect_timeout = 3s;
-  int retries = 2;              // other servers tried when one refuses
+  int retries = 2;  // other servers tried when one refuses
+  RetryRules retry;
+  std::optional<Duration> response_timeout;  // for the head of an answer; none: the listener's idle_timeout
+  KeepAlive keep_alive;
   std::vector<Server> servers;  // at least one; names are unique in the pool
 };
 
@@ -147,6 +294,7 @@ enum class GatewayListenerKind : std::uint8_t { websocket, tcp };
 enum class LinkProtocol : std::uint8_t { any, rejoin, plain };
 
 struct GatewayListener {
+  bool operator==(const GatewayListener&) const = default;
   std::string name;  // after reading never empty: its kind, then "websocket-2" and so on
   Address listen;
   GatewayListenerKind kind = GatewayListenerKind::websocket;
@@ -157,6 +305,7 @@ enum class Overflow : std::uint8_t { pause, expire };
 
 /// What outlives a client's connection, and for how long.
 struct Session {
+  bool operator==(const Session&) const = default;
   Duration grace = 60s;
   std::uint64_t window_bytes = 256 * 1024;
   int window_messages = 2048;  // 20 messages a second fill 512 in 26 s: less than the grace
@@ -175,18 +324,21 @@ struct Upgrade {
 };
 
 struct Heartbeat {
+  bool operator==(const Heartbeat&) const = default;
   Duration ping = 15s;
   Duration dead = 40s;
 };
 
 /// What one client may send. Zero: no such bound.
 struct ClientRate {
+  bool operator==(const ClientRate&) const = default;
   int messages = 0;  // a second
   std::uint64_t bytes = 0;
 };
 
 /// The cookie by which a plain WebSocket client gets its session back.
 struct SessionCookie {
+  bool operator==(const SessionCookie&) const = default;
   std::string name = "REJOIN-SESSION";
   std::string domain;
   std::string path = "/";
@@ -196,6 +348,7 @@ struct SessionCookie {
 
 /// Another gateway of the fleet, for clients that reach us with its tickets.
 struct PeerGateway {
+  bool operator==(const PeerGateway&) const = default;
   std::string name;
   Address websocket;  // its listeners; none: such links are not relayed
   Address tcp;
@@ -207,6 +360,7 @@ enum class ProxyProtocol : std::uint8_t { off, v1, v2 };
 
 /// What stands behind a session. Only the options of its kind mean anything; the others keep their defaults.
 struct Upstream {
+  bool operator==(const Upstream&) const = default;
   UpstreamKind kind = UpstreamKind::echo;
   // tcp and ws: after reading exactly one of the two
   Address address;                                       // of the one game server
@@ -228,6 +382,7 @@ struct Upstream {
 enum class CompressionKind : std::uint8_t { off, shared, dedicated };
 
 struct Compression {
+  bool operator==(const Compression&) const = default;
   CompressionKind kind = CompressionKind::off;
   int window_bits = 12;
   int memory_level = 5;
@@ -237,6 +392,7 @@ struct Compression {
 };
 
 struct Gateway {
+  bool operator==(const Gateway&) const = default;
   std::string name;  // as the pool calls it
   int workers = 1;
   std::vector<GatewayListener> listeners;  // at least one
@@ -257,10 +413,12 @@ struct Gateway {
   std::vector<std::string> trusted_proxies;     // "10.0.0.0/8": whose X-Forwarded-For is believed
   std::vector<std::string> advertise;           // URLs at which this gateway itself can be dialled
   std::vector<PeerGateway> peers;
+  std::string pages;  // a folder whose files the websocket listeners serve; empty: none
 };
 
 /// Where operators and their scripts ask.
 struct Admin {
+  bool operator==(const Admin&) const = default;
   Address listen;
 };
 

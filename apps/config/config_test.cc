@@ -147,7 +147,9 @@ compression = { kind = "dedicated", window_bits = 10, memory_level = 3, min_byte
   EXPECT_EQ(pool.health.kind, HealthKind::http);
   EXPECT_EQ(pool.health.path, "/up");
   EXPECT_EQ(pool.health.host, "h.example:80");
-  EXPECT_EQ(pool.health.expect, 204);
+  ASSERT_EQ(pool.health.expect.size(), 1u);
+  EXPECT_EQ(pool.health.expect[0].first, 204);
+  EXPECT_EQ(pool.health.expect[0].last, 204);
   EXPECT_EQ(pool.health.every, 500ms);
   EXPECT_EQ(pool.health.timeout, 100ms);
   EXPECT_EQ(pool.health.rise, 4);

@@ -126,13 +126,20 @@ class CrossCheck {
       Listener& it = config_.listeners[i];
       const std::string path = numbered("listener", i) + ".pool";
       if (it.pool.empty() && !places_.has(path)) default_pool(it, path);
-      if (it.pool.empty()) continue;
-      const Pool* found = config_.find_pool(it.pool);
-      if (found) {
-        serves(it, i, *found);
-      } else {
-        no_such_pool(it.pool, path);
+      served_by(it, i, it.pool, path);
+      for (std::size_t r = 0; r < it.rules.size(); ++r) {
+        served_by(it, i, it.rules[r].pool, numbered(numbered("listener", i) + ".rule", r) + ".pool");
       }
+    }
+  }
+
+  void served_by(const Listener& it, std::size_t index, const std::string& pool, const std::string& path) {
+    if (pool.empty()) return;
+    const Pool* found = config_.find_pool(pool);
+    if (found) {
+      serves(it, index, *found);
+    } else {
+      no_such_pool(pool, path);
     }
   }
 
@@ -153,8 +160,10 @@ class CrossCheck {
   }
 
   bool is_listened_for(const std::string& pool) const {
-    return std::any_of(config_.listeners.begin(), config_.listeners.end(),
-                       [&](const Listener& it) { return it.pool == pool; });
+    return std::any_of(config_.listeners.begin(), config_.listeners.end(), [&](const Listener& it) {
+      return it.pool == pool || std::any_of(it.rules.begin(), it.rules.end(),
+                                            [&](const Rule& rule) { return rule.pool == pool; });
+    });
   }
 
   void default_pool(Listener& it, const std::string& path) {
@@ -194,10 +203,24 @@ class CrossCheck {
       const std::string path = numbered(numbered("pool", pool_index) + ".affinity", i) + ".kind";
       const AffinityKind kind = pool.affinity[i].kind;
       if (!places_.good(path) || kind == AffinityKind::source_ip || kind == AffinityKind::ticket) continue;
+      if (kind == AffinityKind::key) {
+        say(path, "cannot work for listener " + in_quotes(listener.name) + " (" +
+                      where(numbered("listener", listener_index) + ".mode") +
+                      "), whose mode is \"tcp\": the key is in HTTP, which layer 4 does not read; use kind "
+                      "\"source-ip\", or a pool of its own");
+        continue;
+      }
       say(path, "cannot work for listener " + in_quotes(listener.name) + " (" +
                     where(numbered("listener", listener_index) + ".mode") +
                     "), whose mode is \"tcp\": a cookie is in HTTP, which layer 4 does not read; use kind "
                     "\"source-ip\" or \"ticket\", or a pool of its own");
+    }
+    if (listener.mode == Mode::tcp && pool.scheduler == Scheduler::key_hash) {
+      say(numbered("pool", pool_index) + ".scheduler",
+          "cannot work for listener " + in_quotes(listener.name) + " (" +
+              where(numbered("listener", listener_index) + ".mode") +
+              "), whose mode is \"tcp\": the key is in HTTP, which layer 4 does not read; use "
+              "\"source-hash\"");
     }
     for (std::size_t i = 0; listener.listen.port != 0 && i < pool.servers.size(); ++i) {
       if (pool.servers[i].address != listener.listen) continue;
@@ -287,6 +310,8 @@ class CrossCheck {
              "is also the address at " + where(first->second) + ": one server, two names");
     }
     if (!somebody_takes_new) warn(path + ".server", "every weight is 0: no new client will be served");
+    schedule(it, path);
+    room(it, path);
     std::map<AffinityKind, std::string> once_a_pool;
     for (std::size_t i = 0; i < it.affinity.size(); ++i) {
       const std::string rule = numbered(path + ".affinity", i);
@@ -303,6 +328,13 @@ class CrossCheck {
       once(cookies, it.affinity[i].cookie_name(), rule + (kind == AffinityKind::ticket ? ".cookie" : ".name"),
            "the name of a cookie of this pool");
       if (kind == AffinityKind::cookie_insert) cookie(it.affinity[i].insert, rule);
+      if (kind == AffinityKind::cookie_insert)
+        once(cookies, it.affinity[i].insert.cross_site, rule + ".cross_site",
+             "the name of a cookie of this pool");
+      if (kind == AffinityKind::key) {
+        one_place(it.affinity[i].key, rule);
+        once(cookies, it.affinity[i].key.cookie, rule + ".cookie", "the name of a cookie of this pool");
+      }
       if (kind != AffinityKind::ticket) continue;
       if (it.affinity[i].ticket.cookie != proto::kTicketCookie)
         once(cookies, std::string(proto::kTicketCookie), rule + ".kind", "the name of a cookie of this pool");
@@ -313,6 +345,46 @@ class CrossCheck {
       warn(path + ".health.timeout",
            "is longer than `every`: a probe may begin while the one before still waits");
     }
+  }
+
+  /// A key is in one place.
+  void one_place(const RequestKey& it, const std::string& path) {
+    const int written = !it.header.empty() + !it.query.empty() + !it.cookie.empty();
+    if (written == 1) return;
+    const std::string wants = R"(write one of header = "X-Room", query = "room" and cookie = "ROOM")";
+    if (written == 0) return say(path, "does not say where the key is; " + wants);
+    say(path + (it.header.empty()  ? ".cookie"
+                : it.query.empty() ? ".cookie"
+                                   : ".query"),
+        "is one place too many; " + wants);
+  }
+
+  void schedule(const Pool& it, const std::string& path) {
+    const bool hashes = it.scheduler == Scheduler::source_hash || it.scheduler == Scheduler::key_hash;
+    if (places_.good(path + ".scheduler") && it.scheduler == Scheduler::key_hash && !it.hash_key) {
+      say(path + ".scheduler",
+          R"("key-hash" needs the place of the key; write hash_key = { query = "room" })");
+    }
+    if (it.hash_key) one_place(*it.hash_key, path + ".hash_key");
+    if (it.hash_key && it.scheduler != Scheduler::key_hash && places_.good(path + ".scheduler"))
+      warn(path + ".hash_key", R"(means nothing without scheduler = "key-hash")");
+    if (it.slow_start == Duration(0)) return;
+    if (hashes) {
+      warn(path + ".slow_start", "means nothing for a scheduler that hashes: clients would change servers");
+    } else if (it.health.kind == HealthKind::off && !it.health.passive) {
+      warn(
+          path + ".slow_start",
+          R"(means nothing without health checks: no server ever comes up; write health = { kind = "tcp" })");
+    }
+  }
+
+  /// Limits, the queue before them, and who steps in.
+  void room(const Pool& it, const std::string& path) {
+    const auto any = [&](auto has) { return std::any_of(it.servers.begin(), it.servers.end(), has); };
+    if (it.queue.size > 0 && !any([](const Server& server) { return server.max_connections > 0; }))
+      warn(path + ".queue", "nobody will ever wait: no server has max_connections");
+    if (!it.servers.empty() && !any([](const Server& server) { return !server.backup; }))
+      warn(path + ".server", "every server is a backup, so it makes no difference");
   }
 
   /// What browsers refuse (RFC 6265bis 5.6 and 4.1.3; measured with Chromium).
@@ -453,6 +525,7 @@ class CrossCheck {
 
 void cross_check(Config& config, const Places& places, std::vector<Diagnostic>& out) {
   CrossCheck(config, places, out).run();
+  cross_check_http(config, places, out);
 }
 
 }  // namespace rejoin::config

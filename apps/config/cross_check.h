@@ -14,4 +14,7 @@ namespace rejoin::config {
 /// pool.
 void cross_check(Config& config, const Places& places, std::vector<Diagnostic>& out);
 
+/// The part of it that is about requests; cross_check() calls it.
+void cross_check_http(Config& config, const Places& places, std::vector<Diagnostic>& out);
+
 }  // namespace rejoin::config

@@ -243,6 +243,37 @@ listener = [ { listen = "127.0.0.1:8000" } ]
   });
 }
 
+TEST(BadFile, schedulers_keys_and_room) {
+  say_exactly({
+      {in_pool(R"(scheduler = "key-hash")"),
+       R"(f:6:13: pool.scheduler: "key-hash" needs the place of the key; write hash_key = { query = "room" })"},
+      {in_pool(R"(hash_key = { query = "room" })"),
+       R"(f:6:12: pool.hash_key: warning: means nothing without scheduler = "key-hash")"},
+      {in_pool("scheduler = \"key-hash\"\nhash_key = { header = \"A\", cookie = \"B\" }"),
+       R"(f:7:36: pool.hash_key.cookie: is one place too many; write one of header = "X-Room", query = "room" and cookie = "ROOM")"},
+      {in_affinity(R"({ kind = "key" })"),
+       R"(f:6:14: pool.affinity[0]: does not say where the key is; write one of header = "X-Room", query = "room" and cookie = "ROOM")"},
+      {in_affinity(R"({ kind = "key", query = "a", header = "B" })"),
+       R"(f:6:38: pool.affinity[0].query: is one place too many; write one of header = "X-Room", query = "room" and cookie = "ROOM")"},
+      {in_affinity(R"({ kind = "ticket", strict = true })"),
+       R"(f:6:33: pool.affinity[0].strict: belongs to kind "cookie-insert", and the kind here is "ticket")"},
+      {in_affinity(R"({ kind = "cookie-insert", cross_site = "REJOIN" })"),
+       R"(f:6:53: pool.affinity[0].cross_site: "REJOIN" is already the name of a cookie of this pool at f:6:14)"},
+      {in_pool(R"(slow_start = "30s")"),
+       R"(f:6:14: pool.slow_start: warning: means nothing without health checks: no server ever comes up; write health = { kind = "tcp" })"},
+      {in_pool("slow_start = \"30s\"\nscheduler = \"source-hash\""),
+       R"(f:6:14: pool.slow_start: warning: means nothing for a scheduler that hashes: clients would change servers)"},
+      {in_pool(R"(queue = { size = 10 })"),
+       R"(f:6:9: pool.queue: warning: nobody will ever wait: no server has max_connections)"},
+      {in_servers(R"({ name = "a", address = "127.0.0.1:8000", backup = true })"),
+       R"(f:5:10: pool.server: warning: every server is a backup, so it makes no difference)"},
+      {joined({kListenerHead, "mode = \"tcp\"\n", kPoolHead,
+               "affinity = [ { kind = \"key\", query = \"room\" } ]\nscheduler = \"key-hash\"\n"
+               "hash_key = { query = \"room\" }\n"}),
+       R"(f:7:23: ?)"},
+  });
+}
+
 TEST(BadFile, game_servers) {
   const auto with = [](std::string_view upstream, std::string_view before = {}) {
     return joined(

@@ -10,10 +10,13 @@ namespace {
 // In the order of the enumerators.
 constexpr std::string_view kLevels[] = {"debug", "info", "warn", "error", "off"};
 constexpr std::string_view kModes[] = {"http", "tcp"};
-constexpr std::string_view kSchedulers[] = {"round-robin", "least-connections"};
+constexpr std::string_view kRedirects[] = {"off", "https"};
+constexpr std::string_view kSchedulers[] = {"round-robin", "least-connections", "random-two", "source-hash",
+                                            "key-hash"};
 constexpr std::string_view kAffinityKinds[] = {"cookie-insert", "cookie-rewrite", "cookie-prefix",
-                                               "source-ip", "ticket"};
+                                               "source-ip",     "ticket",         "key"};
 constexpr std::string_view kSameSites[] = {"unset", "lax", "strict", "none"};
+constexpr std::string_view kOnDown[] = {"keep", "close"};
 constexpr std::string_view kHealthKinds[] = {"off", "tcp", "http"};
 constexpr std::string_view kGatewayListenerKinds[] = {"websocket", "tcp"};
 constexpr std::string_view kLinkProtocols[] = {"any", "rejoin", "plain"};
@@ -28,6 +31,8 @@ constexpr Range<Duration> kFromZero{0s, 24h * 365};
 constexpr Range<int> kWorkers{1, limits::kWorkersMax};
 constexpr int kRetriesMax = static_cast<int>(limits::kTriedServersMax) - 1;
 constexpr Range<std::uint64_t> kMessage{1, 64 * 1024 * 1024};
+constexpr std::size_t kRulesMax = 1024;  // of one listener
+constexpr std::size_t kErrorPagesMax = 64;
 
 }  // namespace
 
@@ -100,16 +105,49 @@ void visit(KeyVisitor& v, Listener& it) {
       {"head_timeout",
        "`http`: for a whole request head after its first byte, and for the first one after the accept."},
       it.head_timeout, kTimeout);
-  v.duration({"idle_timeout", "`http`: between requests, and for a silent side within one."}, it.idle_timeout,
-             kTimeout);
+  v.duration({"idle_timeout", "`http`: for a side that is silent, or takes nothing, within a request."},
+             it.idle_timeout, kTimeout);
+  v.duration({"keep_alive_timeout", "`http`: for the next request of a client that stays connected.",
+              R"("15s")", Need::optional, "the `idle_timeout`"},
+             it.keep_alive_timeout, kTimeout);
   v.duration({"tunnel_timeout", "A WebSocket, or a connection in mode `tcp`, that is silent both ways."},
              it.tunnel_timeout, kTimeout);
+  v.size({"max_body", "`http`: a request with a larger body is answered with 413. `0B`: no bound."},
+         it.max_body, {0, 1024ull * 1024 * 1024 * 1024});
+  v.choice({"redirect",
+            "`https`: every request is sent to the same address under https, and none to a pool. (A `rule` "
+            "that matches goes before it.)"},
+           it.redirect, kRedirects);
+  v.integer({"redirect_port", "The port of that https; 443 is not written into the address."},
+            it.redirect_port, {1, 65535});
+  v.table({"forwarded", "`http`: what servers are told of where a request came from.",
+           R"({ trust = ["10.0.0.0/8"] })"},
+          it.forwarded);
+  v.list({"rule",
+          "`http`: what becomes of requests for a host, a path, or both. The most specific wins, wherever it "
+          "stands: first by host (a name, then the longest `*.`, then none), then by the longest path. "
+          "Requests that no rule matches go to the listener's `pool`.",
+          R"({ path = "/api/", pool = "api" })"},
+         it.rules, kRulesMax);
+  v.pairs(
+      {"error_pages",
+       "`http`: files that are sent with errors of our own, by status; read at the start, at most 256 KiB "
+       "each. Relative paths start at the configuration's folder.",
+       R"({ 503 = "sorry.html" })", Need::optional, "a line of text"},
+      it.error_pages, TextForm::status, TextForm::file_path, kErrorPagesMax);
 }
 
 void visit(KeyVisitor& v, Pool& it) {
   v.text({"name", "What listeners call it.", R"("gateways")", Need::required}, it.name, TextForm::name);
-  v.choice({"scheduler", "Who gets a client that is bound to no server. Both heed the weights."},
-           it.scheduler, kSchedulers);
+  v.choice(
+      {"scheduler",
+       "Who gets a client that is bound to no server; all heed the weights. `random-two`: the one with fewer "
+       "connections of two drawn by lot. `source-hash`, `key-hash`: the same address, or the same `hash_key` "
+       "of the request, to the same server (Maglev), and nearly all of them still when servers are added."},
+      it.scheduler, kSchedulers);
+  v.table({"hash_key", "`key-hash`: where the key is. Requests without one go by their address.",
+           R"({ query = "room" })", Need::optional, "none"},
+          it.hash_key);
   v.list({"affinity",
           "How a client comes back to its server. Tried in order; the first that names a usable server wins, "
           "and the "
@@ -119,8 +157,40 @@ void visit(KeyVisitor& v, Pool& it) {
   v.table(
       {"health", "How the balancer learns that a server is down.", R"({ kind = "http", path = "/healthz" })"},
       it.health);
+  v.table(
+      {"queue",
+       "Where clients wait when servers are at their `max_connections`: those first that belong to a server, "
+       "for their own, then the others, for any.",
+       R"({ size = 100, timeout = "10s" })"},
+      it.queue);
+  v.duration({"slow_start",
+              "A server that came up again takes its full share of new clients only after so long; from a "
+              "hundredth on it grows evenly. `0s`: at once. Not with the schedulers that hash."},
+             it.slow_start, {0s, 24h});
+  v.duration({"burst",
+              "Clients without a pin that come within so long of each other, from one address and with one "
+              "User-Agent and Accept-Language, go to one server: a page's first sockets, none of which has a "
+              "cookie yet. `0s`: no such thing.",
+              R"("3s")"},
+             it.burst, {0s, 60s});
+  v.text(
+      {"unpin_field",
+       "A server ends a client's binding (a logout) by this field with the value 1 in a response; clients do "
+       "not see it. The cookie of `cookie-insert` is deleted, an address's lease is dropped. Empty: servers "
+       "cannot.",
+       {}},
+      it.unpin_field, TextForm::no_or_field_name);
   v.duration({"connect_timeout", "For the connection to a server."}, it.connect_timeout, kTimeout);
-  v.integer({"retries", "Other servers tried when one refuses."}, it.retries, {0, kRetriesMax});
+  v.integer({"retries", "Other servers tried when one refuses, or does as `retry` says."}, it.retries,
+            {0, kRetriesMax});
+  v.table({"retry", "When a request is sent to another server.", R"({ on = ["connect", "reset", "503"] })"},
+          it.retry);
+  v.duration({"response_timeout", "For the head of a server's answer, from the end of the request on.",
+              R"("30s")", Need::optional, "the listener's `idle_timeout`"},
+             it.response_timeout, kTimeout);
+  v.table({"keep_alive", "Connections to servers that are kept for the next request.",
+           R"({ connections = 128, idle = "30s" })"},
+          it.keep_alive);
   v.list({"server", "The servers; at least one.", R"({ name = "g1", address = "127.0.0.1:8000" })",
           Need::required},
          it.servers, limits::kServersPerPoolMax);
@@ -135,7 +205,9 @@ void visit(KeyVisitor& v, Affinity& it) {
             "client's address. `ticket`: the resume ticket that a gateway of this pool has given, in the "
             "sub-protocol list, the field `Rejoin-Ticket`, a cookie, or the first frame on TCP, where "
             "clients then "
-            "have to speak first.",
+            "have to speak first. `key`: a header, query parameter or cookie of the application (a room), by "
+            "consistent hash: nothing is remembered, and a key whose server is away goes to the next of its "
+            "preference until that is back.",
             R"("cookie-insert")", Need::required},
            it.kind, kAffinityKinds);
   const std::string_view kind = word_of(it.kind);
@@ -143,10 +215,12 @@ void visit(KeyVisitor& v, Affinity& it) {
   v.only_for({"cookie-insert"}, kind);
   CookieInsert& insert = it.insert;
   v.text({"name", "The cookie's name."}, insert.name, TextForm::cookie_name);
-  v.duration({"max_idle",
-              "The cookie is as if absent when it was last used longer ago. `0s`: no bound. Counted from the "
-              "last response: an open WebSocket does not renew it."},
-             insert.max_idle, kFromZero);
+  v.duration(
+      {"max_idle",
+       "The cookie is as if absent when it was last used longer ago. `0s`: no bound. Counted from the "
+       "last response, or from the end of a WebSocket: those that are open are remembered, but not over a "
+       "restart, nor by another balancer."},
+      insert.max_idle, kFromZero);
   v.duration({"max_life", "The cookie is as if absent when it was first given longer ago. `0s`: no bound."},
              insert.max_life, kFromZero);
   v.text({"domain", "The attribute Domain; empty: none, and the cookie is the host's own."}, insert.domain,
@@ -162,6 +236,12 @@ void visit(KeyVisitor& v, Affinity& it) {
   v.flag({"partitioned", "The attribute Partitioned, for pages of other sites; needs `secure`."},
          insert.partitioned);
   v.flag({"hide", "Strip the cookie from requests before the server sees them."}, insert.hide);
+  v.text({"cross_site",
+          "The name of a second cookie with the same binding, `SameSite=None; Secure; Partitioned`, for "
+          "pages of "
+          "other sites that embed this one. Browsers take it over https and wss only.",
+          R"("REJOINCORS")", Need::optional, "there is none"},
+         insert.cross_site, TextForm::no_or_cookie_name);
 
   v.only_for({"cookie-rewrite"}, kind);
   v.text({"name", "The server's cookie.", R"("SRV")", Need::required}, it.rewrite.name,
@@ -190,24 +270,95 @@ void visit(KeyVisitor& v, Affinity& it) {
        "again and are sent to no other. The `grace` of the sessions is right."},
       it.ticket.owner_gone, kFromZero);
   v.duration({"come_again", "How long they are told to wait."}, it.ticket.come_again, {10ms, 1h});
+
+  v.only_for({"key"}, kind);
+  visit(v, it.key);
+  v.only_for({"cookie-insert", "cookie-rewrite", "cookie-prefix", "source-ip", "key"}, kind);
+  v.flag({"strict",
+          "A client whose server is down, drained, or full for too long is answered 503 (layer 4: reset) "
+          "instead of "
+          "being sent to another."},
+         it.strict);
   v.only_for({}, kind);
 }
 
+void visit(KeyVisitor& v, RequestKey& it) {
+  v.text({"header", "The name of a field of requests. One of `header`, `query`, `cookie`.", R"("X-Room")",
+          Need::optional, "none"},
+         it.header, TextForm::no_or_field_name);
+  v.text({"query", "The name of a parameter in the query: `room` for `/play?room=42`.", R"("room")",
+          Need::optional, "none"},
+         it.query, TextForm::parameter_name);
+  v.text({"cookie", "The name of a cookie of the application.", R"("ROOM")", Need::optional, "none"},
+         it.cookie, TextForm::no_or_cookie_name);
+}
+
+void visit(KeyVisitor& v, Queue& it) {
+  v.integer({"size",
+             "Clients that wait at once, over all workers. A waiting request holds up to 100 kB. `0`: nobody "
+             "waits, "
+             "and who finds no room is answered 503."},
+            it.size, {0, 100'000});
+  v.duration(
+      {"timeout",
+       "How long one waits. A client that belongs to a server is then sent to another one that has room, the "
+       "others are answered 503."},
+      it.timeout, kTimeout);
+}
+
+void visit(KeyVisitor& v, Passive& it) {
+  v.integer(
+      {"failures",
+       "So many failures put a server out: connects that fail, answers 5xx (but 501 and 505), answers that "
+       "break off or do not come."},
+      it.failures, {1, 1000});
+  v.duration({"within", "... when they come within this time."}, it.within, {10ms, 1h});
+  v.duration(
+      {"out",
+       "For so long it is as if it were down. Never more than half of a pool's servers at once: when all "
+       "fail it is not the servers."},
+      it.out, {10ms, 24h});
+}
+
 void visit(KeyVisitor& v, Health& it) {
-  v.choice({"kind", "`tcp`: a connection can be opened. `http`: a GET is answered with the status `expect`."},
+  v.choice({"kind",
+            "`tcp`: a connection can be opened. `http`: a GET is answered with a status of "
+            "`expect`."},
            it.kind, kHealthKinds);
   const std::string_view kind = word_of(it.kind);
   v.only_for({"http"}, kind);
   v.text({"path", "What is asked for.", R"("/healthz")"}, it.path, TextForm::url_path);
   v.text({"host", "The Host field.", R"("play.example")", Need::optional, "the server's IP:PORT"}, it.host,
          TextForm::host);
-  v.integer({"expect", "The status of a healthy answer."}, it.expect, {200, 599});
+  v.statuses({"expect", "The statuses of a healthy answer: one, a range, or a list of both.",
+              R"(["200-299", 304])", Need::optional, "`200`"},
+             it.expect, {200, 599});
+  v.text({"weight_field",
+          "A field of the answer by which a server asks for a share of its weight, `0%` to `100%`. Without "
+          "the field "
+          "it has all of it. Empty: nobody looks.",
+          {}},
+         it.weight_field, TextForm::no_or_field_name);
+  v.duration(
+      {"drain_time",
+       "A server that says it drains (503 with `Rejoin-State: draining`) takes no new clients, and its own "
+       "for so long. `0s`: as long as it says so."},
+      it.drain_time, kFromZero);
   v.only_for({"tcp", "http"}, kind);
   v.duration({"every", "From one probe of a server to the next."}, it.every, {10ms, 24h});
   v.duration({"timeout", "A probe without an answer for so long has failed."}, it.timeout, {1ms, 24h});
   v.integer({"rise", "Good probes in a row that bring a server up."}, it.rise, {1, 100});
   v.integer({"fall", "Failed probes in a row that take it down."}, it.fall, {1, 100});
   v.only_for({}, kind);
+  v.table({"passive", "What clients' connections tell of a server, with or without probes.",
+           R"({ failures = 5, within = "10s", out = "30s" })", Need::optional,
+           "failures count only where a probe or a connect fails"},
+          it.passive);
+  v.choice(
+      {"on_down",
+       "The open connections to a server that is found down, or put out. `keep`: left alone, they end when "
+       "somebody notices. `close`: ended, so that clients come back at once."},
+      it.on_down, kOnDown);
 }
 
 void visit(KeyVisitor& v, Server& it) {
@@ -218,6 +369,12 @@ void visit(KeyVisitor& v, Server& it) {
   v.address({"address", "IP:PORT.", R"("127.0.0.1:8000")", Need::required}, it.address, AddressUse::connect);
   v.integer({"weight", "Its share beside the others. 0: no new clients, bound ones may still come."},
             it.weight, {0, static_cast<int>(limits::kWeightMax)});
+  v.flag(
+      {"backup", "Takes new clients only while no other server could. Clients that it has come back to it."},
+      it.backup);
+  v.integer({"max_connections",
+             "Connections and requests in progress at once, over all workers. `0`: no bound. See `queue`."},
+            it.max_connections, {0, 10'000'000});
 }
 
 void visit(KeyVisitor& v, Gateway& it) {
@@ -279,6 +436,12 @@ void visit(KeyVisitor& v, Gateway& it) {
           "the peer it is told to come again.",
           R"({ name = "g2", websocket = "127.0.0.2:8000", tcp = "127.0.0.2:8001" })"},
          it.peers, limits::kPeersMax);
+  v.text({"pages",
+          "A folder whose files the websocket listeners also serve over HTTP: the page of a small game. Read "
+          "whole at "
+          "start: at most 256 files and 16 MiB.",
+          R"("web")", Need::optional, "none"},
+         it.pages, TextForm::file_path);
 }
 
 void visit(KeyVisitor& v, Session& it) {
@@ -445,25 +608,50 @@ std::string_view our_word_for(std::string_view key) {
     std::string_view theirs, ours;
   };
   static constexpr Word kWords[] = {
-      {"bind", "listen"},         {"port", "listen"},
-      {"interval", "every"},      {"inter", "every"},
-      {"balance", "scheduler"},   {"algorithm", "scheduler"},
-      {"policy", "scheduler"},    {"sticky", "affinity"},
-      {"stickiness", "affinity"}, {"persistence", "affinity"},
-      {"session", "affinity"},    {"cookie", "affinity"},
-      {"backend", "pool"},        {"backends", "pool"},
-      {"upstreams", "pool"},      {"frontend", "listener"},
-      {"members", "server"},      {"targets", "server"},
-      {"endpoints", "server"},    {"url", "address"},
-      {"check", "health"},        {"health_check", "health"},
-      {"status", "expect"},       {"uri", "path"},
-      {"threads", "workers"},     {"id", "name"},
-      {"type", "kind"},           {"max_age", "max_life"},
-      {"ttl", "max_life"},        {"verbosity", "level"},
-      {"protocol", "mode"},       {"max_message", "message_max"},
-      {"byte_order", "endian"},   {"send_proxy", "proxy_protocol"},
-      {"deflate", "compression"}, {"permessage_deflate", "compression"},
-      {"threshold", "min_bytes"}, {"mem_level", "memory_level"},
+      {"bind", "listen"},
+      {"port", "listen"},
+      {"interval", "every"},
+      {"inter", "every"},
+      {"balance", "scheduler"},
+      {"algorithm", "scheduler"},
+      {"policy", "scheduler"},
+      {"sticky", "affinity"},
+      {"stickiness", "affinity"},
+      {"persistence", "affinity"},
+      {"session", "affinity"},
+      {"cookie", "affinity"},
+      {"backend", "pool"},
+      {"backends", "pool"},
+      {"upstreams", "pool"},
+      {"frontend", "listener"},
+      {"members", "server"},
+      {"targets", "server"},
+      {"endpoints", "server"},
+      {"url", "address"},
+      {"check", "health"},
+      {"health_check", "health"},
+      {"status", "expect"},
+      {"uri", "path"},
+      {"threads", "workers"},
+      {"id", "name"},
+      {"type", "kind"},
+      {"max_age", "max_life"},
+      {"ttl", "max_life"},
+      {"verbosity", "level"},
+      {"protocol", "mode"},
+      {"max_message", "message_max"},
+      {"byte_order", "endian"},
+      {"send_proxy", "proxy_protocol"},
+      {"deflate", "compression"},
+      {"permessage_deflate", "compression"},
+      {"threshold", "min_bytes"},
+      {"mem_level", "memory_level"},
+      {"maxconn", "max_connections"},
+      {"slowstart", "slow_start"},
+      {"observe", "passive"},
+      {"outlier", "passive"},
+      {"on_marked_down", "on_down"},
+      {"max_conns", "max_connections"},
   };
   const auto found =
       std::find_if(std::begin(kWords), std::end(kWords), [&](const Word& it) { return it.theirs == key; });

@@ -9,8 +9,12 @@
 #include <array>
 #include <functional>
 #include <initializer_list>
+#include <optional>
 #include <span>
+#include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 #include "apps/config/config.h"
 
@@ -29,6 +33,8 @@ struct Key {
       {};  // what an absent key means, when it is not the struct's value: "the only pool"
 };
 
+inline constexpr std::size_t kStatusRangesMax = 16;
+
 template <typename T>
 struct Range {
   T min;
@@ -37,15 +43,26 @@ struct Range {
 
 /// What a text must look like. text_form_hint() says it in words.
 enum class TextForm : std::uint8_t {
-  name,           // 1 to 64 of letters, digits, '.', '_', '-': stands in logs, cookies and metrics
-  cookie_name,    // a token (RFC 6265 4.1.1)
-  cookie_path,    // begins with '/', no ';' and no control characters
-  cookie_domain,  // empty, or a host name
-  url_path,       // begins with '/', visible ASCII
-  host,           // empty, or a name or address, with an optional port
-  origin,         // "*", or scheme://host with an optional port (RFC 6454 7)
-  network,        // an IP address, with an optional /bits
-  link_url,       // ws://, wss://, tcp:// or tls://, with a host
+  name,               // 1 to 64 of letters, digits, '.', '_', '-': stands in logs, cookies and metrics
+  cookie_name,        // a token (RFC 6265 4.1.1)
+  cookie_path,        // begins with '/', no ';' and no control characters
+  cookie_domain,      // empty, or a host name
+  url_path,           // begins with '/', visible ASCII
+  host,               // empty, or a name or address, with an optional port
+  origin,             // "*", or scheme://host with an optional port (RFC 6454 7)
+  network,            // an IP address, with an optional /bits
+  link_url,           // ws://, wss://, tcp:// or tls://, with a host
+  no_or_cookie_name,  // empty, or a token
+  no_or_field_name,   // empty, or the name of a header field: a token (RFC 9110 5.1)
+  parameter_name,     // empty, or visible ASCII
+  host_pattern,       // a name or address without a port, or "*." and a name
+  field,              // "Name: value", a field line of HTTP
+  field_name,         // a token
+  field_value,        // no control characters
+  redirect_to,        // http://, https:// or a path, with {host} and {path}
+  status,             // 400 to 599
+  body_text,          // anything without NUL
+  file_path,          // of this machine; relative ones start at the configuration's folder
 };
 bool fits(TextForm form, std::string_view text);
 /// What would be right: "write 1 to 64 letters, digits, '.', '_' or '-'".
@@ -71,7 +88,16 @@ void visit(KeyVisitor& visitor, Keys& it);
 void visit(KeyVisitor& visitor, Logging& it);
 void visit(KeyVisitor& visitor, Balancer& it);
 void visit(KeyVisitor& visitor, Listener& it);
+void visit(KeyVisitor& visitor, Forwarded& it);
+void visit(KeyVisitor& visitor, Rule& it);
+void visit(KeyVisitor& visitor, Redirect& it);
+void visit(KeyVisitor& visitor, Respond& it);
+void visit(KeyVisitor& visitor, RetryRules& it);
+void visit(KeyVisitor& visitor, KeepAlive& it);
 void visit(KeyVisitor& visitor, Affinity& it);
+void visit(KeyVisitor& visitor, RequestKey& it);
+void visit(KeyVisitor& visitor, Queue& it);
+void visit(KeyVisitor& visitor, Passive& it);
 void visit(KeyVisitor& visitor, Health& it);
 void visit(KeyVisitor& visitor, Server& it);
 void visit(KeyVisitor& visitor, Pool& it);
@@ -101,7 +127,15 @@ class KeyVisitor {
   virtual void address(const Key& key, Address& into, AddressUse use) = 0;
   /// A list of texts, each of the form. At most `most`.
   virtual void texts(const Key& key, std::vector<std::string>& into, TextForm form, std::size_t most) = 0;
+  /// A status (204), a range of them ("200-299"), or a list of either. At most kStatusRangesMax.
+  virtual void statuses(const Key& key, std::vector<StatusRange>& into, Range<int> range) = 0;
   virtual void key_sources(const Key& key, std::vector<KeySource>& into) = 0;
+  /// A duration whose absence means something: `into` stays empty.
+  virtual void duration(const Key& key, std::optional<Duration>& into, Range<Duration> range) = 0;
+  /// A table whose keys are the file's own: `{ 503 = "sorry.html" }`. At most `most`, in the order of their
+  /// keys.
+  virtual void pairs(const Key& key, std::vector<std::pair<std::string, std::string>>& into, TextForm name,
+                     TextForm value, std::size_t most) = 0;
 
   /// One of `words`; E's enumerators count from 0 in the order of the words.
   template <typename E>

@@ -51,6 +51,27 @@ std::string either(std::span<const std::string_view> words) {
   return out;
 }
 
+/// 204 or "200-299"; nothing when it is neither.
+std::optional<StatusRange> read_statuses(const toml::node& node) {
+  if (const auto* status = node.as_integer()) {
+    if (status->get() < 0 || status->get() > 999) return StatusRange{0, 0};
+    return StatusRange{static_cast<int>(status->get()), static_cast<int>(status->get())};
+  }
+  const auto* text = node.as_string();
+  if (!text) return std::nullopt;
+  StatusRange range;
+  const char* const begin = text->get().data();
+  const char* const end = begin + text->get().size();
+  const auto first = std::from_chars(begin, end, range.first);
+  if (first.ec != std::errc()) return std::nullopt;
+  range.last = range.first;
+  if (first.ptr == end) return range;
+  if (*first.ptr != '-') return std::nullopt;
+  const auto last = std::from_chars(first.ptr + 1, end, range.last);
+  if (last.ec != std::errc() || last.ptr != end) return std::nullopt;
+  return range;
+}
+
 /// Walks the key table beside the parsed file. One frame for each table that is being read.
 class TomlReader final : public KeyVisitor {
  public:
@@ -106,6 +127,12 @@ class TomlReader final : public KeyVisitor {
     into = *value;
   }
 
+  void duration(const Key& key, std::optional<Duration>& into, Range<Duration> range) override {
+    Duration value = range.min - Duration(1);
+    duration(key, value, range);
+    if (value >= range.min) into = value;
+  }
+
   void size(const Key& key, std::uint64_t& into, Range<std::uint64_t> range) override {
     const std::optional<std::string> text = unit_text(key, "a size", "\"64KiB\"", R"("64KiB" or "65536B")");
     if (!text) return;
@@ -140,6 +167,7 @@ class TomlReader final : public KeyVisitor {
     const auto* list = node->as_array();
     if (!list) return wrong_form(key, *node, "a list of texts", {});
     if (list->size() > most) return wrong(key, *node, "has more than " + std::to_string(most) + " entries");
+    into.clear();
     for (std::size_t i = 0; i < list->size(); ++i) {
       const toml::node& item = (*list)[i];
       const Spot spot{place_of(item.source()), display(key.name) + '[' + std::to_string(i) + ']'};
@@ -151,6 +179,56 @@ class TomlReader final : public KeyVisitor {
         say(spot, in_quotes(value->get()) + " cannot stand here; " + std::string(text_form_hint(form)));
       } else {
         into.push_back(value->get());
+      }
+    }
+  }
+
+  void statuses(const Key& key, std::vector<StatusRange>& into, Range<int> range) override {
+    const toml::node* node = find(key);
+    if (!node) return;
+    std::vector<StatusRange> found;
+    const auto* list = node->as_array();
+    const std::size_t count = list ? list->size() : 1;
+    if (count == 0 || count > kStatusRangesMax) {
+      return wrong(
+          key, *node,
+          "has " + std::to_string(count) + " entries; write 1 to " + std::to_string(kStatusRangesMax));
+    }
+    for (std::size_t i = 0; i < count; ++i) {
+      const toml::node& item = list ? (*list)[i] : *node;
+      const auto status = read_statuses(item);
+      if (!status)
+        return wrong(key, item, "wants a status such as 200, a range such as \"200-299\", or a list of them");
+      if (status->first < range.min || status->last > range.max || status->first > status->last) {
+        return wrong(key, item,
+                     std::to_string(status->first) + " to " + std::to_string(status->last) +
+                         " is no range of statuses; they are " + std::to_string(range.min) + " to " +
+                         std::to_string(range.max));
+      }
+      found.push_back(*status);
+    }
+    into = std::move(found);
+  }
+
+  void pairs(const Key& key, std::vector<std::pair<std::string, std::string>>& into, TextForm name,
+             TextForm value, std::size_t most) override {
+    const toml::node* node = find(key);
+    if (!node) return;
+    const auto* table = node->as_table();
+    if (!table) return wrong_form(key, *node, "a table", {});
+    if (table->size() > most) return wrong(key, *node, "has more than " + std::to_string(most) + " entries");
+    for (auto&& [entry, item] : *table) {
+      const Spot spot{place_of(entry.source()), display(key.name) + '.' + key_text(entry.str())};
+      const auto* text = item.as_string();
+      if (!fits(name, entry.str())) {
+        say(spot, "cannot stand here; " + std::string(text_form_hint(name)));
+      } else if (!text) {
+        say(spot, "wants a text such as those in " + std::string(key.example) + ", not " +
+                      std::string(form_of(item)));
+      } else if (!fits(value, text->get())) {
+        say(spot, in_quotes(text->get()) + " cannot stand here; " + std::string(text_form_hint(value)));
+      } else {
+        into.emplace_back(entry.str(), text->get());
       }
     }
   }

@@ -33,7 +33,17 @@ class Describer final : public KeyVisitor {
   void texts(const Key& key, std::vector<std::string>&, TextForm, std::size_t most) override {
     row(key, "list of texts", {}, between("0", std::to_string(most)));
   }
+  void statuses(const Key& key, std::vector<StatusRange>&, Range<int> range) override {
+    row(key, "statuses", {}, between(std::to_string(range.min), std::to_string(range.max)));
+  }
   void key_sources(const Key& key, std::vector<KeySource>&) override { row(key, "list of texts", {}, {}); }
+  void duration(const Key& key, std::optional<Duration>&, Range<Duration> range) override {
+    row(key, "duration", {}, between(duration_text(range.min), duration_text(range.max)));
+  }
+  void pairs(const Key& key, std::vector<std::pair<std::string, std::string>>&, TextForm, TextForm,
+             std::size_t most) override {
+    row(key, "table of texts", {}, between("0", std::to_string(most)));
+  }
 
   void only_for(std::initializer_list<std::string_view> kinds, std::string_view) override {
     only_for_.clear();

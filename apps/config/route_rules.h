@@ -11,4 +11,7 @@ namespace rejoin::config {
 /// Servers, scheduler, health checks and retries, without affinities: those are the balancer's.
 route::RouteRules route_rules(const Pool& pool);
 
+/// Of the three the one that is written.
+route::KeyPlace key_place(const RequestKey& key);
+
 }  // namespace rejoin::config

@@ -36,7 +36,7 @@ retries = 3
        R"(f:2:8: warning: pool.name: no listener uses this pool
 f:6:1: pool.health.retries: unknown key here; it belongs to [[pool]], and here there are kind, every, timeout, rise, fall)"},
       {in_listener(R"(timeout = "3s")"),
-       R"(f:3:1: listener.timeout: unknown key here; it belongs to [pool.health], and here there are name, listen, mode, pool, head_timeout, idle_timeout, tunnel_timeout)"},
+       R"(f:3:1: listener.timeout: unknown key here; it belongs to [pool.health], and here there are name, listen, mode, pool, head_timeout, idle_timeout, keep_alive_timeout, tunnel_timeout, max_body, redirect, redirect_port, forwarded, rule, error_pages)"},
       {in_listener(R"(bind = "127.0.0.1:80")"),
        R"(f:3:1: listener.bind: unknown key; did you mean "listen"?)"},
       {in_listener(R"(lisetn = 3)"), R"(f:3:1: listener.lisetn: unknown key; did you mean "listen"?)"},
@@ -47,7 +47,7 @@ f:6:1: pool.health.retries: unknown key here; it belongs to [[pool]], and here t
       {in_listener(R"(head-timeout = "3s")"),
        R"(f:3:1: listener.head-timeout: unknown key; did you mean "head_timeout"?)"},
       {in_listener(R"(workers = 2)"),
-       R"(f:3:1: listener.workers: unknown key here; it belongs to [balancer] and [gateway], and here there are name, listen, mode, pool, head_timeout, idle_timeout, tunnel_timeout)"},
+       R"(f:3:1: listener.workers: unknown key here; it belongs to [balancer] and [gateway], and here there are name, listen, mode, pool, head_timeout, idle_timeout, keep_alive_timeout, tunnel_timeout, max_body, redirect, redirect_port, forwarded, rule, error_pages)"},
       {in_pool(R"(servers = [])"), R"(f:6:1: pool.servers: unknown key; did you mean "server"?)"},
       {in_pool(R"(Scheduler = "round-robin")"),
        R"(f:6:1: pool.Scheduler: unknown key; did you mean "scheduler"?)"},
@@ -92,8 +92,8 @@ TEST(BadFile, wrong_words) {
       {in_affinity(R"({ kind = "cookie_insert" })"),
        R"(f:6:23: pool.affinity[0].kind: "cookie_insert" is not a kind; did you mean "cookie-insert"?)"},
       {in_affinity(R"({ kind = "sticky", max_idle = 3, wrong = 1 })"),
-       R"(f:6:23: pool.affinity[0].kind: "sticky" is not a kind; write one of "cookie-insert", "cookie-rewrite", "cookie-prefix", "source-ip", "ticket"
-f:6:47: pool.affinity[0].wrong: unknown key; there are kind, name, max_idle, max_life, domain, path, same_site, secure, http_only, partitioned, hide, grace, prefix, prefix_v6, cookie, owner_gone, come_again)"},
+       R"(f:6:23: pool.affinity[0].kind: "sticky" is not a kind; write one of "cookie-insert", "cookie-rewrite", "cookie-prefix", "source-ip", "ticket", "key"
+f:6:47: pool.affinity[0].wrong: unknown key; there are kind, name, max_idle, max_life, domain, path, same_site, secure, http_only, partitioned, hide, cross_site, grace, prefix, prefix_v6, cookie, owner_gone, come_again, header, query, strict)"},
       {in_affinity(R"({ kind = "cookie-insert", same_site = "relaxed" })"),
        R"(f:6:52: pool.affinity[0].same_site: "relaxed" is not a same_site; write one of "unset", "lax", "strict", "none")"},
       {in_affinity(R"({ kind = 3 })"),
@@ -105,7 +105,7 @@ f:6:47: pool.affinity[0].wrong: unknown key; there are kind, name, max_idle, max
       {in_pool(R"(scheduler = "roundrobin")"),
        R"(f:6:13: pool.scheduler: "roundrobin" is not a scheduler; did you mean "round-robin"?)"},
       {in_pool(R"(scheduler = "random")"),
-       R"(f:6:13: pool.scheduler: "random" is not a scheduler; write one of "round-robin", "least-connections")"},
+       R"(f:6:13: pool.scheduler: "random" is not a scheduler; did you mean "random-two"?)"},
       {in_pool(R"(scheduler = "least-conn")"),
        R"(f:6:13: pool.scheduler: "least-conn" is not a scheduler; did you mean "least-connections"?)"},
       {whole(R"([log]

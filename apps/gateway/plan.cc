@@ -15,6 +15,11 @@ Result<Plan> make_plan(const config::Config& config, route::KeyRing keys, Random
     if (!range) return std::move(range.error());
     plan.trusted_proxies.push_back(*range);
   }
+  if (!plan.rules.pages.empty()) {
+    Result<Pages> pages = Pages::load(config.resolve(plan.rules.pages));
+    if (!pages) return std::move(pages.error());
+    plan.pages = std::move(*pages);
+  }
   return plan;
 }
 

@@ -10,6 +10,7 @@
 #include "apps/config/config.h"
 #include "apps/gateway/client_address.h"
 #include "apps/gateway/game_plan.h"
+#include "apps/gateway/pages.h"
 #include "base/random.h"
 #include "base/result.h"
 #include "route/key_ring.h"
@@ -22,10 +23,11 @@ struct Plan {
   GamePlan game;
   std::vector<AddressRange> trusted_proxies;
   std::optional<config::Admin> admin;
+  Pages pages = {};
 };
 
-/// `config.gateway` is there. Error: config, when routing refuses what the configuration allows. `random` is
-/// used here only.
+/// `config.gateway` is there. Error: config, when routing refuses what the configuration allows, or its pages
+/// cannot be read. `random` is used here only.
 Result<Plan> make_plan(const config::Config& config, route::KeyRing keys, Random& random);
 
 }  // namespace rejoin::gateway

@@ -162,6 +162,29 @@ Task<After> answer_health(Visit& visit, const RequestHead& request) {
   co_return After::close;
 }
 
+/// One of the gateway's own pages.
+Task<After> answer_page(Visit& visit, const RequestHead& request, const Pages::Page& page) {
+  const bool stays = request.keep_alive() && !visit.worker.draining();
+  proto::NextHop next = proto::NextHop::close;
+  if (stays) next = request.minor_version() == 0 ? proto::NextHop::persist_aloud : proto::NextHop::persist;
+  const Pages::Answer answer = Pages::answer(page, request, next);
+  const TimePoint deadline = visit.in(Duration(limits::kGatewayIdleS));
+  const Bytes head = answer.head, body = answer.body;
+  Status written = co_await visit.client.write_all(head, deadline);
+  if (written && !body.empty()) written = co_await visit.client.write_all(body, deadline);
+  if (!written) co_return After::close;
+  if (stays) co_return After::next_request;
+  co_await visit.client.linger();
+  co_return After::close;
+}
+
+/// The page that is asked for; nullptr: none, or it is asked for in a way that pages do not answer.
+const Pages::Page* asked_page(const Visit& visit, const RequestHead& request) {
+  const bool asks = request.method() == Method::get || request.method() == Method::head;
+  if (!asks || request.wants_websocket() || request.body().kind != proto::BodyKind::none) return nullptr;
+  return visit.worker.plan().pages.find(path_of(request));
+}
+
 // --- the upgrade ---
 
 /// The session cookie of a gateway that sets one for the application. It stands in for the application's: a
@@ -440,8 +463,15 @@ Task<void> serve_websocket(Worker& worker, io::Socket accepted, Address client,
     if (head_bytes == 0) co_return;
     ++worker.counts().requests;
 
-    if (path_of(request) == kHealthPath) {
-      const After after = co_await answer_health(visit, request);
+    const Pages::Page* const page = asked_page(visit, request);
+    const bool about_health = path_of(request) == kHealthPath;
+    if (about_health || page != nullptr) {
+      After after = After::close;
+      if (about_health) {
+        after = co_await answer_health(visit, request);
+      } else {
+        after = co_await answer_page(visit, request, *page);
+      }
       if (after == After::close) co_return;
       visit.arrived.consume(head_bytes);
       visit.arrived.compact();

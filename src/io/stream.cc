@@ -68,28 +68,40 @@ Task<Status> Stream::connect(Address to, ConnectOptions options, TimePoint deadl
   co_return open;
 }
 
+std::optional<Status> Stream::read_now(Buffer& into) {
+  if (into.room() == 0) return Error{ErrorKind::too_large, side_, Retry::no, "no room for what arrives"};
+  const ReadResult read = socket_.read(into.room());
+  switch (read.state) {
+    case ReadResult::State::got: into.append(read.view()); return Status{};
+    case ReadResult::State::ended:
+      return Error{ErrorKind::closed, side_, Retry::no, "the peer closed the connection"};
+    case ReadResult::State::failed: return broken(read.errnum, "read");
+    case ReadResult::State::would_block: break;
+  }
+  return std::nullopt;
+}
+
+Status Stream::write_now(Bytes& bytes) {
+  const WriteResult written = socket_.write(bytes);
+  if (written.errnum != 0) return broken(written.errnum, "write");
+  bytes.remove_prefix(written.taken);
+  return {};
+}
+
 Task<Status> Stream::read_into(Buffer& into, TimePoint deadline) {
   if (into.room() == 0) co_return Error{ErrorKind::too_large, side_, Retry::no, "no room for what arrives"};
   for (;;) {
     Status possible = co_await readable(deadline);
     if (!possible) co_return possible;
-    const ReadResult read = socket_.read(into.room());
-    switch (read.state) {
-      case ReadResult::State::got: into.append(read.view()); co_return Status{};
-      case ReadResult::State::ended:
-        co_return Error{ErrorKind::closed, side_, Retry::no, "the peer closed the connection"};
-      case ReadResult::State::failed: co_return broken(read.errnum, "read");
-      case ReadResult::State::would_block: break;
-    }
+    std::optional<Status> read = read_now(into);
+    if (read) co_return std::move(*read);
   }
 }
 
 Task<Status> Stream::write_all(Bytes bytes, TimePoint deadline) {
   for (;;) {
-    const WriteResult written = socket_.write(bytes);
-    if (written.errnum != 0) co_return broken(written.errnum, "write");
-    bytes.remove_prefix(written.taken);
-    if (bytes.empty()) co_return Status{};
+    Status written = write_now(bytes);
+    if (!written || bytes.empty()) co_return written;
     Status possible = co_await writable(deadline);
     if (!possible) co_return possible;
   }

@@ -4,6 +4,8 @@
 // Socket over by release() and is told of readiness itself.
 #pragma once
 
+#include <optional>
+
 #include "base/scope.h"
 #include "io/network.h"
 #include "io/world.h"
@@ -52,6 +54,12 @@ class Stream final : private SocketEvents {
   /// moves much from a peer that is always ready: readable() does not suspend then, and looks neither at its
   /// deadline nor at the Stop.
   Wait next_turn();
+
+  /// What can be read without waiting, appended to `into`; nothing when there is nothing now. Errors as
+  /// read_into().
+  std::optional<Status> read_now(Buffer& into);
+  /// Writes what the socket takes without waiting, and takes it off the front of `bytes`. Error: broken.
+  Status write_now(Bytes& bytes);
 
   /// Appends what arrives, at least one byte, to `into`. Errors also: closed (FIN), reset; too_large when
   /// there is no room.

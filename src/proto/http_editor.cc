@@ -3,6 +3,7 @@
 #include <array>
 #include <cassert>
 #include <cstring>
+#include <memory>
 
 #include "proto/http_scan.h"
 
@@ -62,7 +63,7 @@ void HeadEdits::fail(ErrorKind kind, const char* why) {
 
 const HeadEdits::Edit* HeadEdits::edit_of(std::size_t field) const {
   for (std::size_t i = 0; i < edit_count_; ++i) {
-    if (edits_[i].field == field) return &edits_[i];
+    if (edits()[i].field == field) return &edits()[i];
   }
   return nullptr;
 }
@@ -73,11 +74,11 @@ void HeadEdits::note(std::uint16_t field, Bytes name, const Pieces& value) {
   }
   const Edit* old = field == kAppended ? nullptr : edit_of(field);
   if (old != nullptr) {
-    edits_[static_cast<std::size_t>(old - edits_.data())].value = value;
+    edits()[old - edits()].value = value;
     return;
   }
-  if (edit_count_ == edits_.size()) return fail(ErrorKind::exhausted, "more edits of a head than fit");
-  edits_[edit_count_++] = {field, name, value};
+  if (edit_count_ == kEditsMax) return fail(ErrorKind::exhausted, "more edits of a head than fit");
+  std::construct_at(edits() + edit_count_++, Edit{field, name, value});
 }
 
 void HeadEdits::drop(const Field& field) { dropped_.set(head_.index_of(field)); }
@@ -103,6 +104,33 @@ void HeadEdits::set(KnownField known, Pieces value) {
   if (first == nullptr) return append(name_of(known), value);
   drop_all(known);
   replace_value(*first, value);
+}
+
+void HeadEdits::drop_all(Bytes name) {
+  for (const Field& field : head_.fields()) {
+    if (equals_ignoring_case(head_.name(field), name)) drop(field);
+  }
+  for (std::size_t i = 0; i < edit_count_; ++i) {
+    Edit& edit = edits()[i];
+    if (edit.field == kAppended && equals_ignoring_case(edit.name, name)) edit.name = {};  // not written
+  }
+}
+
+void HeadEdits::set(Bytes name, Pieces value) {
+  const Field* first = head_.find(name);
+  drop_all(name);
+  if (first == nullptr) return append(name, value);
+  replace_value(*first, value);
+}
+
+void HeadEdits::tidy(const Field& field) {
+  const std::size_t index = head_.index_of(field);
+  if (dropped_[index] || replaced_[index]) return;
+  const std::size_t colon = std::size_t{field.name_begin} + field.name_length;
+  const std::size_t plain_end = colon + kColon.size() + field.value_length + kLineEnd.size();
+  const bool is_plain = field.value_begin == colon + kColon.size() && head_.bytes()[colon + 1] == ' ' &&
+                        line_end(index) == plain_end;
+  if (!is_plain) replace_value(field, head_.value(field));
 }
 
 void HeadEdits::replace_target(Bytes target) {
@@ -141,8 +169,8 @@ std::size_t HeadEdits::size() const {
     total += replaced_[i] ? replaced_size(i) : line_end(i) - fields[i].name_begin;
   }
   for (std::size_t i = 0; i < edit_count_; ++i) {
-    const Edit& edit = edits_[i];
-    if (edit.field == kAppended)
+    const Edit& edit = edits()[i];
+    if (edit.field == kAppended && !edit.name.empty())
       total += edit.name.size() + kColon.size() + edit.value.size() + kLineEnd.size();
   }
   return total + kLineEnd.size();
@@ -161,16 +189,25 @@ std::size_t HeadEdits::replaced_size(std::size_t index) const {
   return head_.fields()[index].name_length + kColon.size() + value + kLineEnd.size();
 }
 
+/// The start line, and where it ends.
+char* HeadEdits::write_start(char* at) const {
+  Pen pen(at);
+  pen.write(before_);
+  pen.write(variable_);
+  pen.write(after_);
+  pen.write(kLineEnd);
+  const std::size_t length = before_.size() + variable_.size() + after_.size();
+  // The minor digit: the last byte of a request line, the eighth of a status line.
+  if (raised_) at[is_request_ ? length - 1 : 7] = '1';
+  return at + length + kLineEnd.size();
+}
+
 Result<std::size_t> HeadEdits::write(MutableBytes out) const {
   if (failure_ != nullptr) return Error{failure_kind_, Side::ours, Retry::no, failure_};
   const std::size_t total = size();
   if (out.size() < total) return no_room();
 
-  Pen pen(out.data());
-  pen.write(before_);
-  pen.write(variable_);
-  pen.write(after_);
-  pen.write(kLineEnd);
+  Pen pen(write_start(out.data()));
   const auto fields = head_.fields();
   for (std::size_t i = 0; i < fields.size();) {
     if (dropped_[i]) {
@@ -190,10 +227,11 @@ Result<std::size_t> HeadEdits::write(MutableBytes out) const {
     }
   }
   for (std::size_t i = 0; i < edit_count_; ++i) {
-    if (edits_[i].field != kAppended) continue;
-    pen.write(edits_[i].name);
+    const Edit& edit = edits()[i];
+    if (edit.field != kAppended || edit.name.empty()) continue;
+    pen.write(edit.name);
     pen.write(kColon);
-    pen.write(edits_[i].value);
+    pen.write(edit.value);
     pen.write(kLineEnd);
   }
   pen.write(kLineEnd);
@@ -211,18 +249,27 @@ Status HeadEdits::write(Buffer& out) const {
 
 namespace {
 
+bool frames(KnownField known) {
+  return known == KnownField::host || known == KnownField::content_length ||
+         known == KnownField::transfer_encoding;
+}
+
 void drop_hop_fields(const Head& head, HeadEdits& edits) {
   for (const Field& field : head.fields()) {
     const bool of_one_hop = traits_of(field.known).of_one_hop;
-    if (of_one_hop || (head.connection_names_fields() && head.named_by_connection(head.name(field))))
+    if (of_one_hop || (head.connection_names_fields() && head.named_by_connection(head.name(field)))) {
       edits.drop(field);
+    } else if (frames(field.known)) {
+      edits.tidy(field);
+    }
   }
 }
 
-void tell_next_hop(const Head& head, HeadEdits& edits, NextHop next) {
+/// `version`: the minor one that the head goes on with.
+void tell_next_hop(const Head& head, HeadEdits& edits, NextHop next, int version) {
   switch (next) {
     case NextHop::persist:
-      if (head.minor_version() == 0) edits.set(KnownField::connection, "keep-alive");
+      if (version == 0) edits.set(KnownField::connection, "keep-alive");
       return;
     case NextHop::persist_aloud: return edits.set(KnownField::connection, "keep-alive");
     case NextHop::close: return edits.set(KnownField::connection, "close");
@@ -241,13 +288,16 @@ void tell_next_hop(const Head& head, HeadEdits& edits, NextHop next) {
 
 void hop_by_hop(const RequestHead& head, HeadEdits& edits, NextHop next) {
   drop_hop_fields(head, edits);
-  tell_next_hop(head, edits, next);
+  const bool may_raise = head.has(KnownField::host);
+  if (may_raise) edits.speak_1_1();
+  tell_next_hop(head, edits, next, may_raise ? 1 : head.minor_version());
 }
 
 void hop_by_hop(const ResponseHead& head, HeadEdits& edits, NextHop next) {
   drop_hop_fields(head, edits);
   if (head.status() < 200 || head.status() == 204) edits.drop_all(KnownField::content_length);
-  tell_next_hop(head, edits, next);
+  edits.speak_1_1();
+  tell_next_hop(head, edits, next, 1);
 }
 
 }  // namespace rejoin::proto

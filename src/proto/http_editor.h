@@ -25,6 +25,10 @@
 
 namespace rejoin::proto {
 
+/// Fields that a proxy replaces or adds in one head (dropped ones do not count): its own, and what the
+/// operator's rules say.
+inline constexpr std::size_t kEditsMax = 64;
+
 /// A new value in up to three pieces, written one behind the other, so that "all but our cookie" or "prefix
 /// and old value" need no copy. Each piece is borrowed until the last write().
 struct Pieces {
@@ -41,7 +45,7 @@ struct Pieces {
 /// one.
 ///
 /// Failure is remembered, not thrown: the edit methods return nothing, and write() tells the first failure:
-/// more than limits::kHeadEditsMax replaced and added fields, keep() without room, or a text that would break
+/// more than kEditsMax replaced and added fields, keep() without room, or a text that would break
 /// the head (control characters in a value, a name that is no token): ErrorKind::exhausted or bad_input, side
 /// `ours`.
 class HeadEdits {
@@ -52,7 +56,7 @@ class HeadEdits {
   HeadEdits& operator=(const HeadEdits&) = delete;
 
   /// True while nothing differs from the head as it came.
-  bool empty() const { return edit_count_ == 0 && dropped_.none() && !start_edited_; }
+  bool empty() const { return edit_count_ == 0 && dropped_.none() && !start_edited_ && !raised_; }
 
   /// The field line goes away. `field` is one of the head's fields().
   void drop(const Field& field);
@@ -62,6 +66,16 @@ class HeadEdits {
   void replace_value(const Field& field, Pieces value);
   /// A new field line behind the others. `name` is a token, written as given.
   void append(Bytes name, Pieces value);
+  /// Every field of this name goes away, appended ones too.
+  void drop_all(Bytes name);
+  /// The first field of this name, be it the head's or an appended one, gets the value, and the others go
+  /// away; appended when there is none.
+  void set(Bytes name, Pieces value);
+  /// The field's line is written as `Name: value` if it came otherwise (spaces, tabs), so that nobody behind
+  /// us reads another value. For what frames a message.
+  void tidy(const Field& field);
+  /// The head says HTTP/1.1, whatever it came with (RFC 9112 2.3: a proxy sends its own version).
+  void speak_1_1() { raised_ = head_.minor_version() == 0; }
   /// The first field of this name gets the value and the others are dropped; appended when there is none.
   void set(KnownField known, Pieces value);
   /// Another target in the request line. No spaces and control characters, not empty. Requests only
@@ -95,6 +109,9 @@ class HeadEdits {
   void note(std::uint16_t field, Bytes name, const Pieces& value);
   const Edit* edit_of(std::size_t field) const;
   std::size_t line_end(std::size_t index) const;
+  char* write_start(char* at) const;
+  const Edit* edits() const { return reinterpret_cast<const Edit*>(edits_.data()); }
+  Edit* edits() { return reinterpret_cast<Edit*>(edits_.data()); }
   std::size_t replaced_size(std::size_t index) const;
   void fail(ErrorKind kind, const char* why);
 
@@ -104,20 +121,22 @@ class HeadEdits {
   Bytes before_, variable_, after_;
   bool is_request_;
   bool start_edited_ = false;
+  bool raised_ = false;
   std::uint16_t edit_count_ = 0;
   std::uint16_t kept_ = 0;
   ErrorKind failure_kind_ = ErrorKind::exhausted;
   const char* failure_ = nullptr;
   std::bitset<limits::kHeadFieldsMax> dropped_;
   std::bitset<limits::kHeadFieldsMax> replaced_;
-  std::array<Edit, limits::kHeadEditsMax> edits_;
+  // Made as they are noted: to clear all of them for each head would cost more than the edits do.
+  alignas(Edit) std::array<std::byte, kEditsMax * sizeof(Edit)> edits_;
   std::array<char, limits::kHeadEditsKeptBytesMax> kept_bytes_;
 };
 
 /// What the head shall say about the connection that it is sent on.
 enum class NextHop : std::uint8_t {
-  /// The connection stays. HTTP/1.1 says so by saying nothing; a head of HTTP/1.0 gets `Connection:
-  /// keep-alive`.
+  /// The connection stays. HTTP/1.1 says so by saying nothing; a head that goes as HTTP/1.0 gets
+  /// `Connection: keep-alive`.
   persist,
   /// It stays, and the other side speaks HTTP/1.0 (a response to a 1.0 client): `Connection: keep-alive`.
   persist_aloud,
@@ -130,6 +149,10 @@ enum class NextHop : std::uint8_t {
 
 /// Drops what is about the hop on which the head came (RFC 9110 7.6.1): the fields that `Connection` names,
 /// and Connection, Keep-Alive, Proxy-Connection, TE and Upgrade; then says what `next` means in words.
+///
+/// The head goes on as HTTP/1.1; a request of HTTP/1.0 without Host, which HTTP/1.1 does not allow, stays
+/// what it is. What frames the message (Content-Length, Transfer-Encoding, Host) is written in its plainest
+/// form.
 ///
 /// Two stay on purpose. Transfer-Encoding, because we relay a chunked body as it is, and with it Trailer (RFC
 /// 9110 6.6.2), because the trailers pass too. Framing fields cannot be dropped by naming them in

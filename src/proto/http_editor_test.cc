@@ -165,7 +165,7 @@ TEST(HeadEdits, TooManyEditsAndTooMuchKeptAreErrors) {
   Read<RequestHead> read(kRequest);
   std::array<char, 4096> room;
   HeadEdits many(read.head);
-  for (std::size_t i = 0; i < limits::kHeadEditsMax; ++i) many.append("X", "y");
+  for (std::size_t i = 0; i < kEditsMax; ++i) many.append("X", "y");
   EXPECT_TRUE(many.write(room).ok());
   many.append("X", "y");
   EXPECT_EQ(many.write(room).error().kind, ErrorKind::exhausted);

@@ -45,7 +45,9 @@ constexpr Name kNames[] = {
     {"X-Forwarded-For", x_forwarded_for, kNotInTrailer | kProtected},
     {"X-Forwarded-Proto", x_forwarded_proto, kNotInTrailer | kProtected},
     {"X-Forwarded-Host", x_forwarded_host, kNotInTrailer | kProtected},
+    {"X-Forwarded-Port", x_forwarded_port, kNotInTrailer | kProtected},
     {"X-Real-IP", x_real_ip, kNotInTrailer | kProtected},
+    {"X-Request-Id", x_request_id, kNotInTrailer | kProtected},
     {"Sec-WebSocket-Key", sec_websocket_key, kNotInTrailer | kProtected},
     {"Sec-WebSocket-Version", sec_websocket_version, kNotInTrailer | kProtected},
     {"Sec-WebSocket-Protocol", sec_websocket_protocol, kNotInTrailer | kProtected},
@@ -91,15 +93,16 @@ constexpr bool in_order() {
 }
 static_assert(in_order(), "kNames is indexed by KnownField - 1");
 
-// A hash without collisions over the listed names: length and three letters, multiplied by a number that the
+// A hash without collisions over the listed names: length and three letters (the last but one tells Host from
+// Port), multiplied by a number that the
 // compiler found. One multiplication and one comparison tell a known name from any other.
 constexpr std::size_t kLongest = 24, kShortest = 2, kSlots = 256;
 
 constexpr std::uint32_t fold(char byte) { return static_cast<unsigned char>(byte) | 0x20u; }
 
 constexpr std::uint32_t slot_of(Bytes name, std::uint32_t magic) {
-  const std::uint32_t key = fold(name.front()) | fold(name[name.size() / 2]) << 8 | fold(name.back()) << 16 |
-                            static_cast<std::uint32_t>(name.size()) << 24;
+  const std::uint32_t key = fold(name.front()) | fold(name[name.size() / 2]) << 8 |
+                            fold(name[name.size() - 2]) << 16 | static_cast<std::uint32_t>(name.size()) << 24;
   return key * magic >> 24;
 }
 

@@ -41,7 +41,9 @@ enum class KnownField : std::uint8_t {
   x_forwarded_for,
   x_forwarded_proto,
   x_forwarded_host,
+  x_forwarded_port,
   x_real_ip,
+  x_request_id,
   // the WebSocket handshake (RFC 6455 4)
   sec_websocket_key,
   sec_websocket_version,

@@ -38,6 +38,7 @@ Bytes reason_phrase(int status) {
     case 200: return "OK";
     case 301: return "Moved Permanently";
     case 302: return "Found";
+    case 303: return "See Other";
     case 307: return "Temporary Redirect";
     case 308: return "Permanent Redirect";
     case 400: return "Bad Request";
@@ -45,6 +46,7 @@ Bytes reason_phrase(int status) {
     case 403: return "Forbidden";
     case 404: return "Not Found";
     case 405: return "Method Not Allowed";
+    case 410: return "Gone";
     case 408: return "Request Timeout";
     case 413: return "Content Too Large";
     case 414: return "URI Too Long";
@@ -59,6 +61,7 @@ Bytes reason_phrase(int status) {
     case 503: return "Service Unavailable";
     case 504: return "Gateway Timeout";
     case 505: return "HTTP Version Not Supported";
+    case 508: return "Loop Detected";
     default: return "Unknown";
   }
 }
@@ -74,13 +77,15 @@ Status write_simple_response(Buffer& out, const SimpleResponse& response) {
   for (Bytes part : text) length += part.size();
   const Decimal length_digits(length);
 
-  const bool with_body = response.request_method != Method::head;
-  const std::array<Bytes, 14> parts = {
+  const bool with_body = response.request_method != Method::head && !response.text_apart;
+  const std::array<Bytes, 16> parts = {
       "HTTP/1.1 ",
       status.view(),
       " ",
       reason,
-      "\r\nContent-Type: text/plain; charset=utf-8\r\nCache-Control: no-store\r\nContent-Length: ",
+      "\r\nContent-Type: ",
+      response.type,
+      "\r\nCache-Control: no-store\r\nContent-Length: ",
       length_digits.view(),
       "\r\n",
       response.field_lines,

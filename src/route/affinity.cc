@@ -1,11 +1,14 @@
 #include "route/affinity.h"
 
 #include <algorithm>
+#include <charconv>
+#include <cstring>
 
 #include "route/affinity_ticket.h"
 #include "route/cookie_insert.h"
 #include "route/cookie_prefix.h"
 #include "route/cookie_rewrite.h"
+#include "route/key_affinity.h"
 #include "route/source_ip.h"
 
 namespace rejoin::route {
@@ -39,6 +42,12 @@ Status check_rule(const CookieInsertRule& rule) {
   spec.secure = rule.secure;
   spec.partitioned = rule.partitioned;
   if (Status checked = spec.check(); !checked) return config_error(checked.error().detail);
+  if (rule.cross_site.empty()) return {};
+  if (Status named = check_name(rule.cross_site); !named) return named;
+  spec.name = rule.cross_site;
+  spec.same_site = SameSite::none;
+  spec.secure = spec.partitioned = true;
+  if (Status checked = spec.check(); !checked) return config_error(checked.error().detail);
   return {};
 }
 Status check_rule(const CookieRewriteRule& rule) { return check_name(rule.name); }
@@ -59,6 +68,20 @@ Status check_rule(const TicketRule& rule) {
   return {};
 }
 
+Status check_rule(const KeyRule& rule) {
+  if (rule.key.name.empty()) return config_error("a key needs the name of its header, query or cookie");
+  return {};
+}
+
+std::string key_text(const KeyPlace& key) {
+  switch (key.in) {
+    case KeyPlace::In::header: return "header " + key.name;
+    case KeyPlace::In::query: return "query " + key.name;
+    case KeyPlace::In::cookie: break;
+  }
+  return "cookie " + key.name;
+}
+
 /// What two rules on one pool must not both have.
 std::vector<std::string> keys_of(const AffinityRule& rule) {
   using Keys = std::vector<std::string>;
@@ -67,6 +90,13 @@ std::vector<std::string> keys_of(const AffinityRule& rule) {
                                  Keys keys{"ticket", "cookie " + std::string(proto::kTicketCookie)};
                                  if (ticket.cookie != proto::kTicketCookie)
                                    keys.push_back("cookie " + ticket.cookie);
+                                 return keys;
+                               },
+                               [](const KeyRule& key) { return Keys{key_text(key.key)}; },
+                               [](const CookieInsertRule& cookie) {
+                                 Keys keys{"cookie " + cookie.name};
+                                 if (!cookie.cross_site.empty())
+                                   keys.push_back("cookie " + cookie.cross_site);
                                  return keys;
                                },
                                [](const auto& cookie) { return Keys{"cookie " + cookie.name}; }},
@@ -108,16 +138,42 @@ Status check_affinity(const std::vector<AffinityRule>& rules) {
   return {};
 }
 
-bool Affinity::edit_response(const proto::ResponseHead&, const Pin&, ServerIndex, UnixSeconds,
-                             proto::HeadEdits&, Texts&) {
+std::optional<ServerIndex> Affinity::server_for(const Pin& pin, const Wanted&) { return pin.server; }
+
+bool Affinity::edit_response(const proto::ResponseHead&, Pin&, ServerIndex, UnixSeconds, proto::HeadEdits&,
+                             Texts&) {
   return false;
 }
 
+bool Affinity::ends_pin(const proto::ResponseHead&, UnixSeconds) const { return false; }
+
+void Affinity::forget(const proto::ResponseHead&, proto::HeadEdits&, Texts&) {}
+
+Address lease_key(std::uint64_t key) {
+  Address out;
+  out.family = Address::Family::ipv6;
+  std::memcpy(out.ip.data(), &key, sizeof key);
+  return out;
+}
+
+bool is_deleted(const proto::SetCookie& cookie, UnixSeconds unix_now) {
+  if (cookie.max_age) {  // wins over Expires
+    const std::string_view text = *cookie.max_age;
+    if (text.starts_with('-')) return text.size() > 1;
+    std::uint64_t seconds = 0;
+    const auto read = std::from_chars(text.data(), text.data() + text.size(), seconds);
+    if (read.ec == std::errc() && read.ptr == text.data() + text.size()) return seconds == 0;
+  }
+  if (!cookie.expires) return false;
+  const auto expires = proto::parse_cookie_date(*cookie.expires);
+  return expires && *expires <= unix_now;
+}
+
 std::unique_ptr<Affinity> make_affinity(const AffinityRule& rule, const Pool& pool, Seal& seal,
-                                        LeaseTable* leases) {
+                                        const AffinityTables& tables) {
   return std::visit(Overloaded{
                         [&](const CookieInsertRule& r) -> std::unique_ptr<Affinity> {
-                          return std::make_unique<CookieInsert>(r, pool, seal);
+                          return std::make_unique<CookieInsert>(r, pool, seal, tables.idle_leases);
                         },
                         [&](const CookieRewriteRule& r) -> std::unique_ptr<Affinity> {
                           return std::make_unique<CookieRewrite>(r, pool, seal);
@@ -125,11 +181,14 @@ std::unique_ptr<Affinity> make_affinity(const AffinityRule& rule, const Pool& po
                         [&](const CookiePrefixRule& r) -> std::unique_ptr<Affinity> {
                           return std::make_unique<CookiePrefix>(r, pool, seal);
                         },
-                        [&](const SourceIpRule&) -> std::unique_ptr<Affinity> {
-                          return std::make_unique<SourceIp>(*leases);
+                        [&](const SourceIpRule& r) -> std::unique_ptr<Affinity> {
+                          return std::make_unique<SourceIp>(pool, *tables.leases, r.strict);
                         },
                         [&](const TicketRule& r) -> std::unique_ptr<Affinity> {
                           return std::make_unique<AffinityTicket>(r, pool, seal);
+                        },
+                        [&](const KeyRule& r) -> std::unique_ptr<Affinity> {
+                          return std::make_unique<KeyAffinity>(r, pool, *tables.maglev);
                         },
                     },
                     rule);

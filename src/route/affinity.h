@@ -1,7 +1,8 @@
 // Rules that find the server a client belongs to. A pool has an ordered list of them; the first that names a
 // usable server wins, and the scheduler is asked when none does.
 //
-// One file per kind: cookie_insert, cookie_rewrite, cookie_prefix, source_ip, affinity_ticket. Three moments,
+// One file per kind: cookie_insert, cookie_rewrite, cookie_prefix, source_ip, affinity_ticket, key_affinity.
+// Three moments,
 // all on the way of one request (at layer 4: of one connection, where only find() happens):
 //   find()           what did the client bring?         -> Pin
 //   server_sees()    what must the server not see?      -> the Cookie field that is forwarded
@@ -16,6 +17,7 @@
 #include <forward_list>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <variant>
@@ -29,7 +31,10 @@
 #include "proto/http_head.h"
 #include "proto/resume_frame.h"
 #include "route/lease_table.h"
+#include "route/maglev.h"
 #include "route/pool.h"
+#include "route/request_key.h"
+#include "route/scheduler.h"
 #include "route/seal.h"
 
 namespace rejoin::route {
@@ -57,8 +62,11 @@ enum class Reason : std::uint8_t {
 inline constexpr std::size_t kReasons = 8;
 std::string_view to_string(Reason reason);
 
-/// What one rule found in one arrival. 12 bytes.
+/// What one rule found in one arrival. 24 bytes.
 struct Pin {
+  /// By which it is known again: the key's hash, or that of the cookie's value where a table keeps its idle
+  /// time.
+  std::uint64_t key = 0;
   std::uint32_t first_use = 0;  // unix seconds, of a cookie that was found; else 0
   std::uint32_t last_use = 0;
   ServerIndex server = 0;  // only when found
@@ -68,6 +76,8 @@ struct Pin {
 };
 
 using proto::SameSite;
+
+// `strict` in each rule: a client whose server takes it not is refused instead of being sent to another.
 
 /// A cookie of ours, sealed: server, first and last use.
 struct CookieInsertRule {
@@ -84,21 +94,28 @@ struct CookieInsertRule {
   bool http_only = true;
   bool partitioned = false;
   bool hide = true;  // the server never sees the cookie
+  /// A second cookie with the same pin for pages of other sites, SameSite=None; Secure; Partitioned. Empty:
+  /// none.
+  std::string cross_site;
+  bool strict = false;
 };
 
 /// The value of a cookie that the server itself sets is overwritten. The server sees our value in requests.
 struct CookieRewriteRule {
   std::string name;
+  bool strict = false;
 };
 
 /// A sealed prefix and '~' before the value of a cookie that the server itself sets. The server sees its own
 /// value only.
 struct CookiePrefixRule {
   std::string name;
+  bool strict = false;
 };
 
 struct SourceIpRule {
   LeaseRules leases;
+  bool strict = false;
 };
 
 /// A resume ticket (ticket.h), whose owner is a server of the pool. While the owner is away for less than
@@ -109,13 +126,20 @@ struct TicketRule {
   Duration come_again = 1s;               // what they are told to wait
 };
 
+/// A key of the application, by consistent hash.
+struct KeyRule {
+  KeyPlace key;
+  bool strict = false;
+};
+
 using AffinityRule =
-    std::variant<CookieInsertRule, CookieRewriteRule, CookiePrefixRule, SourceIpRule, TicketRule>;
+    std::variant<CookieInsertRule, CookieRewriteRule, CookiePrefixRule, SourceIpRule, TicketRule, KeyRule>;
 
 /// What is wrong with a list of rules (Error: config), or nothing. At most limits::kAffinityRulesMax; cookie
 /// names are tokens (RFC 6265 4.1.1) and differ; the rest of a cookie is as proto::CookieSpec::check() wants
 /// it (SameSite=None and Partitioned only with secure, ...); at most one source-ip, grace not negative,
-/// prefix 1 to 32, prefix_v6 1 to 128; at most one ticket, owner_gone not negative, come_again at least 1 ms.
+/// prefix 1 to 32, prefix_v6 1 to 128; at most one ticket, owner_gone not negative, come_again at least 1 ms;
+/// a key has a name, and two keys differ.
 Status check_affinity(const std::vector<AffinityRule>& rules);
 
 /// Texts that edits borrow until they are written; a list, since its items never move.
@@ -130,18 +154,28 @@ class Affinity {
   /// any; if none does, the reason is the first one's. At most limits::kPinCookiesMax are opened.
   virtual Pin find(const Arrival& arrival) = 0;
 
-  /// The cookie that the server must not see as the client sent it; empty: the rule leaves requests alone.
-  virtual std::string_view hidden_cookie() const { return {}; }
+  /// The server to which this pin leads now. For pins that name their server that one, whatever its state.
+  virtual std::optional<ServerIndex> server_for(const Pin& pin, const Wanted& wanted);
+  /// A client that is found was here before.
+  virtual bool remembers() const { return true; }
+  /// Its server takes it not: then nobody does.
+  virtual bool strict() const { return false; }
+
+  /// The cookies that the server must not see as the client sent them; none: the rule leaves requests alone.
+  virtual std::span<const std::string_view> hidden_cookies() const { return {}; }
   /// What the server sees in its place: a part of `value`, or nothing when it is taken out.
   virtual std::optional<std::string_view> server_sees(std::string_view value) const { return value; }
 
   /// Before the response of `chosen` goes to the client that brought `pin`. True when a cookie of ours was
   /// planted, anew or for the first time. `edits` borrow from `texts`.
-  virtual bool edit_response(const proto::ResponseHead& head, const Pin& pin, ServerIndex chosen,
+  virtual bool edit_response(const proto::ResponseHead& head, Pin& pin, ServerIndex chosen,
                              UnixSeconds unix_now, proto::HeadEdits& edits, Texts& texts);
-
-  /// The table whose leases keep this rule's pins; none for rules that the client remembers.
-  virtual LeaseTable* leases() { return nullptr; }
+  /// The cookie is ours alone; the server knows nothing of it.
+  virtual bool plants_its_own() const { return false; }
+  /// Does the server end this client's pin by taking back its own cookie?
+  virtual bool ends_pin(const proto::ResponseHead& head, UnixSeconds unix_now) const;
+  /// Instead of edit_response(), when the server has ended the client's pin: the client shall forget ours.
+  virtual void forget(const proto::ResponseHead& head, proto::HeadEdits& edits, Texts& texts);
 
   /// What becomes of a client whose server is away for less than `owner_gone`: it is told to come again after
   /// `come_again`. Zero: another server takes it at once.
@@ -154,9 +188,21 @@ class Affinity {
   virtual bool wants_opening() const { return false; }
 };
 
-/// `leases` is the pool's shared table, for a SourceIpRule; not needed otherwise. Pool, Seal and table
-/// outlive the result.
+/// What rules share with those of other workers: the pool's tables, where a rule needs them.
+struct AffinityTables {
+  LeaseTable* leases = nullptr;       // of a SourceIpRule
+  LeaseTable* idle_leases = nullptr;  // of the first CookieInsertRule with max_idle
+  MaglevShare* maglev = nullptr;      // of a KeyRule
+};
+
+/// Pool, Seal and tables outlive the result.
 std::unique_ptr<Affinity> make_affinity(const AffinityRule& rule, const Pool& pool, Seal& seal,
-                                        LeaseTable* leases);
+                                        const AffinityTables& tables);
+
+/// The key under which a table of leases knows a pin that is no address.
+Address lease_key(std::uint64_t key);
+
+/// A Set-Cookie that deletes its cookie (RFC 6265 5.3: an expiry that is over).
+bool is_deleted(const proto::SetCookie& cookie, UnixSeconds unix_now);
 
 }  // namespace rejoin::route

@@ -73,6 +73,8 @@ struct Fixture {
       case Chosen::come_again:
         EXPECT_FALSE(choice.server);
         return "again " + std::to_string(choice.wait / 1ms) + " ms";
+      case Chosen::waits: return name + " waits";
+      case Chosen::refused: return name + " refused";
     }
     return "?";
   }
@@ -293,7 +295,7 @@ TEST(AffinityTicket, without_health_checks_the_owner_is_asked_each_time_and_gone
   EXPECT_EQ(refused(10s).how, Chosen::scheduled);
 
   // Somebody reaches it: it was away, and is not.
-  const Choice there = f.choose(fields, kStart + 11s);
+  Choice there = f.choose(fields, kStart + 11s);
   f.router->reached(there, kStart + 11s);
   EXPECT_EQ(refused(15s).how, Chosen::come_again);
 }

@@ -4,7 +4,7 @@ namespace rejoin::route {
 
 Pin CookiePrefix::find(const Arrival& arrival) {
   if (arrival.head == nullptr) return {};
-  return cookie_.best(*arrival.head, [&](std::string_view value) {
+  return cookie_.best(*arrival.head, arrival.now, [&](std::string_view value) {
     const std::size_t end = value.find(kSeparator);
     Pin pin = cookie_.open(value.substr(0, end));
     if (end == value.npos && pin.reason == Reason::malformed) pin.reason = Reason::none;
@@ -18,7 +18,7 @@ std::optional<std::string_view> CookiePrefix::server_sees(std::string_view value
   return value.substr(end + 1);
 }
 
-bool CookiePrefix::edit_response(const proto::ResponseHead& head, const Pin&, ServerIndex chosen,
+bool CookiePrefix::edit_response(const proto::ResponseHead& head, Pin&, ServerIndex chosen,
                                  UnixSeconds unix_now, proto::HeadEdits& edits, Texts& texts) {
   std::string_view prefix;  // once, for all of them
   for (const proto::Field& field : head.all(proto::KnownField::set_cookie)) {

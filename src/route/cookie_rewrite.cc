@@ -4,10 +4,11 @@ namespace rejoin::route {
 
 Pin CookieRewrite::find(const Arrival& arrival) {
   if (arrival.head == nullptr) return {};
-  return cookie_.best(*arrival.head, [&](std::string_view value) { return cookie_.open(value); });
+  return cookie_.best(*arrival.head, arrival.now,
+                      [&](std::string_view value) { return cookie_.open(value); });
 }
 
-bool CookieRewrite::edit_response(const proto::ResponseHead& head, const Pin&, ServerIndex chosen,
+bool CookieRewrite::edit_response(const proto::ResponseHead& head, Pin&, ServerIndex chosen,
                                   UnixSeconds unix_now, proto::HeadEdits& edits, Texts& texts) {
   std::string_view sealed;  // once, for all of them
   for (const proto::Field& field : head.all(proto::KnownField::set_cookie)) {

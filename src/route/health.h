@@ -12,8 +12,12 @@
 #pragma once
 
 #include <cstdint>
+#include <mutex>
+#include <optional>
 #include <string>
+#include <vector>
 
+#include "base/bytes.h"
 #include "base/clock.h"
 #include "base/random.h"
 #include "base/result.h"
@@ -22,22 +26,53 @@ namespace rejoin::route {
 
 enum class HealthKind : std::uint8_t { off, tcp, http };
 
-/// What the configuration says of a pool's health checks. This folder uses kind, rise, fall and every; the
-/// rest is for the prober.
+/// From `first` to `last`, both included.
+struct StatusRange {
+  int first = 200;
+  int last = 200;
+  bool operator==(const StatusRange&) const = default;
+};
+/// Is `status` in one of them?
+bool contains(const std::vector<StatusRange>& ranges, int status);
+/// "200", "200-299 or 404": for people.
+std::string to_string(const std::vector<StatusRange>& ranges);
+
+/// What clients' connections tell of a server, without a probe: `failures` of them within `within` put it out
+/// for `out`, as if it were down.
+struct PassiveRules {
+  std::uint16_t failures = 0;  // 0: nothing of it
+  Duration within = 10s;
+  Duration out = 30s;
+
+  bool operator==(const PassiveRules&) const = default;
+};
+
+/// What the configuration says of a pool's health checks. This folder uses kind, rise, fall, every and
+/// passive; the rest is for the prober.
 struct HealthRules {
   HealthKind kind = HealthKind::off;
   std::string path = "/";
   std::string host;  // the Host field of a probe; empty: the server's address
-  int expect = 200;  // the status that means well
+  std::vector<StatusRange> expect = {StatusRange{}};  // the statuses that mean well
+  /// Of an answer: "50%" or "50" is the share of its weight that the server wants. Empty: nobody looks.
+  std::string weight_field = "Rejoin-Weight";
   Duration every = 2s;
   Duration timeout = 1s;
   std::uint16_t rise = 2;
   std::uint16_t fall = 3;
+  Duration drain_time{0};  // of a server that says it drains: its own clients may come so long. 0: no bound
+  PassiveRules passive;
+
+  bool operator==(const HealthRules&) const = default;
 };
 
 /// Error: config, when a number is out of range (rise and fall 1 to 1000, every and timeout above 0, expect
-/// 100 to 599) or the path does not start with '/'.
+/// 100 to 599 and not empty, passive failures at most 1000, within and out above 0) or the path does not
+/// start with '/'.
 Status check_health(const HealthRules& rules);
+
+/// Milliseconds since some moment before the program began; never 0.
+std::uint64_t monotonic_ms(TimePoint moment);
 
 enum class ProbeResult : std::uint8_t {
   well,     // a probe got what it expected
@@ -72,6 +107,24 @@ struct HealthStep {
 HealthStep observe(const HealthRules& rules, HealthState state, ProbeResult result, TimePoint now);
 /// How long the server has been away; zero when it is not. Milliseconds.
 Duration away_for(const HealthState& state, TimePoint now);
+
+/// One server's failures of the last while. Any thread: failures are rare, so a lock is cheap enough.
+class FailureWindow {
+ public:
+  explicit FailureWindow(const PassiveRules& rules);
+  /// One more at `now`: is it one too many? Then counting begins anew.
+  bool add(TimePoint now);
+
+ private:
+  Duration within_;
+  std::mutex lock_;
+  std::vector<TimePoint> last_;  // as many as are allowed; a ring, under the lock
+  std::size_t next_ = 0;         // under the lock
+};
+
+/// What a server's answer says of the share that it wants: "75%", "75"; nothing when that is not a
+/// percentage.
+std::optional<std::uint8_t> read_percentage(Bytes text);
 
 /// When to probe one server next. Each (worker,) server has its own, and an own random phase: probes neither
 /// start together when the program does, nor drift into step later, in one process or over a fleet.

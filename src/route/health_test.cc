@@ -127,10 +127,49 @@ TEST(Health, numbers_out_of_range_are_refused) {
   EXPECT_FALSE(is_good([](HealthRules& r) { r.fall = 1001; }));
   EXPECT_FALSE(is_good([](HealthRules& r) { r.every = 0s; }));
   EXPECT_FALSE(is_good([](HealthRules& r) { r.timeout = -1s; }));
-  EXPECT_FALSE(is_good([](HealthRules& r) { r.expect = 99; }));
-  EXPECT_FALSE(is_good([](HealthRules& r) { r.expect = 600; }));
+  EXPECT_FALSE(is_good([](HealthRules& r) { r.expect = {{99, 200}}; }));
+  EXPECT_FALSE(is_good([](HealthRules& r) { r.expect = {{200, 600}}; }));
+  EXPECT_FALSE(is_good([](HealthRules& r) { r.expect = {{300, 200}}; }));
+  EXPECT_FALSE(is_good([](HealthRules& r) { r.expect = {}; }));
+  EXPECT_FALSE(is_good([](HealthRules& r) { r.passive.failures = 1001; }));
+  EXPECT_FALSE(is_good([](HealthRules& r) { r.passive.within = 0s; }));
+  EXPECT_FALSE(is_good([](HealthRules& r) { r.passive.out = 0s; }));
   EXPECT_FALSE(is_good([](HealthRules& r) { r.path = ""; }));
   EXPECT_FALSE(is_good([](HealthRules& r) { r.path = "healthz"; }));
+}
+
+TEST(StatusRange, contains_and_reads_aloud) {
+  const std::vector<StatusRange> ranges{{200, 299}, {304, 304}};
+  for (const int status : {200, 204, 299, 304}) EXPECT_TRUE(contains(ranges, status)) << status;
+  for (const int status : {199, 300, 303, 305, 500}) EXPECT_FALSE(contains(ranges, status)) << status;
+  EXPECT_EQ(to_string(ranges), "200-299 or 304");
+}
+
+TEST(Percentage, is_read_strictly) {
+  const struct {
+    const char* text;
+    int percent;  // -1: none
+  } cases[] = {{"0%", 0}, {"50%", 50}, {"100%", 100}, {"7", 7},    {"101%", -1}, {"", -1},
+               {"%", -1}, {"-1%", -1}, {"5 %", -1},   {"1e1", -1}, {"050", 50}};
+  for (const auto& c : cases) {
+    const auto read = read_percentage(c.text);
+    EXPECT_EQ(read ? int{*read} : -1, c.percent) << c.text;
+  }
+}
+
+TEST(FailureWindow, one_too_many_within_the_time) {
+  FailureWindow window({.failures = 3, .within = 10s, .out = 30s});
+  const TimePoint start(1h);
+  EXPECT_FALSE(window.add(start));
+  EXPECT_FALSE(window.add(start + 5s));
+  EXPECT_FALSE(window.add(start + 11s)) << "the first is too old";
+  EXPECT_TRUE(window.add(start + 15s)) << "5, 11, 15";
+  EXPECT_FALSE(window.add(start + 15s)) << "counting begins anew";
+  EXPECT_FALSE(window.add(start + 15s));
+  EXPECT_TRUE(window.add(start + 15s));
+  FailureWindow one({.failures = 1, .within = 1s, .out = 1s});
+  EXPECT_TRUE(one.add(start));
+  EXPECT_TRUE(one.add(start));
 }
 
 TEST(ProbeSchedule, the_first_probe_comes_within_a_second_and_the_rest_about_every) {

@@ -32,7 +32,8 @@ struct Lease::Entry : ListNode {
   const Address* key = nullptr;  // the map's
   TimePoint expires = kNever;    // when closed
   std::uint32_t open = 0;        // connections
-  ServerIndex server = 0;
+  ServerNumber server = 0;
+  bool unpinned = false;
 };
 
 struct alignas(64) LeaseTable::Shard {
@@ -61,10 +62,17 @@ void Lease::close(TimePoint now) {
   if (entry_ != nullptr) table_->close(*std::exchange(entry_, nullptr), now);
 }
 
-void Lease::move_to(ServerIndex server) {
+void Lease::move_to(ServerNumber server) {
   if (entry_ == nullptr) return;
   const std::lock_guard hold(table_->shard_of(*entry_->key).lock);
   entry_->server = server;
+  entry_->unpinned = false;
+}
+
+void Lease::unpin() {
+  if (entry_ == nullptr) return;
+  const std::lock_guard hold(table_->shard_of(*entry_->key).lock);
+  entry_->unpinned = true;
 }
 
 std::size_t LeaseTable::Hash::operator()(const Address& key) const {
@@ -114,7 +122,7 @@ void LeaseTable::forget(Shard& shard, Entry& entry) {
   shard.entries.erase(key);
 }
 
-std::optional<ServerIndex> LeaseTable::find(const Address& client, TimePoint now) {
+std::optional<ServerNumber> LeaseTable::find(const Address& client, TimePoint now) {
   tell(now);
   const Address key = key_of(client);
   Shard& shard = shard_of(key);
@@ -123,11 +131,12 @@ std::optional<ServerIndex> LeaseTable::find(const Address& client, TimePoint now
   const auto found = shard.entries.find(key);
   if (found == shard.entries.end()) return std::nullopt;
   const Entry& entry = found->second;
+  if (entry.unpinned) return std::nullopt;
   if (entry.open == 0 && entry.expires <= now) return std::nullopt;  // expire() has not come to it yet
   return entry.server;
 }
 
-Lease LeaseTable::open(const Address& client, ServerIndex server, TimePoint now) {
+Lease LeaseTable::open(const Address& client, ServerNumber server, TimePoint now) {
   tell(now);
   const Address key = key_of(client);
   Shard& shard = shard_of(key);
@@ -150,6 +159,7 @@ Lease LeaseTable::open(const Address& client, ServerIndex server, TimePoint now)
   Entry& entry = found->second;
   entry.leave();
   entry.server = server;
+  entry.unpinned = false;
   if (entry.open++ == 0) ++shard.open;
   return Lease(*this, entry);
 }
@@ -162,6 +172,7 @@ void LeaseTable::close(Entry& entry, TimePoint now) {
   assert(entry.open > 0);
   if (--entry.open > 0) return;
   --shard.open;
+  if (entry.unpinned) return forget(shard, entry);
   entry.expires = now + rules_.grace;
   shard.closed.push_back(entry);
 }

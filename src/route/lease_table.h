@@ -10,6 +10,9 @@
 // Bounded: when a shard is full, a new address takes the place of the one closed longest ago; when all of
 // them have open connections, the new address is served and not remembered, and that is counted.
 //
+// It outlives Pools: a reload keeps it where the rule is the same, so it remembers servers by their number
+// (pool.h).
+//
 // Time comes in with each call. Clocks of different workers may differ by a turn of their loops; nothing here
 // minds.
 #pragma once
@@ -34,6 +37,8 @@ struct LeaseRules {
   unsigned prefix = 32;      // bits of an IPv4 address that make the key
   unsigned prefix_v6 = 128;  // the same for IPv6
   std::size_t leases_max = limits::kLeasesMax;
+
+  bool operator==(const LeaseRules&) const = default;
 };
 
 class LeaseTable;
@@ -55,7 +60,10 @@ class Lease {
   void close(TimePoint now);
   /// The client was sent to another server (its own refused): all of the address's pin moves there. Harmless
   /// when empty.
-  void move_to(ServerIndex server);
+  void move_to(ServerNumber server);
+  /// The server has ended the client's pin: its address is bound to nothing from now on, until it is sent to
+  /// a server again. Its other connections stay. Harmless when empty.
+  void unpin();
   /// False for an empty lease: default-made, moved from, closed, or of a connection that the table had no
   /// room for.
   explicit operator bool() const { return entry_ != nullptr; }
@@ -77,13 +85,15 @@ class LeaseTable {
   LeaseTable(const LeaseTable&) = delete;
   LeaseTable& operator=(const LeaseTable&) = delete;
 
+  const LeaseRules& rules() const { return rules_; }
+
   /// The server to which `client`'s address is pinned at `now`; none when it never was, or grace has passed.
-  std::optional<ServerIndex> find(const Address& client, TimePoint now);
+  std::optional<ServerNumber> find(const Address& client, TimePoint now);
 
   /// A connection from `client` was sent to `server`: pins its address there (a pin to another server moves)
   /// until the returned Lease closes, and grace after. Empty Lease when the table is full of open ones:
   /// counted in refused().
-  Lease open(const Address& client, ServerIndex server, TimePoint now);
+  Lease open(const Address& client, ServerNumber server, TimePoint now);
 
   /// Takes out what has expired by `now`, in small bites per shard. find() and open() do the same in passing,
   /// so this only matters for memory of a table that nobody asks any more, and for the destructor of Lease.

@@ -212,5 +212,29 @@ TEST(LeaseTable, two_threads_share_one_table) {
   EXPECT_GT(table.leases.evicted() + table.leases.refused(), 0u);
 }
 
+TEST(LeaseTable, a_pin_that_the_server_ended_is_gone_for_all_connections_until_the_next_is_sent_somewhere) {
+  SystemRandom random;
+  LeaseTable table({.grace = 10s}, random);
+  const Address client = test::address("10.0.0.1");
+  Lease first = table.open(client, 1, TimePoint(1h)), second = table.open(client, 1, TimePoint(1h));
+  first.unpin();
+  EXPECT_EQ(table.find(client, TimePoint(1h)), std::nullopt);
+  second.close(TimePoint(1h));
+  first.close(TimePoint(1h));
+  EXPECT_EQ(table.find(client, TimePoint(1h)), std::nullopt) << "and there is no grace";
+  EXPECT_EQ(table.size().addresses, 0u);
+
+  Lease third = table.open(client, 1, TimePoint(1h));
+  third.unpin();
+  third.move_to(2);  // the next request on the same connection
+  EXPECT_EQ(table.find(client, TimePoint(1h)), ServerNumber{2});
+  third.unpin();
+  Lease fourth = table.open(client, 3, TimePoint(1h));
+  EXPECT_EQ(table.find(client, TimePoint(1h)), ServerNumber{3});
+  third.close(TimePoint(1h));
+  fourth.close(TimePoint(1h));
+  EXPECT_EQ(table.find(client, TimePoint(1h + 9s)), ServerNumber{3});
+}
+
 }  // namespace
 }  // namespace rejoin::route

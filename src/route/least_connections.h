@@ -1,5 +1,6 @@
-// The server with the fewest connections for its weight (Pool::active over Server::weight). Equals take turns
-// by the smooth rotation, so that an idle pool is filled in proportion to the weights and not from the front.
+// The server with the fewest connections for its weight (Pool::active over Pool::present_weight). Equals take
+// turns by the smooth rotation, so that an idle pool is filled in proportion to the weights and not from the
+// front.
 //
 // The counts are all workers' together. Two workers that pick in the same microsecond may pick the same
 // server; the next pick of either sees both.
@@ -13,7 +14,7 @@ class LeastConnections final : public Scheduler {
  public:
   LeastConnections(const Pool& pool, unsigned worker) : rotation_(pool, worker) {}
 
-  std::optional<ServerIndex> pick(const Pool& pool, const Tried& tried) override;
+  std::optional<ServerIndex> pick(const Pool& pool, const Wanted& wanted) override;
 
  private:
   SmoothRotation rotation_;

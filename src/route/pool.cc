@@ -1,10 +1,14 @@
 #include "route/pool.h"
 
+#include <algorithm>
+#include <cassert>
 #include <unordered_set>
 #include <utility>
 
 namespace rejoin::route {
 namespace {
+
+constexpr std::uint32_t kMaxConnectionsMax = 10'000'000;
 
 Error config_error(std::string detail) {
   return {ErrorKind::config, Side::ours, Retry::no, std::move(detail)};
@@ -28,6 +32,10 @@ Status check_servers(const std::vector<Server>& servers) {
     if (!server.address || server.address.port == 0) {
       return config_error("server \"" + server.name + "\" needs an address with a port");
     }
+    if (server.max_connections > kMaxConnectionsMax) {
+      return config_error("server \"" + server.name + "\": max_connections must be 0 to " +
+                          std::to_string(kMaxConnectionsMax));
+    }
     if (server.weight > limits::kWeightMax) {
       return config_error("server \"" + server.name + "\": weight must be 0 to " +
                           std::to_string(limits::kWeightMax));
@@ -36,23 +44,155 @@ Status check_servers(const std::vector<Server>& servers) {
   return {};
 }
 
-Result<std::unique_ptr<Pool>> Pool::make(std::string name, std::vector<Server> servers, HealthRules health) {
-  if (Status checked = check_servers(servers); !checked) return checked.error();
-  if (Status checked = check_health(health); !checked) return checked.error();
-  return std::unique_ptr<Pool>(new Pool(std::move(name), std::move(servers), std::move(health)));
+std::string_view to_string(ServerOrder order) {
+  switch (order) {
+    case ServerOrder::ready: return "ready";
+    case ServerOrder::drain: return "drain";
+    case ServerOrder::maintenance: return "maintenance";
+  }
+  return "?";
 }
 
-Pool::Pool(std::string name, std::vector<Server> servers, HealthRules health)
+std::string_view to_string(Standing standing) {
+  switch (standing) {
+    case Standing::open: return "open";
+    case Standing::weight_0: return "weight_0";
+    case Standing::draining: return "draining";
+    case Standing::full: return "full";
+    case Standing::drained: return "drained";
+    case Standing::maintenance: return "maintenance";
+    case Standing::out: return "out";
+    case Standing::down: return "down";
+  }
+  return "?";
+}
+
+Result<std::unique_ptr<Pool>> Pool::make(std::string name, std::vector<Server> servers, HealthRules health,
+                                         const Pool* before, Duration slow_start) {
+  if (Status checked = check_servers(servers); !checked) return checked.error();
+  if (Status checked = check_health(health); !checked) return checked.error();
+  if (slow_start < 0s) return config_error("slow_start cannot be negative");
+  auto life = before != nullptr ? before->life_ : std::make_shared<PoolLife>();
+  std::unique_ptr<Pool> pool(
+      new Pool(std::move(name), std::move(servers), std::move(health), slow_start, std::move(life)));
+  if (before != nullptr) {
+    pool->follow(*before);
+  } else {
+    pool->begin_anew();
+  }
+  for (std::size_t i = 0; i < pool->size(); ++i)
+    pool->by_number_[pool->numbers_[i]] = static_cast<ServerIndex>(i);
+  return pool;
+}
+
+Pool::Pool(std::string name, std::vector<Server> servers, HealthRules health, Duration slow_start,
+           std::shared_ptr<PoolLife> life)
     : name_(std::move(name)),
       servers_(std::move(servers)),
       health_rules_(std::move(health)),
-      states_(std::make_unique<ServerState[]>(servers_.size())) {
-  for (std::size_t i = 0; i < servers_.size(); ++i) by_name_[servers_[i].name] = static_cast<ServerIndex>(i);
+      life_(std::move(life)),
+      slow_start_(slow_start) {
+  for (std::size_t i = 0; i < servers_.size(); ++i) {
+    by_name_[servers_[i].name] = static_cast<ServerIndex>(i);
+    states_.emplace_back(*new ServerState(name_ + '/' + servers_[i].name, life_));
+    states_[i]->weight.store(servers_[i].weight, std::memory_order_relaxed);
+    if (health_rules_.passive.failures != 0)
+      failures_.push_back(std::make_unique<FailureWindow>(health_rules_.passive));
+    has_backups_ |= servers_[i].backup;
+  }
+}
+
+void Pool::begin_anew() {
+  for (std::size_t i = 0; i < servers_.size(); ++i) numbers_.push_back(next_number_++);
+}
+
+void Pool::follow(const Pool& before) {
+  next_number_ = before.next_number_;
+  new_health_ = health_rules_.kind != before.health_rules_.kind;
+  for (std::size_t i = 0; i < servers_.size(); ++i) {
+    const auto there = before.index_of(servers_[i].name);
+    numbers_.push_back(there ? before.number(*there) : next_number_++);
+    if (!there || before.server(*there).address != servers_[i].address) continue;
+    states_[i] = before.states_[*there];
+    if (before.server(*there) != servers_[i]) new_words_.push_back(static_cast<ServerIndex>(i));
+  }
+}
+
+std::unique_ptr<Pool> Pool::alone(ServerIndex index) const {
+  std::unique_ptr<Pool> pool(new Pool(name_, {servers_[index]}, health_rules_, slow_start_, life_));
+  pool->states_[0] = states_[index];
+  pool->begin_anew();
+  pool->by_number_[0] = 0;
+  return pool;
+}
+
+void Pool::take_effect() {
+  for (const ServerIndex index : new_words_) {
+    set_weight(index, servers_[index].weight);
+    set_order(index, ServerOrder::ready);
+  }
+  if (!new_health_) return;
+  for (const ServerRef& server : states_) {
+    server->health.store(HealthState{}, std::memory_order_relaxed);
+    server->drains_until.store(0, std::memory_order_relaxed);
+    server->out_until.store(0, std::memory_order_relaxed);
+    if (server->share_percent.exchange(100, std::memory_order_relaxed) != 100) ++life_->weights_version;
+  }
+}
+
+Standing Pool::standing(ServerIndex index, TimePoint now) const {
+  const ServerState& of = state(index);
+  if (!health(index).up) return Standing::down;
+  if (out(index, now)) return Standing::out;
+  const ServerOrder says = order(index);
+  if (says == ServerOrder::maintenance) return Standing::maintenance;
+  const std::uint64_t drains_until = of.drains_until.load(std::memory_order_relaxed);
+  if (drains_until != 0 && drains_until <= monotonic_ms(now)) return Standing::drained;
+  if (full(index)) return Standing::full;
+  if (drains_until != 0 || says == ServerOrder::drain) return Standing::draining;
+  return steady_weight(index) == 0 ? Standing::weight_0 : Standing::open;
+}
+
+bool Pool::would_take_new(ServerIndex index, TimePoint now) const {
+  const Standing is = standing(index, now);
+  return is == Standing::open || (is == Standing::full && !draining(index) &&
+                                  order(index) == ServerOrder::ready && steady_weight(index) != 0);
+}
+
+std::uint64_t Pool::present_weight(ServerIndex index, TimePoint now) const {
+  const std::uint64_t steady = steady_weight(index);
+  if (slow_start_ == Duration(0)) return steady;
+  const ServerState& of = state(index);
+  // Who was out comes back as slowly as who was down.
+  const std::uint64_t since =
+      std::max(of.came_up.load(std::memory_order_relaxed), of.out_until.load(std::memory_order_relaxed));
+  const std::uint64_t ms = monotonic_ms(now);
+  const auto whole = static_cast<std::uint64_t>(slow_start_ / 1ms);
+  if (since == 0 || ms >= since + whole) return steady;
+  const std::uint64_t percent = ms > since ? std::max<std::uint64_t>(1, (ms - since) * 100 / whole) : 1;
+  return steady * percent / 100;
+}
+
+void Pool::set_weight(ServerIndex index, std::uint32_t weight) {
+  assert(weight <= limits::kWeightMax);
+  if (state(index).weight.exchange(weight, std::memory_order_relaxed) != weight) ++life_->weights_version;
+}
+
+void Pool::set_share_percent(ServerIndex index, std::uint8_t percent) {
+  assert(percent <= 100);
+  if (state(index).share_percent.exchange(percent, std::memory_order_relaxed) != percent)
+    ++life_->weights_version;
 }
 
 std::optional<ServerIndex> Pool::index_of(std::string_view server_name) const {
   const auto found = by_name_.find(server_name);
   if (found == by_name_.end()) return std::nullopt;
+  return found->second;
+}
+
+std::optional<ServerIndex> Pool::index_of_number(ServerNumber number) const {
+  const auto found = by_number_.find(number);
+  if (found == by_number_.end()) return std::nullopt;
   return found->second;
 }
 
@@ -62,9 +202,39 @@ HealthChange Pool::observe(ServerIndex index, ProbeResult result, TimePoint now)
   while (true) {
     const HealthStep step = route::observe(health_rules_, seen, result, now);
     if (step.state == seen) return step.change;
+    // Before clients can see it: its slow start begins with its first one.
+    if (step.change == HealthChange::went_up)
+      state(index).came_up.store(monotonic_ms(now), std::memory_order_relaxed);
     // Another worker may have been quicker: then its result came first, and ours is judged again behind it.
     if (shared.compare_exchange_weak(seen, step.state, std::memory_order_relaxed)) return step.change;
   }
+}
+
+bool Pool::mark_failure(ServerIndex index, TimePoint now) {
+  if (failures_.empty() || out(index, now) || !failures_[index]->add(now)) return false;
+  std::size_t left = 0;
+  for (std::size_t i = 0; i < servers_.size(); ++i) {
+    const auto other = static_cast<ServerIndex>(i);
+    left += other != index && up(other) && !out(other, now);
+  }
+  // When all of them fail it is not the server: then half of them shall at least try.
+  if (2 * left < servers_.size()) return false;
+  state(index).out_until.store(monotonic_ms(now + health_rules_.passive.out), std::memory_order_relaxed);
+  return true;
+}
+
+ServerUse ServerUse::take(const Pool& pool, ServerIndex index) {
+  const std::uint32_t max = pool.server(index).max_connections;
+  if (max == 0) return ServerUse(pool, index);
+  ServerUse use;
+  ServerState& state = pool.state(index);
+  std::uint32_t active = state.active.load(std::memory_order_relaxed);
+  while (active < max) {
+    if (!state.active.compare_exchange_weak(active, active + 1, std::memory_order_relaxed)) continue;
+    use.server_ = ServerRef(state);
+    break;
+  }
+  return use;
 }
 
 }  // namespace rejoin::route

@@ -59,10 +59,98 @@ TEST(Pool, who_is_taken_where) {
     const auto pool = test::pool({c.weight, 1});
     if (c.is_down) test::take_down(*pool, 0);
     pool->set_draining(0, c.is_draining);
-    EXPECT_EQ(pool->takes_new(0), c.takes_new);
-    EXPECT_EQ(pool->takes_pinned(0), c.takes_pinned);
-    EXPECT_TRUE(pool->takes_new(1)) << "the neighbour is not touched";
+    EXPECT_EQ(pool->takes_new(0, TimePoint(1h)), c.takes_new);
+    EXPECT_EQ(pool->takes_pinned(0, TimePoint(1h)), c.takes_pinned);
+    EXPECT_TRUE(pool->takes_new(1, TimePoint(1h))) << "the neighbour is not touched";
   }
+}
+
+TEST(Pool, a_drain_with_a_deadline_keeps_its_own_clients_until_then) {
+  const auto pool = test::pool({1, 1});
+  const TimePoint now(1h);
+  pool->set_draining(0, true, now + 10s);
+  EXPECT_EQ(pool->standing(0, now + 9999ms), Standing::draining);
+  EXPECT_TRUE(pool->takes_pinned(0, now + 9999ms));
+  EXPECT_EQ(pool->standing(0, now + 10s), Standing::drained);
+  EXPECT_FALSE(pool->takes_pinned(0, now + 10s));
+  EXPECT_TRUE(pool->draining(0));
+  pool->set_draining(0, false);
+  EXPECT_EQ(pool->standing(0, now + 10s), Standing::open);
+}
+
+TEST(Pool, of_several_bars_the_strongest_counts) {
+  auto list = test::servers({1, 1});
+  list[0].max_connections = 1;
+  HealthRules health = test::probed();
+  health.passive = {.failures = 1, .within = 1s, .out = 30s};
+  const auto pool = std::move(*Pool::make("p", list, health));
+  const TimePoint now(1h);
+  const auto standing = [&] { return to_string(pool->standing(0, now)); };
+  EXPECT_EQ(standing(), "open");
+  pool->set_weight(0, 0);
+  EXPECT_EQ(standing(), "weight_0");
+  pool->set_draining(0, true);
+  EXPECT_EQ(standing(), "draining");
+  {
+    const ServerUse use(*pool, 0);
+    EXPECT_EQ(standing(), "full");
+    EXPECT_FALSE(pool->would_take_new(0, now)) << "room alone would not help";
+    pool->set_draining(0, true, now);
+    EXPECT_EQ(standing(), "drained");
+    EXPECT_TRUE(pool->mark_failure(0, now));
+    EXPECT_EQ(standing(), "out");
+    test::take_down(*pool, 0, now);
+    EXPECT_EQ(standing(), "down");
+  }
+}
+
+TEST(Pool, passive_marks_never_put_more_than_half_of_the_servers_out) {
+  HealthRules health;
+  health.passive = {.failures = 2, .within = 10s, .out = 30s};
+  const TimePoint now(1h);
+  const auto out_of = [&](std::size_t servers) {
+    const auto pool =
+        std::move(*Pool::make("p", test::servers(std::vector<std::uint32_t>(servers, 1)), health));
+    std::size_t out = 0;
+    for (std::size_t i = 0; i < servers; ++i) {
+      const auto index = static_cast<ServerIndex>(i);
+      EXPECT_FALSE(pool->mark_failure(index, now));
+      out += pool->mark_failure(index, now);
+      EXPECT_EQ(pool->out(index, now), i < out);
+      EXPECT_FALSE(pool->out(index, now + 30s)) << "its time is over";
+    }
+    return out;
+  };
+  EXPECT_EQ(out_of(1), 0u);
+  EXPECT_EQ(out_of(2), 1u);
+  EXPECT_EQ(out_of(3), 1u);
+  EXPECT_EQ(out_of(4), 2u);
+  const auto off = test::pool({1, 1});
+  for (int i = 0; i < 100; ++i) EXPECT_FALSE(off->mark_failure(0, now)) << "not asked for";
+}
+
+TEST(Pool, a_server_that_came_up_grows_to_its_weight) {
+  HealthRules health = test::probed();
+  health.rise = health.fall = 1;
+  health.passive = {.failures = 1, .within = 1s, .out = 30s};
+  const auto pool = std::move(*Pool::make("p", test::servers({4, 1}), health, nullptr, 100s));
+  const TimePoint now(1h);
+  const std::uint64_t whole = 4 * Pool::kWeightUnits;
+  EXPECT_EQ(pool->present_weight(0, now), whole) << "at the start of the program nobody is new";
+  pool->observe(0, ProbeResult::well, now);
+  pool->observe(0, ProbeResult::ill, now);
+  ASSERT_EQ(pool->observe(0, ProbeResult::well, now), HealthChange::went_up);
+  EXPECT_EQ(pool->present_weight(0, now), whole / 100);
+  EXPECT_EQ(pool->present_weight(0, now + 50s), whole / 2);
+  EXPECT_EQ(pool->present_weight(0, now + 99s), whole * 99 / 100);
+  EXPECT_EQ(pool->present_weight(0, now + 100s), whole);
+  EXPECT_EQ(pool->steady_weight(0), whole) << "which tables are made of";
+  pool->set_share_percent(0, 50);
+  EXPECT_EQ(pool->present_weight(0, now + 50s), whole / 4);
+  pool->set_share_percent(0, 100);
+  ASSERT_TRUE(pool->mark_failure(0, now + 200s));
+  EXPECT_EQ(pool->present_weight(0, now + 230s), whole / 100) << "out is as bad as down";
+  EXPECT_EQ(pool->present_weight(0, now + 280s), whole / 2);
 }
 
 TEST(Pool, knows_since_when_a_server_is_away_with_and_without_probes) {

@@ -73,6 +73,26 @@ TEST(Router, failover_is_the_next_one_until_retries_or_servers_are_used_up) {
   EXPECT_EQ(Fixture(std::vector<std::uint32_t>(9, 1), {}, 7).way(Fixture({1}).choose()).size(), 9u);
 }
 
+TEST(Router, another_server_is_asked_within_retries_and_says_nothing_of_health) {
+  for (const unsigned retries : {0u, 1u, 2u, 5u}) {
+    Fixture f({1, 1, 1}, {}, retries);
+    Choice choice = f.choose();
+    std::string way = f.name(choice);
+    for (int i = 0; i < 20; ++i) {
+      const std::string before = f.name(choice);
+      if (f.router->another(choice, kStart)) {
+        way += f.name(choice);
+      } else {
+        EXPECT_EQ(f.name(choice), before) << "the choice is as it was";
+        EXPECT_EQ(choice.how, Chosen::scheduled);
+      }
+    }
+    EXPECT_EQ(way.size(), std::min(retries + 1, 3u)) << way;
+    EXPECT_EQ(f.router->counts().failed, 0u);
+    for (ServerIndex i = 0; i < 3; ++i) EXPECT_TRUE(f.shared->pool->up(i));
+  }
+}
+
 TEST(Router, counts_what_it_decides) {
   Fixture f({1, 1});
   Choice choice = f.choose();

@@ -37,18 +37,41 @@ class Tried {
   std::uint8_t count_ = 0;
 };
 
-enum class SchedulerKind : std::uint8_t { round_robin, least_connections };
+enum class SchedulerKind : std::uint8_t {
+  round_robin,
+  least_connections,
+  random_two,
+  source_hash,
+  key_hash,
+};
+
+/// Whom a pick is for. Borrowed for the call.
+struct Wanted {
+  const Tried& tried;
+  TimePoint now{};
+  std::uint64_t hash = 0;  // of the client's address or key, for the schedulers that hash
+  bool backups = false;    // among the backup servers only, else among the others only
+  bool may_wait = false;   // for room at a server that is full
+
+  bool may(const Pool& pool, ServerIndex index) const {
+    return pool.server(index).backup == backups && pool.takes_new(index, now) && !tried.contains(index);
+  }
+};
+
+class MaglevShare;
 
 class Scheduler {
  public:
   virtual ~Scheduler() = default;
-  /// A server that takes new clients (Pool::takes_new) and was not tried; none when there is no such server.
-  /// Always of the same pool: a scheduler keeps a place per server. At most one pass over the servers.
-  virtual std::optional<ServerIndex> pick(const Pool& pool, const Tried& tried) = 0;
+  /// A server for which Wanted::may() holds; none when there is no such server. Always of the same pool: a
+  /// scheduler keeps a place per server. At most three passes over the servers.
+  virtual std::optional<ServerIndex> pick(const Pool& pool, const Wanted& wanted) = 0;
 };
 
 /// `worker`: its number, from 0. Schedulers of different workers begin at different servers, so that the
-/// first clients of a program with many workers do not all land on the first server.
-std::unique_ptr<Scheduler> make_scheduler(SchedulerKind kind, const Pool& pool, unsigned worker);
+/// first clients of a program with many workers do not all land on the first server. `seed`: for those who
+/// draw lots, the same for all workers. `maglev`: the pool's, for those who hash; it outlives the scheduler.
+std::unique_ptr<Scheduler> make_scheduler(SchedulerKind kind, const Pool& pool, unsigned worker,
+                                          std::uint64_t seed = 0, MaglevShare* maglev = nullptr);
 
 }  // namespace rejoin::route

@@ -80,10 +80,20 @@ std::string_view to_string(Opened opened) {
   return "?";
 }
 
-Seal::Seal(const KeyRing& ring, Random& random) : random_(random) {
+Seal::Seal(const KeyRing& ring, Random& random) : random_(random) { use(ring); }
+
+void Seal::use(const KeyRing& ring) {
+  const bool same_first = !slots_.empty() && slots_.front().id == ring.keys().front().id();
+  if (!same_first) seals_ = 0;
+  slots_.clear();
+  open_also(ring);
+}
+
+void Seal::open_also(const KeyRing& ring) {
   EVP_CIPHER* cipher = EVP_CIPHER_fetch(nullptr, "AES-256-GCM", nullptr);
   if (cipher == nullptr) std::abort();
   for (const Key& key : ring.keys()) {
+    if (slot_of(reinterpret_cast<const char*>(key.id().data())) != nullptr) continue;
     Slot slot{key.id(), nullptr, make_context(cipher, key, Direction::open)};
     if (slots_.empty()) slot.sealing = make_context(cipher, key, Direction::seal);
     slots_.push_back(std::move(slot));

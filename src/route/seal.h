@@ -58,8 +58,14 @@ class Seal {
   /// text differs.
   Opened open(Purpose purpose, std::string_view bound, std::string_view text, std::string& plaintext);
 
-  /// Texts sealed by this object. Random nonces allow 2^32 under one key, over all workers and balancers that
-  /// have it.
+  /// From now on with the keys of `ring`. Texts sealed under a key that it does not have open no more.
+  void use(const KeyRing& ring);
+  /// Opens what the keys of `ring` sealed as well, until the next use(): for a moment in which other workers
+  /// have them already.
+  void open_also(const KeyRing& ring);
+
+  /// Texts sealed by this object, under the present first key. Random nonces allow 2^32 under one key, over
+  /// all workers and balancers that have it.
   std::uint64_t seals() const { return seals_; }
   /// True from limits::kSealsPerWorkerWarn on: tell the operator to rotate the key. Sealing goes on.
   bool wants_new_key() const;

@@ -62,4 +62,12 @@ void SealedCookie::seal(ServerIndex server, UnixSeconds first_use, UnixSeconds l
   seal_.seal(Purpose::cookie, bound_, plaintext_, out);
 }
 
+bool SealedCookie::is_deleted_by(const proto::ResponseHead& head, UnixSeconds unix_now) const {
+  for (const proto::Field& field : head.all(proto::KnownField::set_cookie)) {
+    const proto::SetCookie set = proto::SetCookie::parse(head.value(field));
+    if (set.name == name_ && is_deleted(set, unix_now)) return true;
+  }
+  return false;
+}
+
 }  // namespace rejoin::route

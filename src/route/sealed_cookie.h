@@ -30,7 +30,14 @@ class SealedCookie {
 
   /// The best of all cookies of this name in `head`: `judge(value)` gives a Pin. See Affinity::find().
   template <typename Judge>
-  Pin best(const proto::RequestHead& head, Judge judge) const;
+  Pin best(const proto::RequestHead& head, TimePoint now, Judge judge) const;
+
+  /// The pin was found, and its server takes pinned clients.
+  bool leads_to_usable(const Pin& pin, TimePoint now) const {
+    return pin.found() && pool_.takes_pinned(pin.server, now);
+  }
+  /// The server deletes the cookie of this name in its response.
+  bool is_deleted_by(const proto::ResponseHead& head, UnixSeconds unix_now) const;
 
  private:
   const Pool& pool_;
@@ -41,7 +48,7 @@ class SealedCookie {
 };
 
 template <typename Judge>
-Pin SealedCookie::best(const proto::RequestHead& head, Judge judge) const {
+Pin SealedCookie::best(const proto::RequestHead& head, TimePoint now, Judge judge) const {
   Pin best;
   int opened = 0;
   for (const proto::Field& field : head.all(proto::KnownField::cookie)) {
@@ -50,7 +57,7 @@ Pin SealedCookie::best(const proto::RequestHead& head, Judge judge) const {
       if (cookie->name != name_) continue;
       if (opened++ == limits::kPinCookiesMax) return best;
       const Pin pin = judge(cookie->value);
-      if (pin.found() && pool_.takes_pinned(pin.server)) return pin;
+      if (leads_to_usable(pin, now)) return pin;
       if ((pin.found() && !best.found()) || best.reason == Reason::none) best = pin;
     }
   }

@@ -2,9 +2,8 @@
 
 namespace rejoin::route {
 
-std::optional<ServerIndex> SmoothRoundRobin::pick(const Pool& pool, const Tried& tried) {
-  return rotation_.turn(pool,
-                        [&](ServerIndex index) { return pool.takes_new(index) && !tried.contains(index); });
+std::optional<ServerIndex> SmoothRoundRobin::pick(const Pool& pool, const Wanted& wanted) {
+  return rotation_.turn(pool, wanted.now, [&](ServerIndex index) { return wanted.may(pool, index); });
 }
 
 }  // namespace rejoin::route

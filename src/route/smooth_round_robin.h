@@ -2,7 +2,8 @@
 //
 // Each server has a balance. At each pick every server that takes part earns its weight; the richest one (the
 // first of equals) is picked and pays what all earned together. Exact: in any `sum of weights` picks in a
-// row, from the start and while the same servers take part, each server is picked `weight` times.
+// row, from the start and while the same servers take part with the same weights, each server is picked
+// `weight` times.
 #pragma once
 
 #include <algorithm>
@@ -22,20 +23,20 @@ class SmoothRotation {
   /// servers.
   SmoothRotation(const Pool& pool, unsigned turns_ahead) : balance_(pool.size(), 0) {
     for (unsigned i = 0; i < turns_ahead % kTurnsAheadMax; ++i) {
-      turn(pool, [&](ServerIndex index) { return pool.server(index).weight > 0; });
+      turn(pool, TimePoint{}, [&](ServerIndex index) { return pool.weight(index) > 0; });
     }
   }
 
   /// One turn among the servers for which `takes_part(index)` holds; none when it holds for none. Asked once
   /// per server.
   template <typename TakesPart>
-  std::optional<ServerIndex> turn(const Pool& pool, TakesPart takes_part) {
+  std::optional<ServerIndex> turn(const Pool& pool, TimePoint now, TakesPart takes_part) {
     std::int64_t earned = 0;
     std::optional<ServerIndex> richest;
     for (std::size_t i = 0; i < balance_.size(); ++i) {
       const auto index = static_cast<ServerIndex>(i);
       if (!takes_part(index)) continue;
-      const std::int64_t weight = pool.server(index).weight;
+      const auto weight = static_cast<std::int64_t>(pool.present_weight(index, now));
       balance_[i] += weight;
       earned += weight;
       if (!richest || balance_[i] > balance_[*richest]) richest = index;
@@ -53,7 +54,7 @@ class SmoothRoundRobin final : public Scheduler {
  public:
   SmoothRoundRobin(const Pool& pool, unsigned worker) : rotation_(pool, worker) {}
 
-  std::optional<ServerIndex> pick(const Pool& pool, const Tried& tried) override;
+  std::optional<ServerIndex> pick(const Pool& pool, const Wanted& wanted) override;
 
  private:
   SmoothRotation rotation_;

@@ -4,10 +4,11 @@ namespace rejoin::route {
 
 Pin SourceIp::find(const Arrival& arrival) {
   Pin pin;
-  if (const auto server = leases_.find(arrival.client, arrival.now)) {
-    pin.server = *server;
-    pin.reason = Reason::found;
-  }
+  const auto number = leases_.find(arrival.client, arrival.now);
+  if (!number) return pin;
+  const auto server = pool_.index_of_number(*number);
+  pin.reason = server ? Reason::found : Reason::unknown_server;
+  pin.server = server.value_or(0);
   return pin;
 }
 

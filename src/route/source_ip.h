@@ -7,14 +7,17 @@ namespace rejoin::route {
 
 class SourceIp final : public Affinity {
  public:
-  /// `leases` is the pool's, shared by all workers; it outlives this.
-  explicit SourceIp(LeaseTable& leases) : leases_(leases) {}
+  /// `leases` is the pool's, shared by all workers; both outlive this.
+  SourceIp(const Pool& pool, LeaseTable& leases, bool strict)
+      : pool_(pool), leases_(leases), strict_(strict) {}
 
   Pin find(const Arrival& arrival) override;
-  LeaseTable* leases() override { return &leases_; }
+  bool strict() const override { return strict_; }
 
  private:
+  const Pool& pool_;
   LeaseTable& leases_;
+  bool strict_;
 };
 
 }  // namespace rejoin::route

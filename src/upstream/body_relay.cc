@@ -101,6 +101,8 @@ Task<Status> relay_body(BodyRoute& route, Body body) {
       route.arrived.append({bytes.data() + *taken, bytes.size() - *taken});
     }
     route.moved += *taken;
+    if (route.bytes_max != 0 && route.moved > route.bytes_max)
+      co_return Error{ErrorKind::too_large, route.from.side(), Retry::no, "larger than allowed"};
     const MutableBytes of_body = bytes.first(*taken);
     const std::size_t size = content_only ? keep_content(of_body, content) : *taken;
     const io::WriteResult written = route.to.socket().write({of_body.data(), size});

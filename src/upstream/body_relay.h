@@ -27,6 +27,8 @@ struct BodyRoute {
   /// Neither side may be silent for longer.
   Duration silence_max;
   Framing framing = Framing::as_it_is;
+  /// A body of more bytes, as they come, is an error: too_large. Zero: no bound.
+  std::uint64_t bytes_max = 0;
   /// Bytes of the body so far, as they came.
   std::uint64_t moved = 0;
 };

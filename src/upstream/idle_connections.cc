@@ -1,6 +1,6 @@
 #include "upstream/idle_connections.h"
 
-#include "base/limits.h"
+#include <algorithm>
 
 namespace rejoin::upstream {
 
@@ -15,8 +15,8 @@ void IdleConnections::Record::on_ready(io::Ready ready) {
   if (ready.readable) home.drop(*this);
 }
 
-IdleConnections::IdleConnections(io::World& world, std::size_t servers, Duration keep)
-    : world_(world), keep_(keep) {
+IdleConnections::IdleConnections(io::World& world, std::size_t servers, Duration keep, std::size_t most)
+    : world_(world), keep_(keep), most_(most) {
   servers_.reserve(servers);
   for (std::size_t i = 0; i < servers; ++i) servers_.push_back(std::make_unique<Server>());
 }
@@ -33,14 +33,15 @@ io::Socket IdleConnections::take(std::size_t server) {
   return socket;
 }
 
-void IdleConnections::put(std::size_t server, io::Socket socket) {
+void IdleConnections::put(std::size_t server, io::Socket socket, Duration told) {
   Server& of = *servers_[server];
-  if (of.count >= limits::kIdlePerServerMax) return;
+  const Duration keep = std::min(keep_, told);
+  if (retired_ || of.count >= most_ || keep <= Duration(0)) return;
   // A read that finds nothing arms the socket's readiness; one that finds anything says that it is of no use.
   if (socket.may_read() && socket.read(1).state != io::ReadResult::State::would_block) return;
   Record& record = records_.make(*this, std::move(socket), server);
   record.socket.set_events(&record);
-  world_.timers.arm(record.expiry, world_.clock.now() + keep_);
+  world_.timers.arm(record.expiry, world_.clock.now() + keep);
   of.records.push_back(record);
   ++of.count;
 }
@@ -57,6 +58,22 @@ void IdleConnections::close(std::size_t server) {
 
 void IdleConnections::close_all() {
   for (std::size_t i = 0; i < servers_.size(); ++i) close(i);
+}
+
+void IdleConnections::take_over(std::size_t to, IdleConnections& other, std::size_t from) {
+  Server& theirs = *other.servers_[from];
+  while (!theirs.records.empty()) {
+    Record& oldest = theirs.records.front();
+    io::Socket socket = std::move(oldest.socket);
+    socket.set_events(nullptr);
+    other.drop(oldest);
+    put(to, std::move(socket));
+  }
+}
+
+void IdleConnections::retire() {
+  retired_ = true;
+  close_all();
 }
 
 }  // namespace rejoin::upstream

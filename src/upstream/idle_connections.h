@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/intrusive_list.h"
+#include "base/limits.h"
 #include "base/record_pool.h"
 #include "base/timers.h"
 #include "io/network.h"
@@ -18,9 +19,9 @@ namespace rejoin::upstream {
 
 class IdleConnections {
  public:
-  /// For `servers` servers, named by index from 0. Keeps at most limits::kIdlePerServerMax of each, for at
-  /// most `keep`.
-  IdleConnections(io::World& world, std::size_t servers, Duration keep);
+  /// For `servers` servers, named by index from 0. Keeps at most `most` of each, for at most `keep`.
+  IdleConnections(io::World& world, std::size_t servers, Duration keep,
+                  std::size_t most = limits::kIdlePerServerMax);
   ~IdleConnections();
 
   /// A socket that was open a moment ago, the one used last first; empty when there is none. The server may
@@ -28,10 +29,15 @@ class IdleConnections {
   /// connection.
   io::Socket take(std::size_t server);
   /// Keeps `socket` for reuse, or closes it when there are enough or something unread is on it.
-  void put(std::size_t server, io::Socket socket);
+  /// `told`: how long its server has said to keep it.
+  void put(std::size_t server, io::Socket socket, Duration told = Duration::max());
   /// Closes those of one server (it went down), or all.
   void close(std::size_t server);
   void close_all();
+  /// The connections of server `from` of `other` are those of our server `to` from now on.
+  void take_over(std::size_t to, IdleConnections& other, std::size_t from);
+  /// Closes all, and keeps none any more: another one stands in its place.
+  void retire();
   std::size_t size() const { return records_.live(); }
 
  private:
@@ -51,8 +57,10 @@ class IdleConnections {
   };
   io::World& world_;
   Duration keep_;
+  std::size_t most_;
   RecordPool<Record> records_;
   std::vector<std::unique_ptr<Server>> servers_;
+  bool retired_ = false;
 };
 
 }  // namespace rejoin::upstream

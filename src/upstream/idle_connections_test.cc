@@ -76,6 +76,25 @@ TEST_F(Kept, keeps_each_for_its_time_only) {
   EXPECT_TRUE(sim.run_until([&] { return servers.ends[0]->drain() == io::ReadResult::State::ended; }));
 }
 
+TEST_F(Kept, keeps_none_longer_than_its_server_has_said) {
+  idle->put(0, connect(), 5s);
+  idle->put(0, connect(), 0s);
+  idle->put(0, connect(), -1s);
+  EXPECT_EQ(idle->size(), 1u);
+  sim.run_for(4s);
+  EXPECT_EQ(idle->size(), 1u);
+  sim.run_for(2s);
+  EXPECT_EQ(idle->size(), 0u);
+}
+
+TEST_F(Kept, keeps_as_many_as_it_is_told) {
+  for (const std::size_t most : {std::size_t{0}, std::size_t{2}}) {
+    IdleConnections few(proxy.world(), 1, 30s, most);
+    for (int i = 0; i < 4; ++i) few.put(0, connect());
+    EXPECT_EQ(few.size(), most);
+  }
+}
+
 TEST_F(Kept, keeps_no_more_than_the_limit_and_closes_a_servers_on_demand) {
   for (std::size_t i = 0; i < limits::kIdlePerServerMax + 3; ++i) idle->put(0, connect());
   idle->put(1, connect());

@@ -15,7 +15,7 @@ std::string probe_request(const route::HealthRules& rules, const Address& server
 }
 
 Task<Status> ask_http(io::World& world, const route::HealthRules& rules, io::Stream& stream,
-                      std::string request, TimePoint deadline, bool& draining) {
+                      std::string request, TimePoint deadline, ProbeAnswer& answer) {
   Status sent = co_await stream.write_all(request, deadline);
   if (!sent) co_return sent;
   Buffer bytes = world.buffers.borrow();
@@ -27,17 +27,21 @@ Task<Status> ask_http(io::World& world, const route::HealthRules& rules, io::Str
     if (verdict.state == proto::HeadState::refused) co_return ill(verdict.reason);
     if (verdict.state == proto::HeadState::complete) break;
   }
-  if (head.status() == rules.expect) co_return Status{};
+  if (!rules.weight_field.empty()) {
+    const proto::Field* const share = head.find(rules.weight_field);
+    if (share != nullptr) answer.share_percent = route::read_percentage(head.value(*share));
+  }
+  if (route::contains(rules.expect, head.status())) co_return Status{};
   const proto::Field* const state = head.find(kStateField);
-  draining = head.status() == 503 && state != nullptr && head.value(*state) == "draining";
-  if (draining) co_return Status{};
-  co_return ill("status " + std::to_string(head.status()) + ", expected " + std::to_string(rules.expect));
+  answer.draining = head.status() == 503 && state != nullptr && head.value(*state) == "draining";
+  if (answer.draining) co_return Status{};
+  co_return ill("status " + std::to_string(head.status()) + ", expected " + to_string(rules.expect));
 }
 
 }  // namespace
 
 Task<Status> probe(io::World& world, const route::HealthRules& rules, Address server, Stop& stop,
-                   bool* draining) {
+                   ProbeAnswer* answer) {
   const TimePoint deadline = world.clock.now() + rules.timeout;
   io::Stream stream(world, Side::server, stop);
   const io::ConnectOptions options;
@@ -48,11 +52,32 @@ Task<Status> probe(io::World& world, const route::HealthRules& rules, Address se
     co_return open;
   }
   std::string request = probe_request(rules, server);
-  bool says_draining = false;
-  Status answered = co_await ask_http(world, rules, stream, std::move(request), deadline, says_draining);
-  if (draining != nullptr) *draining = says_draining;
+  ProbeAnswer heard;
+  Status answered = co_await ask_http(world, rules, stream, std::move(request), deadline, heard);
+  if (answer != nullptr) *answer = heard;
   co_return answered;
 }
+
+namespace {
+
+/// Of a server that is well: keeps what it says of itself.
+void keep_answer(io::World& world, route::Pool& pool, route::ServerIndex server, const ProbeAnswer& answer) {
+  const std::string name = pool.name() + "/" + pool.server(server).name;
+  if (answer.draining != pool.draining(server)) {
+    const Duration time = pool.health_rules().drain_time;
+    const TimePoint deadline = time == Duration(0) ? kNever : world.clock.now() + time;
+    pool.set_draining(server, answer.draining, deadline);
+    world.log.info("server " + name +
+                   (answer.draining ? " drains: no new clients" : " takes new clients again"));
+  }
+  if (answer.draining) return;  // its answer is about that alone
+  const std::uint8_t share = answer.share_percent.value_or(100);
+  if (share == pool.share_percent(server)) return;
+  pool.set_share_percent(server, share);
+  world.log.info("server " + name + " asks for " + std::to_string(share) + "% of its weight");
+}
+
+}  // namespace
 
 Task<void> probe_for_ever(io::World& world, route::Pool& pool, route::ServerIndex server, OnHealth on_health,
                           Stop& stop) {
@@ -62,18 +87,15 @@ Task<void> probe_for_ever(io::World& world, route::Pool& pool, route::ServerInde
     const Woken woken = co_await io::sleep_until(world, schedule.next_probe_at(), stop);
     if (woken == Woken::stopped) co_return;
     schedule.probe_began(world.clock.now(), world.random);
-    bool draining = false;
-    Status well = co_await probe(world, rules, pool.server(server).address, stop, &draining);
+    ProbeAnswer answer;
+    Status well = co_await probe(world, rules, pool.server(server).address, stop, &answer);
     if (!well && well.error().kind == ErrorKind::cancelled) co_return;
     // Our own want of descriptors says nothing about the server.
     if (!well && well.error().side == Side::ours) continue;
     const route::ProbeResult result = well ? route::ProbeResult::well : route::ProbeResult::ill;
     const route::HealthChange change = pool.observe(server, result, world.clock.now());
     const std::string name = pool.name() + "/" + pool.server(server).name;
-    if (rules.kind == route::HealthKind::http && well && draining != pool.draining(server)) {
-      pool.set_draining(server, draining);
-      world.log.info("server " + name + (draining ? " drains: no new clients" : " takes new clients again"));
-    }
+    if (rules.kind == route::HealthKind::http && well) keep_answer(world, pool, server, answer);
     if (change == route::HealthChange::none) continue;
     if (change == route::HealthChange::went_up) world.log.info("server " + name + " is up");
     if (change == route::HealthChange::went_down)

@@ -4,7 +4,9 @@
 // route::Pool::observe, which decides; changes are logged here.
 #pragma once
 
+#include <cstdint>
 #include <functional>
+#include <optional>
 
 #include "base/scope.h"
 #include "base/task.h"
@@ -18,15 +20,22 @@ namespace rejoin::upstream {
 inline constexpr Bytes kStateField = "Rejoin-State";
 inline constexpr Bytes kDrainingLine = "Rejoin-State: draining\r\n";
 
-/// One probe. Ok: the server is well; `draining` (if given) is then whether it takes no new clients.
-/// Otherwise what was wrong, for the log.
+/// What a server that is well says of itself.
+struct ProbeAnswer {
+  bool draining = false;                   // it takes no new clients
+  std::optional<std::uint8_t> share_percent;  // of its weight that it wants; nothing: it does not say
+};
+
+/// One probe. Ok: the server is well, and `answer` (if given) is what it says. Otherwise what was wrong, for the
+/// log.
 Task<Status> probe(io::World& world, const route::HealthRules& rules, Address server, Stop& stop,
-                   bool* draining = nullptr);
+                   ProbeAnswer* answer = nullptr);
 
 /// Told of each change of a server's health, after it was logged.
 using OnHealth = std::function<void(route::ServerIndex, route::HealthChange)>;
 
-/// Probes one server of `pool` on its schedule until `stop`, and keeps Pool::draining() as the server says.
+/// Probes one server of `pool` on its schedule until `stop`, and keeps Pool::draining() and share_percent() as
+/// the server says; of one that is well and says no share it is 100.
 /// With health checks off it ends at once.
 Task<void> probe_for_ever(io::World& world, route::Pool& pool, route::ServerIndex server, OnHealth on_health,
                           Stop& stop);

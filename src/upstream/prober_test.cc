@@ -137,10 +137,10 @@ TEST_F(Probing, a_server_that_drains_stays_up_for_those_who_belong_to_it) {
   scope.spawn(probe_for_ever(prober.world(), *pool, 0, nullptr, stop));
   ASSERT_TRUE(sim.run_until([&] { return pool->draining(0); }, 5s));
   sim.run_for(20s);
-  EXPECT_TRUE(pool->takes_pinned(0));
-  EXPECT_FALSE(pool->takes_new(0));
+  EXPECT_TRUE(pool->takes_pinned(0, prober.world().clock.now()));
+  EXPECT_FALSE(pool->takes_new(0, prober.world().clock.now()));
   answering.answer = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
-  ASSERT_TRUE(sim.run_until([&] { return pool->takes_new(0); }, 5s));
+  ASSERT_TRUE(sim.run_until([&] { return pool->takes_new(0, prober.world().clock.now()); }, 5s));
   stop.request();
   EXPECT_TRUE(sim.run_until([&] { return scope.running() == 0; }));
 }

@@ -12,7 +12,7 @@ import { chromium } from "playwright-core";
 
 const REJOIN = process.env.REJOIN;
 const CHROMIUM = process.env.CHROMIUM ?? "/usr/bin/chromium";
-const CHROMIUM_FLAGS = [
+export const CHROMIUM_FLAGS = [
   "--disable-gpu",
   "--disable-quic",
   "--no-first-run",
@@ -24,7 +24,7 @@ const START_MS = 20_000;
 const STOP_MS = 20_000;
 
 /** One `rejoin` process: its ports, read from its own words, and its log for the day that a test fails. */
-class Program {
+export class Program {
   constructor(args) {
     this.log = [];
     this.ports = [];

@@ -94,9 +94,8 @@ void Arena::start_servers() {
 void Arena::start_balancer() {
   Random& random = balancer_host_.world().random;
   const config::Config config = must(config::parse_config(kBalancerConfig, "balancer"));
-  plan_ = std::make_unique<balancer::Plan>(
-      must(balancer::make_plan(config, route::KeyRing(route::generate_key(random)), random)));
-  balancer_ = std::make_unique<balancer::Worker>(balancer_host_.world(), *plan_, 0);
+  plan_ = must(balancer::make_plan(config, route::KeyRing(route::generate_key(random)), random));
+  balancer_ = std::make_unique<balancer::Worker>(balancer_host_.world(), plan_, 0);
   if (!balancer_->open({})) std::abort();
 }
 

@@ -57,7 +57,7 @@ class Arena {
   std::vector<std::unique_ptr<gateway::Plan>> gateway_plans_;
   std::vector<std::unique_ptr<gateway::Worker>> gateways_;
   std::vector<std::unique_ptr<HttpEcho>> web_;
-  std::unique_ptr<balancer::Plan> plan_;
+  std::shared_ptr<const balancer::Plan> plan_;
   std::unique_ptr<balancer::Worker> balancer_;
 
   struct Client {

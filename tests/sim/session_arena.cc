@@ -157,9 +157,9 @@ void SessionArena::make_gateway(std::size_t i) {
 }
 
 void SessionArena::start_balancer() {
-  balancer_plan_ = std::make_unique<balancer::Plan>(
-      must(balancer::make_plan(balancer_config(), route::KeyRing(key_), balancer_host_.world().random)));
-  balancer_ = std::make_unique<balancer::Worker>(balancer_host_.world(), *balancer_plan_, 0);
+  balancer_plan_ =
+      must(balancer::make_plan(balancer_config(), route::KeyRing(key_), balancer_host_.world().random));
+  balancer_ = std::make_unique<balancer::Worker>(balancer_host_.world(), balancer_plan_, 0);
   if (!balancer_->open({})) std::abort();
 }
 

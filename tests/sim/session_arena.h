@@ -142,7 +142,7 @@ class SessionArena {
   std::vector<io::SimHost*> free_hosts_[2];  // beside the gateway's first, for further processes
   std::size_t processes_ = 2;
   gateway::MoveCounts moves_;  // of workers that are gone
-  std::unique_ptr<balancer::Plan> balancer_plan_;
+  std::shared_ptr<const balancer::Plan> balancer_plan_;
   std::unique_ptr<balancer::Worker> balancer_;
   Ledger ledger_;
   std::unique_ptr<GameServer> game_;

@@ -119,8 +119,8 @@ struct Scene {
     if (std::getenv("REJOIN_TRACE") != nullptr) sim.trace_to(&std::cerr);
     const auto config = config::parse_config(kConfig, "balancer");
     EXPECT_TRUE(config.ok()) << (config ? "" : config.error().detail);
-    plan = std::make_unique<balancer::Plan>(std::move(*balancer::make_plan(*config, keys, random)));
-    worker = std::make_unique<balancer::Worker>(host.world(), *plan, 0);
+    plan = *balancer::make_plan(*config, keys, random);
+    worker = std::make_unique<balancer::Worker>(host.world(), plan, 0);
     EXPECT_TRUE(worker->open({}).ok());
     for (int i = 0; i < 2; ++i) start_server(i);
     sim.run_for(3s);  // the probes have seen both
@@ -237,7 +237,7 @@ struct Scene {
   std::vector<io::SimHost*> hosts{&sim.add_host({.name = "g1", .addresses = {"10.0.1.1"}}),
                                   &sim.add_host({.name = "g2", .addresses = {"10.0.1.2"}})};
   std::vector<std::unique_ptr<Recorder>> web{2}, raw{2};
-  std::unique_ptr<balancer::Plan> plan;
+  std::shared_ptr<const balancer::Plan> plan;
   std::unique_ptr<balancer::Worker> worker;
   std::vector<std::unique_ptr<RawClient>> clients;
 };

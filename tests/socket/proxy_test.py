@@ -264,8 +264,7 @@ class Fields(ProxyTest):
                 ("X-Forwarded-Host", "evil"),
             ],
         )
-        seen = ", ".join(self.saw(lying, "x-forwarded-for"))
-        self.assertEqual(seen, "1.2.3.4, 5.6.7.8, 9.9.9.9, 127.0.0.78")
+        self.assertEqual(self.saw(lying, "x-forwarded-for"), ["127.0.0.78"])
         self.assertEqual(self.saw(lying, "x-forwarded-proto"), ["http"])
         self.assertEqual(self.saw(lying, "x-forwarded-host"), ["test"])
 
