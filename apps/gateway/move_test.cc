@@ -237,6 +237,24 @@ TEST(Move, how_a_session_ended_is_told_by_the_next_process) {
   EXPECT_TRUE(again.hears("DETACH 4242 login"));
 }
 
+TEST(Move, a_connection_in_the_middle_of_its_request_goes_along) {
+  MoveScene scene;
+  Player player(scene);
+  player.link.raw().break_off();
+  RawClient& early = scene.client();
+  early.say("GET /play HTTP/1.1\r\n");
+  scene.sim.run_for(500ms);
+  scene.upgrade();
+  EXPECT_TRUE(scene.moved(1));
+  std::string rest = kUpgrade.substr(kUpgrade.find("Host"));
+  early.say(rest + "Sec-WebSocket-Protocol: rejoin.v1, " + *proto::resume_item(player.kept.resume()) +
+            "\r\n\r\n");
+  EXPECT_TRUE(scene.until([&] { return early.heard().find("101 ") != std::string::npos || early.over(); }));
+  EXPECT_TRUE(early.heard().starts_with("HTTP/1.1 101 ")) << early.heard();
+  EXPECT_EQ(scene.worker->moves().connections, 1u);
+  EXPECT_EQ(scene.next->sessions().with_link(), 1u);
+}
+
 // --- a next process that is none ---
 
 TEST(Move, what_was_not_taken_goes_on_when_the_next_process_dies) {

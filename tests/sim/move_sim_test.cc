@@ -141,7 +141,6 @@ TEST(MoveSim, upgrades_in_the_middle_of_everything_lose_nothing) {
   EXPECT_GT(out, seeds.count);
   EXPECT_GT(told, seeds.count);
   EXPECT_GT(kills, seeds.count / 16);
-  EXPECT_GT(passed, 0u);
 }
 
 TEST(MoveSim, the_same_seed_gives_the_same_run) {
