@@ -1,4 +1,4 @@
-"""socket/gateway/upgrade: the binary of a gateway is exchanged under players, and neither they nor the game server notice.
+"""socket/gateway/session-move: the binary of a gateway is exchanged under players, and neither they nor the game server notice.
 
 Real processes: clients that count (tests/storm) on WebSocket and TCP links, one gateway that is upgraded again and again by
 SIGUSR2, an unmodified game server that counts, too. Nothing may be lost, nothing may come twice, nobody may log in again, and
