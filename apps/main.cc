@@ -91,11 +91,13 @@ void add_connect(CLI::App& app, Run& run) {
   auto options = std::make_shared<connect::ConnectOptions>();
   auto typed = std::make_shared<Typed>();
   CLI::App* sub = app.add_subcommand("connect", "Connect as a client, and print cookies and messages");
-  sub->add_option("url", options->url,
-                  "ws://HOST:PORT/PATH or tcp://HOST:PORT; with --resume wss and tls, too")
+  sub->add_option("url", options->url, "ws://HOST:PORT/PATH or tcp://HOST:PORT; with TLS wss:// or tls://")
       ->required()
       ->type_name("URL");
   sub->add_option("--cookie-jar", options->cookie_jar_file, "Keep cookies here between runs")
+      ->type_name("FILE");
+  sub->add_option("--ca", options->ca_file,
+                  "Who may have signed the server's certificate, PEM (default: the system's authorities)")
       ->type_name("FILE");
   sub->add_option("--times", options->times, "Connections, one after the other (default 1)")
       ->check(CLI::Range(1, 1'000'000))
@@ -159,103 +161,172 @@ Duration duration_option(const std::string& name, const std::string& text) {
   return *time;
 }
 
-/// The admin port, and how answers are shown: the same for every question.
-void add_ctl_question(CLI::App& ctl, Run& run, std::shared_ptr<ctl::CtlOptions> options,
-                      std::shared_ptr<std::string> admin, ctl::Verb verb, const std::string& name,
-                      const std::string& says, const std::function<void(CLI::App&)>& bind,
-                      const std::function<void()>& read) {
+/// What all questions of `rejoin ctl` share while the line is read.
+struct CtlLine {
+  std::shared_ptr<ctl::CtlOptions> options = std::make_shared<ctl::CtlOptions>();
+  std::string admin = "127.0.0.1:9090", over = "30s", end_after, move_over;
+};
+
+/// One question: its own options by `bind`; `read` is called once the line was understood.
+void add_ctl_question(CLI::App& ctl, Run& run, const std::shared_ptr<CtlLine>& line, ctl::Verb verb,
+                      const std::string& name, const std::string& says,
+                      const std::function<void(CLI::App&)>& bind = {},
+                      const std::function<void()>& read = {}) {
   CLI::App* sub = ctl.add_subcommand(name, says);
   if (verb != ctl::Verb::metrics) {
     sub->add_flag_callback(
-        "--json", [options] { options->output = ctl::Output::json; }, "The gateway's answer as it is");
+        "--json", [line] { line->options->output = ctl::Output::json; }, "The answer as it is");
   }
-  bind(*sub);
+  if (bind) bind(*sub);
   sub->fallthrough();  // --admin may stand behind the question, too
-  sub->callback([options, admin, verb, read, &run] {
-    options->verb = verb;
-    read();
-    run = [options, admin] {
-      const auto address = Address::parse(*admin);
+  sub->callback([line, verb, read, &run] {
+    line->options->verb = verb;
+    if (read) read();
+    run = [line] {
+      const auto address = Address::parse(line->admin);
       if (!address) return kUsageError;  // it was checked
-      options->admin = *address;
-      return ctl::run_ctl(*options);
+      line->options->admin = *address;
+      return ctl::run_ctl(*line->options);
     };
   });
 }
 
+void add_limit(CLI::App& it, const std::shared_ptr<CtlLine>& line) {
+  it.add_option("--limit", line->options->limit, "At most so many (default 100)")
+      ->check(CLI::Range(0, 1000))
+      ->type_name("N");
+}
+
+/// What changes a balancer while it runs.
+void add_ctl_operations(CLI::App& sub, Run& run, const std::shared_ptr<CtlLine>& line) {
+  using ctl::Verb;
+  ctl::CtlOptions& options = *line->options;
+  add_ctl_question(
+      sub, run, line, Verb::server, "server", "Balancer: say something of one server",
+      [&options](CLI::App& it) {
+        it.add_option("order", options.order, "drain, maintenance, ready, weight, add or remove")
+            ->required()
+            ->check(CLI::IsMember({"drain", "maintenance", "ready", "weight", "add", "remove"}))
+            ->type_name("ORDER");
+        it.add_option("server", options.target, "Which")->required()->type_name("POOL/NAME");
+        it.add_option("value", options.value, "weight: a number; add: an address")->type_name("VALUE");
+        it.add_option("--deadline", options.deadline, "drain: its own clients come back for so long")
+            ->type_name("TIME");
+        it.add_option("--weight", options.weight, "add: its weight (default 1)")->type_name("N");
+        it.add_flag("--close", options.close, "drain, maintenance, remove: end its open tunnels, too");
+      });
+  add_ctl_question(sub, run, line, Verb::reload, "reload", "Balancer: read the configuration again");
+  add_ctl_question(
+      sub, run, line, Verb::upgrade, "upgrade",
+      "Start the program anew: it takes the listeners over, and a gateway's sessions with their game servers' "
+      "connections",
+      [&](CLI::App& it) {
+        it.add_option("--over", line->move_over,
+                      "Gateway: ask the clients to move evenly within this time (default: [gateway] "
+                      "upgrade.over)")
+            ->type_name("DURATION");
+      },
+      [line] {
+        if (!line->move_over.empty())
+          line->options->move_over = duration_option("--over", line->move_over);
+      });
+}
+
+/// Questions that only a balancer answers.
+void add_ctl_of_balancer(CLI::App& sub, Run& run, const std::shared_ptr<CtlLine>& line) {
+  using ctl::Verb;
+  ctl::CtlOptions& options = *line->options;
+  add_ctl_question(
+      sub, run, line, Verb::pools, "pools", "Balancer: list pools, or show one with its servers",
+      [&options](CLI::App& it) { it.add_option("name", options.pool, "Only this pool")->type_name("POOL"); });
+  add_ctl_question(sub, run, line, Verb::servers, "servers", "Balancer: list servers",
+                   [&options](CLI::App& it) {
+                     it.add_option("--pool", options.pool, "Only those of this pool")->type_name("POOL");
+                   });
+  add_ctl_question(sub, run, line, Verb::listeners, "listeners", "Balancer: list listeners");
+  add_ctl_question(
+      sub, run, line, Verb::connections, "connections", "Balancer: list tunnels", [&](CLI::App& it) {
+        add_limit(it, line);
+        it.add_option("--after", options.after, "Those behind this one")->type_name("ID");
+        it.add_option("--pool", options.pool, "Only of this pool")->type_name("POOL");
+        it.add_option("--server", options.server, "Only to servers of this name")->type_name("SERVER");
+        it.add_option("--listener", options.listener, "Only of this listener")->type_name("NAME");
+        it.add_option("--client", options.client, "Only from this address")->type_name("IP");
+      });
+}
+
+/// Questions that only a gateway answers.
+void add_ctl_of_gateway(CLI::App& sub, Run& run, const std::shared_ptr<CtlLine>& line) {
+  using ctl::Verb;
+  ctl::CtlOptions& options = *line->options;
+  add_ctl_question(sub, run, line, Verb::sessions, "sessions",
+                   "Gateway: list sessions, and those that ended lately", [&](CLI::App& it) {
+                     add_limit(it, line);
+                     it.add_option("--phase", options.phase,
+                                   "attached, detached or unconfirmed (default all)")
+                         ->type_name("PHASE");
+                   });
+  add_ctl_question(sub, run, line, Verb::session, "session", "Gateway: show one session",
+                   [&options](CLI::App& it) {
+                     it.add_option("id", options.id, "32 hex digits, as `sessions` shows them")
+                         ->required()
+                         ->type_name("ID");
+                   });
+  add_ctl_question(
+      sub, run, line, Verb::drain, "drain",
+      "Gateway: take no new sessions; those that live stay, and may be come back to",
+      [&](CLI::App& it) {
+        it.add_option("--end-after", line->end_after,
+                      "End what is left then; those clients log in elsewhere (default: never)")
+            ->type_name("DURATION");
+        it.add_option("--over", line->over, "Spread these ends evenly over this time (default 30s)")
+            ->type_name("DURATION");
+      },
+      [line] {
+        line->options->over = duration_option("--over", line->over);
+        if (!line->end_after.empty())
+          line->options->end_after = duration_option("--end-after", line->end_after);
+      });
+  add_ctl_question(sub, run, line, Verb::undrain, "undrain", "Gateway: take new sessions again");
+}
+
 void add_ctl(CLI::App& app, Run& run) {
-  struct Typed {
-    std::string over = "30s", end_after, move_over;
-  };
-  auto options = std::make_shared<ctl::CtlOptions>();
-  auto typed = std::make_shared<Typed>();
-  auto admin = std::make_shared<std::string>("127.0.0.1:9090");
-  CLI::App* sub = app.add_subcommand("ctl", "Look at a running gateway's sessions; end one; drain it");
-  sub->add_option("--admin", *admin, "Its [admin] listen (default 127.0.0.1:9090)")
+  const auto line = std::make_shared<CtlLine>();
+  ctl::CtlOptions& options = *line->options;
+  CLI::App* sub = app.add_subcommand("ctl", "Look at a running balancer or gateway, and change it");
+  sub->add_option("--admin", line->admin, "Its [admin] listen (default 127.0.0.1:9090)")
       ->type_name("IP:PORT")
       ->check([](const std::string& text) {
         const auto address = Address::parse(text);
         return address ? std::string() : address.error().detail;
       });
+  sub->add_option(
+         "--token", options.token_source,
+         "Where its [admin] token is: file:PATH or env:NAME (default env:REJOIN_ADMIN_TOKEN, if set)")
+      ->type_name("SOURCE");
   sub->require_subcommand(1);
-  const auto nothing = [] {};
-  const auto id = [options](CLI::App& it) {
-    it.add_option("id", options->id, "32 hex digits, as `sessions` shows them")->required()->type_name("ID");
-  };
   using ctl::Verb;
+  add_ctl_question(*sub, run, line, Verb::status, "status", "The program at one glance");
+  add_ctl_question(*sub, run, line, Verb::metrics, "metrics", "Print all numbers, as Prometheus reads them");
   add_ctl_question(
-      *sub, run, options, admin, Verb::sessions, "sessions", "List sessions, and those that ended lately",
-      [options](CLI::App& it) {
-        it.add_option("--limit", options->limit, "At most so many (default 100)")
-            ->check(CLI::Range(0, 1000))
-            ->type_name("N");
-        it.add_option("--phase", options->phase, "attached, detached or unconfirmed (default all)")
-            ->type_name("PHASE");
-      },
-      nothing);
-  add_ctl_question(*sub, run, options, admin, Verb::session, "session", "Show one session", id, nothing);
-  add_ctl_question(
-      *sub, run, options, admin, Verb::end, "end", "End one session: its client is told, with the reason",
-      [options, id](CLI::App& it) {
-        id(it);
-        it.add_option("--reason", options->reason, "Told to the client")->type_name("TEXT");
-      },
-      nothing);
-  add_ctl_question(
-      *sub, run, options, admin, Verb::drain, "drain",
-      "Take no new sessions; those that live stay, and may be come back to",
-      [typed](CLI::App& it) {
-        it.add_option("--end-after", typed->end_after,
-                      "End what is left then; those clients log in elsewhere (default: never)")
-            ->type_name("DURATION");
-        it.add_option("--over", typed->over, "Spread these ends evenly over this time (default 30s)")
-            ->type_name("DURATION");
-      },
-      [options, typed] {
-        options->over = duration_option("--over", typed->over);
-        if (!typed->end_after.empty()) options->end_after = duration_option("--end-after", typed->end_after);
+      *sub, run, line, Verb::end, "end",
+      "End one session (gateway: its client is told, with the reason) or one tunnel (balancer)",
+      [&options](CLI::App& it) {
+        it.add_option("id", options.id, "32 hex digits as `sessions`, or 16 as `connections` shows them")
+            ->required()
+            ->type_name("ID");
+        it.add_option("--reason", options.reason, "Told to a session's client")->type_name("TEXT");
       });
-  add_ctl_question(
-      *sub, run, options, admin, Verb::upgrade, "upgrade",
-      "Start the gateway's program anew: sessions and game servers' connections go over, and nobody notices",
-      [typed](CLI::App& it) {
-        it.add_option("--over", typed->move_over,
-                      "Ask the clients to move evenly within this time (default: [gateway] upgrade.over)")
-            ->type_name("DURATION");
-      },
-      [options, typed] {
-        if (!typed->move_over.empty()) options->move_over = duration_option("--over", typed->move_over);
-      });
-  add_ctl_question(
-      *sub, run, options, admin, Verb::undrain, "undrain", "Take new sessions again", [](CLI::App&) {},
-      nothing);
-  add_ctl_question(
-      *sub, run, options, admin, Verb::metrics, "metrics", "Print all numbers, as Prometheus reads them",
-      [](CLI::App&) {}, nothing);
+  add_ctl_of_balancer(*sub, run, line);
+  add_ctl_operations(*sub, run, line);
+  add_ctl_of_gateway(*sub, run, line);
   sub->footer(
-      "Exit status: 0 done, 1 the gateway could not be asked or said no, 2 wrong usage.\n"
+      "Exit status: 0 done, 1 the program could not be asked or said no, 2 wrong usage.\n"
       "Examples:\n"
-      "  rejoin ctl sessions\n"
+      "  rejoin ctl status\n"
+      "  rejoin ctl servers --pool gateways\n"
+      "  rejoin ctl connections --client 192.0.2.7\n"
+      "  rejoin ctl server drain gateways/g1 --deadline 10m --close\n"
       "  rejoin ctl sessions --phase detached --limit 10\n"
       "  rejoin ctl end 007a5bd33a6e4bd0a6b3a1c5f27d5a11 --reason \"banned\"\n"
       "  rejoin ctl drain                               before maintenance: wait until nobody is left\n"
@@ -285,11 +356,19 @@ void add_demo(CLI::App& app, Run& run) {
   sub->add_option("--act", *act,
                   "way-back (cookies), scene (sessions that outlive links) or both (default both)")
       ->type_name("ACT");
-  sub->add_option("--game-server", options->game_server_at)->group("");  // the demo starts itself so
+  sub->add_flag("--web", options->web,
+                "A page to play with in a browser, in the place of the acts; until Ctrl-C");
+  sub->add_option("--listen", options->web_at, "Where --web serves it (default 127.0.0.1:8088)")
+      ->type_name("IP:PORT");
+  // The demo starts itself as its own parts.
+  sub->add_option("--game-server", options->game_server_at)->group("");
+  sub->add_option("--arena-server", options->arena_server_at)->group("");
+  sub->add_option("--access-network", options->access_network_at)->group("");
   sub->add_flag("--verbose", *verbose, "Also the logs of the balancer and the gateways");
   sub->footer(
       "Exit status: 0 only if every claim held.\n"
       "Example:\n"
+      "  rejoin demo --web\n"
       "  rejoin demo --affinity insert\n"
       "  rejoin demo --act scene");
   sub->callback([options, verbose, word, words, act, acts, &run] {
@@ -329,7 +408,7 @@ int run_command_line(int argc, char** argv) {
       "  rejoin balancer -c examples/balancer.toml\n"
       "  rejoin gateway -c examples/gateway.toml\n"
       "  rejoin connect ws://127.0.0.1:8080/play --message hello\n"
-      "  rejoin ctl sessions                             who is on this gateway?\n"
+      "  rejoin ctl status                               how is the running program?\n"
       "`rejoin COMMAND --help` says more. All keys of the configuration: docs/configuration.md.");
   Run run;
 #ifdef REJOIN_HAS_BALANCER

@@ -7,8 +7,16 @@ import subprocess
 FILES_MAX = 19_900
 
 
+def tls_of(bench):
+    """A PEM file of certificate and key where the listeners speak TLS (tls.py), else None."""
+    return getattr(bench, "tls", None)
+
+
 def rejoin_command(bench, folder, port):
     servers = ", ".join(f'{{ name = "b{i + 1}", address = "{a}" }}' for i, a in enumerate(bench.servers))
+    pem = tls_of(bench)
+    tls = f'tls = {{ certificate = "{pem}", key = "{pem}" }}' if pem else ""
+    secure = ", secure = true" if pem else ""
     (folder / "rejoin.toml").write_text(f"""
 [log]
 level = "warn"
@@ -19,10 +27,11 @@ name = "play"
 listen = "127.0.0.1:{port}"
 mode = "http"
 pool = "gateways"
+{tls}
 [[pool]]
 name = "gateways"
 scheduler = "round-robin"
-affinity = [ {{ kind = "cookie-insert", name = "REJOIN" }} ]
+affinity = [ {{ kind = "cookie-insert", name = "REJOIN"{secure} }} ]
 health = {{ kind = "off" }}
 server = [ {servers} ]
 """)
@@ -30,6 +39,7 @@ server = [ {servers} ]
 
 
 def haproxy_command(bench, folder, port):
+    tls = f" ssl crt {tls_of(bench)} ssl-min-ver TLSv1.2" if tls_of(bench) else ""
     servers = "\n".join(f"    server b{i + 1} {a} cookie b{i + 1}" for i, a in enumerate(bench.servers))
     (folder / "haproxy.cfg").write_text(f"""
 global
@@ -45,7 +55,7 @@ defaults
     timeout server 60s
     timeout tunnel 1h
 frontend play
-    bind 127.0.0.1:{port} backlog 4096
+    bind 127.0.0.1:{port} backlog 4096{tls}
     default_backend gateways
 backend gateways
     balance roundrobin
@@ -62,6 +72,9 @@ def nginx_command(bench, folder, port):
     known = " ".join(f"b{i + 1} only_b{i + 1};" for i in range(len(bench.servers)))
     temporary = "\n".join(f"  {kind}_temp_path {folder}/{kind};" for kind in
                           ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
+    pem = tls_of(bench)
+    ssl = " ssl" if pem else ""
+    tls = f"ssl_certificate {pem}; ssl_certificate_key {pem}; ssl_protocols TLSv1.2 TLSv1.3;" if pem else ""
     user = "user root;" if os.geteuid() == 0 else ""
     (folder / "nginx.conf").write_text(f"""
 {user}
@@ -80,7 +93,8 @@ http {{
   map $cookie_SRV $gateways {{ default every; {known} }}
   map $http_upgrade $connection_upgrade {{ default upgrade; '' ''; }}
   server {{
-    listen 127.0.0.1:{port} backlog=4096;
+    listen 127.0.0.1:{port}{ssl} backlog=4096;
+    {tls}
     location / {{
       proxy_pass http://$gateways;
       proxy_http_version 1.1;

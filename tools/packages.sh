@@ -5,7 +5,7 @@ packages_of() {
   case $1 in
     build)
       echo g++ cmake ninja-build ccache pkg-config git ca-certificates \
-        libssl-dev libtomlplusplus-dev libcli11-dev libspdlog-dev libfmt-dev nlohmann-json3-dev libsimdjson-dev zlib1g-dev
+        libssl-dev libtomlplusplus-dev libcli11-dev libspdlog-dev libfmt-dev nlohmann-json3-dev libsimdjson-dev zlib1g-dev libc-ares-dev
       ;;
     test)  # Beast has no smaller package than all of Boost's headers
       echo libgtest-dev libboost1.74-dev python3 python3-cryptography openssl haproxy nginx wrk iproute2 chromium
@@ -13,6 +13,7 @@ packages_of() {
       command -v node >/dev/null || echo nodejs
       command -v npm >/dev/null || echo npm
       ;;
+    testssl) echo testssl.sh ;;
     lint) echo python3 clang-format ;;
     tidy) echo clang clang-tidy ;;
     fuzz) echo clang-16 libclang-rt-16-dev libgtest-dev libboost1.74-dev ;;

@@ -1,15 +1,26 @@
 // The parts list of the balancer as a program: configuration, keys, plan, workers.
 #include "apps/balancer/balancer.h"
 
+#include <algorithm>
+#include <atomic>
 #include <cstdio>
+#include <optional>
 
+#include "apps/balancer/discovery.h"
+#include "apps/balancer/operate.h"
 #include "apps/balancer/plan.h"
 #include "apps/balancer/worker.h"
 #include "apps/config/config.h"
 #include "apps/config/keys.h"
+#include "apps/config/secret.h"
+#include "apps/config/tls_files.h"
 #include "apps/serve/workers.h"
 #include "base/log.h"
 #include "base/random.h"
+#include "base/scope.h"
+#include "io/epoll_loop.h"
+#include "upstream/resolver.h"
+#include "watch/access_file.h"
 
 namespace rejoin::balancer {
 namespace {
@@ -19,6 +30,43 @@ constexpr int kConfigurationStatus = 2;
 void print(const std::vector<config::Diagnostic>& diagnostics) {
   for (const config::Diagnostic& diagnostic : diagnostics)
     std::fprintf(stderr, "%s\n", diagnostic.text().c_str());
+}
+
+/// nullptr: it could not be made, and the log says why.
+std::unique_ptr<upstream::Names> names_of(const config::Dns& dns, io::EpollLoop& loop, io::World& world,
+                                          Stop& stop) {
+  upstream::ResolverRules rules;
+  rules.timeout = dns.timeout;
+  rules.tries = dns.tries;
+  for (const std::string& server : dns.servers) {
+    const auto address = Address::parse(server);
+    rules.servers.push_back(address ? *address : *Address::parse_ip(server));
+  }
+  auto resolver = upstream::Resolver::make(loop, world, rules, stop);
+  if (resolver) return std::move(*resolver);
+  world.log.error(to_string(resolver.error()));
+  return nullptr;
+}
+
+/// What the names of the configuration mean, before anybody is served. Who is not known yet is asked for
+/// again while serving.
+KnownNames first_answers(const config::Config& config, Log& log) {
+  const bool any = std::any_of(config.pools.begin(), config.pools.end(), [](const config::Pool& pool) {
+    return std::any_of(pool.servers.begin(), pool.servers.end(),
+                       [](const config::Server& it) { return !it.resolve.empty(); });
+  });
+  if (!any) return {};
+  auto loop = io::EpollLoop::make(log);
+  if (!loop) return {};
+  SystemRandom random;
+  io::World world = (*loop)->world(random, log);
+  Stop stop;
+  const std::unique_ptr<upstream::Names> names = names_of(config.dns, **loop, world, stop);
+  Discovery discovery(world, names.get(), stop);
+  Scope asking(world.ready);
+  asking.spawn(discovery.learn(config));
+  while (asking.running() != 0) (*loop)->turn(1h);
+  return discovery.known();
 }
 
 }  // namespace
@@ -41,20 +89,63 @@ int run_balancer(const BalancerOptions& options) {
   const std::unique_ptr<Log> log = make_stderr_log("balancer", config.log.level);
   if (config.keys.seal.empty())
     log->warn("no [keys]: cookies are sealed with a random key and will not open after a restart");
-  Result<std::shared_ptr<const Plan>> plan = make_plan(config, std::move(*keys.ring), random);
+  const KnownNames known = first_answers(config, *log);
+  Result<std::shared_ptr<const Plan>> plan =
+      make_plan(with_known_names(config, known), std::move(*keys.ring), random);
   if (!plan) {
     std::fprintf(stderr, "%s: %s\n", options.config_file.c_str(), plan.error().detail.c_str());
     return kConfigurationStatus;
   }
 
+  const config::TlsReading tls = config::load_tls(config, (*plan)->tickets, SystemClock().unix_now());
+  print(tls.diagnostics);
+  if (!tls.ok()) return kConfigurationStatus;
+  use_tls(**plan, tls.contexts);
+
+  std::optional<watch::AdminDoor> door;
+  const config::Admin* const admin = config.admin_of_balancer();
+  if (admin != nullptr) {
+    config::SecretReading token =
+        load_admin_token(config, *admin, config.balancer.admin ? "balancer.admin" : "admin");
+    print(token.diagnostics);
+    if (!token.ok()) return kConfigurationStatus;
+    door = watch::AdminDoor{admin->listen, std::move(token.secret)};
+  }
+  std::unique_ptr<watch::AccessFile> access;
+  if (config.access_log.format != config::AccessFormat::off) {
+    const std::string& path = config.access_log.path;
+    auto opened = watch::AccessFile::open(path.empty() ? path : config.resolve(path), *log);
+    if (!opened) {
+      std::fprintf(stderr, "%s\n", opened.error().detail.c_str());
+      return kConfigurationStatus;
+    }
+    access = std::move(*opened);
+  }
+
+  std::atomic<unsigned> serving{0};
   serve::WorkersOptions workers;
   workers.count = static_cast<unsigned>(config.balancer.workers);
+  workers.process = config.process;
   workers.drain_time = config.balancer.drain_timeout;
-  for (const config::Listener& listener : config.listeners) workers.listener_names.push_back(listener.name);
-  return serve::run_workers(workers, *log,
-                            [&plan](io::World& world, unsigned number, serve::Colleagues& colleagues) {
-                              return std::make_unique<Worker>(world, *plan, number, &colleagues);
-                            });
+  workers.upgrade_time = config.balancer.upgrade_timeout;
+  for (const config::Listener& listener : config.listeners) {
+    workers.listener_names.push_back(listener.name);
+    workers.listener_addresses.push_back(listener.listen);
+  }
+  if (door) workers.listener_names.push_back("admin");
+  workers.on_reopen = [&access] {
+    if (access) access->reopen();
+  };
+  return serve::run_workers(
+      workers, *log, [&](io::World& world, unsigned number, serve::Colleagues& colleagues) {
+        const Surroundings around{&colleagues, access.get(), door ? &*door : nullptr, &serving};
+        auto worker = std::make_unique<Worker>(world, *plan, number, around);
+        if (number != 0) return worker;
+        Operations::Start start{config, known, {}};
+        start.names = [&](Stop& stop) { return names_of(config.dns, *colleagues.loop_of(0), world, stop); };
+        worker->be_operated_by(std::make_unique<Operations>(*worker, &colleagues, std::move(start)));
+        return worker;
+      });
 }
 
 }  // namespace rejoin::balancer

@@ -18,4 +18,10 @@ namespace rejoin::balancer {
 /// arguments outlive the task.
 Task<Status> dial_server(Visit& visit, route::Choice& choice, route::ServerUse& use, io::Stream& server);
 
+/// A connection to `server` that waits for its next request; empty: there is none. Where servers are told by
+/// a PROXY header who their client is, it is one that served this client before.
+io::Socket take_idle(Visit& visit, route::ServerIndex server);
+/// Keeps `socket`, on which a response has ended, for the next request. `told`: as IdleConnections::put().
+void keep_idle(Visit& visit, route::ServerIndex server, io::Socket socket, Duration told);
+
 }  // namespace rejoin::balancer

@@ -8,6 +8,7 @@
 #include "apps/balancer/dial_server.h"
 #include "apps/balancer/http_forward.h"
 #include "apps/balancer/own_answer.h"
+#include "apps/balancer/record.h"
 #include "apps/balancer/wait_for_room.h"
 #include "base/limits.h"
 #include "upstream/body_relay.h"
@@ -22,10 +23,11 @@ using proto::ResponseHead;
 
 /// One request on its way to a server, and the answer on its way back.
 struct Exchange {
-  Exchange(Visit& v, const RequestHead& r, const RulePlan* by)
+  Exchange(Visit& v, const RequestHead& r, const RulePlan* by, route::Choice& c)
       : visit(v),
         request(r),
         rule(by),
+        choice(c),
         server(v.worker.world(), Side::server, v.worker.stop_switch()),
         upload(v.worker.world().ready),
         busy(v.worker, server) {}
@@ -33,7 +35,7 @@ struct Exchange {
   Visit& visit;
   const RequestHead& request;
   const RulePlan* rule;
-  route::Choice choice;
+  route::Choice& choice;
   route::ServerUse use;
   io::Stream server;
   Buffer arrived;                // from the server: the head of its response, then what came behind it
@@ -58,11 +60,12 @@ struct Exchange {
 /// A connection to the chosen server: one that is kept, if the request may be sent twice, or a new one.
 bool take_kept(Exchange& exchange) {
   Visit& visit = exchange.visit;
-  exchange.reused = false;
+  exchange.reused = visit.seen.reused = false;
   if (!exchange.may_reuse || !take_room(visit, exchange.choice, exchange.use)) return false;
-  io::Socket idle = visit.pool->idle.take(*exchange.choice.server);
+  io::Socket idle = take_idle(visit, *exchange.choice.server);
   if (!idle) return false;
-  exchange.reused = true;
+  exchange.reused = visit.seen.reused = true;
+  visit.seen.reached = visit.in(Duration(0));
   exchange.server.adopt(std::move(idle));
   visit.pool->router.reached(exchange.choice, visit.in(Duration(0)));
   exchange.busy.at(exchange.use.server());
@@ -77,8 +80,11 @@ Task<void> upload_body(Exchange& exchange) {
                             .to = exchange.server,
                             .arrived = visit.arrived,
                             .silence_max = visit.listener->rules.idle_timeout,
-                            .bytes_max = visit.listener->rules.max_body};
+                            .bytes_max = visit.listener->rules.max_body,
+                            .pace = &visit.pace_up,
+                            .stop = &visit.worker.stop_switch()};
   Status uploaded = co_await upstream::relay_body(route, exchange.request.body());
+  visit.seen.bytes_in += route.moved;
   // Without the client's body there is nothing to wait for; with a server that takes none, there is still its
   // answer.
   if (!uploaded && uploaded.error().side == Side::client) exchange.server.interrupt();
@@ -106,6 +112,7 @@ Task<After> no_response(Exchange& exchange, Error error) {
   std::string why = "no answer of the server can be passed on: " + error.detail;
   if (!exchange.uploaded && exchange.uploaded.error().side == Side::client) {
     const Error& of_client = exchange.uploaded.error();
+    visit.seen.end(ending_of(of_client, EndPhase::upload));
     switch (of_client.kind) {
       case ErrorKind::bad_input: status = 400; break;
       case ErrorKind::timed_out: status = 408; break;
@@ -114,7 +121,8 @@ Task<After> no_response(Exchange& exchange, Error error) {
     }
     why = "the body of the request: " + of_client.detail;
   } else {
-    ++visit.worker.counts().server_failed;
+    ++visit.counts().server_failed;
+    visit.seen.end(ending_of(error, EndPhase::response));
     visit.worker.server_answered_badly(*visit.pool, *exchange.choice.server, why);
   }
   After after = co_await refuse(visit, status, why, &exchange.request);
@@ -149,18 +157,33 @@ Task<After> open_tunnel(Exchange& exchange, const ResponseHead& response) {
   ResponsePlan plan{.next = proto::NextHop::upgrade};
   add_extras(exchange, plan);
   Buffer out = visit.worker.world().buffers.borrow();
-  Status sent = edit_head(exchange, response, plan, response.body(exchange.request.method()), out);
+  TunnelStart start;
+  start.pass = std::move(visit.pass);
+  start.websocket = exchange.request.wants_websocket();
+  start.id = visit.seen.id;
+  start.decision = decision_of(exchange.choice, visit.pool->router.rules());
+  visit.seen.status = response.status();
+  const bool care = visit.listener->care.any(start.websocket);
+  // Where frames are followed, the first ones are, too: what came behind the heads goes to the tunnel.
+  const proto::Body behind = care ? proto::Body() : response.body(exchange.request.method());
+  Status sent = edit_head(exchange, response, plan, behind, out);
+  visit.seen.bytes_out += out.size();
   if (sent) sent = co_await visit.client.write_all(out.view(), exchange.patience());
+  if (sent && care) {
+    start.from_server = std::move(exchange.arrived);
+    start.from_client = std::move(visit.arrived);
+  }
   if (sent && !exchange.arrived.empty())
     sent = co_await visit.client.write_all(exchange.arrived.view(), exchange.patience());
   if (sent && !visit.arrived.empty())
     sent = co_await exchange.server.write_all(visit.arrived.view(), exchange.patience());
+  if (!sent) visit.seen.end(ending_of(sent.error(), EndPhase::download));
   if (!sent) co_return After::close;
+  start.held = visit.pool->router.hold(exchange.choice, visit.in(Duration(0)));
   const upstream::ClientFin client_fin =
-      exchange.request.wants_websocket() ? upstream::ClientFin::ends_both : upstream::ClientFin::passes_on;
+      start.websocket ? upstream::ClientFin::ends_both : upstream::ClientFin::passes_on;
   visit.worker.park(visit.listener, visit.client.release(), exchange.server.release(), visit.address,
-                    std::move(exchange.use), visit.take_lease(), client_fin,
-                    visit.pool->router.hold(exchange.choice, visit.in(Duration(0))));
+                    std::move(exchange.use), visit.take_lease(), client_fin, std::move(start));
   co_return After::tunnel;
 }
 
@@ -195,7 +218,7 @@ bool append_whole_body(Exchange& exchange, const ResponsePlan& plan, proto::Body
 void keep_server(Exchange& exchange, bool server_stays, Duration told) {
   Visit& visit = exchange.visit;
   if (server_stays && exchange.uploaded.ok() && exchange.arrived.empty() && !visit.worker.draining())
-    visit.pool->idle.put(*exchange.choice.server, exchange.server.release(), told);
+    keep_idle(visit, *exchange.choice.server, exchange.server.release(), told);
 }
 
 /// What is left to do when the answer has gone out whole, and something else is not as simple.
@@ -205,6 +228,8 @@ Task<After> finish(Exchange& exchange, proto::NextHop next, bool server_stays, D
   co_await exchange.upload.join();  // a server may answer before it has heard all, and hear on
   keep_server(exchange, server_stays, told);
   const bool request_whole = exchange.uploaded.ok();
+  if (!request_whole) visit.seen.end(ending_of(exchange.uploaded.error(), EndPhase::upload));
+  visit.seen.over = visit.in(Duration(0));
   if (next != proto::NextHop::close && request_whole) co_return After::next_request;
   if (!request_whole || !visit.arrived.empty()) co_await visit.client.linger();
   co_return After::close;
@@ -226,11 +251,15 @@ Task<After> pass_response(Exchange& exchange, const ResponseHead& response) {
 
   Buffer out = visit.worker.world().buffers.borrow();
   Status sent = edit_head(exchange, response, plan, body, out);
+  if (!sent) visit.seen.end(ending_of(sent.error(), EndPhase::download));
   if (!sent) co_return After::close;
   const bool is_whole = append_whole_body(exchange, plan, body, out);
+  visit.seen.status = response.status();
+  visit.seen.bytes_out += out.size();
   Bytes rest = out.view();
   sent = visit.client.write_now(rest);
   if (sent && !rest.empty()) sent = co_await visit.client.write_all(rest, exchange.patience());
+  if (!sent) visit.seen.end(ending_of(sent.error(), EndPhase::download));
   if (!sent) co_return After::close;
   out.release();
 
@@ -240,9 +269,13 @@ Task<After> pass_response(Exchange& exchange, const ResponseHead& response) {
                               .to = visit.client,
                               .arrived = exchange.arrived,
                               .silence_max = visit.listener->rules.idle_timeout,
-                              .framing = plan.framing};
+                              .framing = plan.framing,
+                              .pace = &visit.pace_down,
+                              .stop = &visit.worker.stop_switch()};
     Status moved = co_await upstream::relay_body(route, body);
+    visit.seen.bytes_out += route.moved;
     if (!moved) {
+      visit.seen.end(ending_of(moved.error(), EndPhase::download));
       visit.worker.tell(*visit.listener, visit.address, "response broken off: " + to_string(moved.error()));
       co_await end_upload(exchange);
       visit.client.socket().reset();  // the client must not take what it has for the whole
@@ -264,7 +297,7 @@ bool goes_to_another(Exchange& exchange) {
   if (!exchange.repeatable || exchange.client_heard) return false;
   Visit& visit = exchange.visit;
   if (!visit.pool->router.another(exchange.choice, visit.in(Duration(0)))) return false;
-  ++visit.worker.counts().retried;
+  ++visit.counts().retried;
   visit.worker.tell(*visit.listener, visit.address, "the request is sent to another server");
   return true;
 }
@@ -292,6 +325,12 @@ void forget_server(Exchange& exchange) {
   exchange.server_spoke = false;
   exchange.arrived.clear();
   exchange.server.close();
+}
+
+/// No server could be reached: come_again has its own ending.
+Ending ending_of_dial(const route::Choice& choice, const Error& why) {
+  if (choice.how == route::Chosen::come_again) return {Side::ours, EndHow::come_again, EndPhase::queue};
+  return ending_of(why, EndPhase::connect);
 }
 
 /// Reaches a server. Error, Side::client: it did not wait for one; else there is none, and choice.how says
@@ -328,6 +367,7 @@ Task<Status> hear_final(Exchange& exchange, ResponseHead& response) {
     if (verdict.state == HeadState::complete) {
       if (!response.interim()) co_return Status{};
       Status passed = co_await pass_interim(exchange, response);
+      if (!passed) visit.seen.end(ending_of(passed.error(), EndPhase::response));
       if (!passed) co_return passed;
       response = ResponseHead();
       deadline = visit.in(patience);
@@ -343,6 +383,7 @@ Task<Status> hear_final(Exchange& exchange, ResponseHead& response) {
     std::optional<Status> more = exchange.server.read_now(exchange.arrived);
     if (!more) continue;
     if (!*more) co_return std::move(*more);
+    if (!exchange.server_spoke) visit.seen.answered = visit.in(Duration(0));
     exchange.server_spoke = true;
   }
 }
@@ -357,7 +398,7 @@ Task<After> nobody_answers(Exchange& exchange) {
     After after = co_await send_away(exchange.visit, exchange.request, exchange.choice.wait);
     co_return after;
   }
-  ++exchange.visit.worker.counts().no_server;
+  ++exchange.visit.counts().no_server;
   After after = co_await refuse(exchange.visit, 503, why_nobody(exchange.choice), &exchange.request);
   co_return after;
 }
@@ -369,6 +410,7 @@ Task<Status> ask_servers(Exchange& exchange, Bytes head, ResponseHead& response)
   for (;;) {
     if (!take_kept(exchange)) {
       Status reached = co_await reach_server(exchange);
+      if (!reached) exchange.visit.seen.end(ending_of_dial(exchange.choice, reached.error()));
       if (!reached && reached.error().side == Side::client) co_return reached;
       if (!reached) co_return Error{ErrorKind::unreachable, Side::ours, Retry::yes, "no server"};
     }
@@ -376,6 +418,7 @@ Task<Status> ask_servers(Exchange& exchange, Bytes head, ResponseHead& response)
     Bytes rest = head;
     // An error here: there may be an answer all the same, but the request was not heard whole.
     exchange.uploaded = exchange.server.write_now(rest);
+    exchange.visit.seen.asked = exchange.visit.in(Duration(0));
     if (exchange.uploaded && (has_body || !rest.empty())) co_await send_rest(exchange, rest);
     Status heard = co_await hear_final(exchange, response);
     bool anew = false;
@@ -402,7 +445,19 @@ Task<After> answer_instead(Exchange& exchange, Error error) {
     co_return after;
   }
   const bool stopping = error.kind == ErrorKind::cancelled && exchange.visit.worker.stop_switch().requested();
+  if (error.side == Side::client || stopping) exchange.visit.seen.end(ending_of(error, EndPhase::response));
   if (error.side == Side::client || stopping) co_return After::close;
+  // A gateway that dies between the accept and its answer is as one that does not accept: its sessions may
+  // still be there. A handshake may be sent twice, so its client is told to.
+  const bool unanswered = exchange.request.wants_websocket() && !exchange.server_spoke &&
+                          (error.kind == ErrorKind::reset || error.kind == ErrorKind::closed);
+  if (unanswered) {
+    const std::optional<Duration> wait = exchange.visit.pool->router.comes_again(exchange.choice);
+    if (wait) {
+      After after = co_await send_away(exchange.visit, exchange.request, *wait);
+      co_return after;
+    }
+  }
   After after = co_await no_response(exchange, std::move(error));
   co_return after;
 }
@@ -428,6 +483,8 @@ RequestOrigin origin_of(Exchange& exchange, Bytes target, bool upgrade) {
                        .trusted = visit.trusted,
                        .target = target,
                        .upgrade = upgrade};
+  origin.tells_certificates = visit.listener->tells_certificates;
+  if (visit.certificate) origin.certificate = &*visit.certificate;
   if (exchange.rule != nullptr && !exchange.rule->request.empty())
     origin.header_rules = &exchange.rule->request;
   if (origin.rules.request_id) {
@@ -439,11 +496,11 @@ RequestOrigin origin_of(Exchange& exchange, Bytes target, bool upgrade) {
 
 }  // namespace
 
-Task<After> exchange_messages(Visit& visit, const RequestHead& request, const RulePlan* rule, Bytes target) {
-  Exchange exchange(visit, request, rule);
+Task<After> exchange_messages(Visit& visit, const RequestHead& request, const RulePlan* rule, Bytes target,
+                              std::optional<route::Choice>& choice) {
   io::World& world = visit.worker.world();
-  exchange.choice =
-      visit.pool->router.choose({visit.address, &request, world.clock.now(), world.clock.unix_now()});
+  choice = visit.pool->router.choose({visit.address, &request, world.clock.now(), world.clock.unix_now()});
+  Exchange exchange(visit, request, rule, *choice);
   const bool upgrade = passes_upgrade(request);
   exchange.repeatable = may_be_repeated(request.method()) && request.body().kind == proto::BodyKind::none;
   exchange.may_reuse = exchange.repeatable && !upgrade;  // a tunnel would take a connection from the others
@@ -452,6 +509,7 @@ Task<After> exchange_messages(Visit& visit, const RequestHead& request, const Ru
   const RequestOrigin origin = origin_of(exchange, target, upgrade);
   Status written = write_request(head, visit.pool->router, exchange.choice, request, origin);
   if (!written) {
+    visit.seen.end({Side::client, EndHow::limit, EndPhase::head});
     After after = co_await refuse(visit, 431, "no room for the proxy's own fields", &request);
     co_return after;
   }

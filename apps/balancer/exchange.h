@@ -5,6 +5,8 @@
 // thread.
 #pragma once
 
+#include <optional>
+
 #include "apps/balancer/http_rules.h"
 #include "apps/balancer/visit.h"
 #include "base/task.h"
@@ -14,8 +16,9 @@ namespace rejoin::balancer {
 
 /// Chooses a server, reaches it, sends the request on (again to another one, where that is safe and
 /// configured), and passes the answer on. `rule`: what applies besides, or nullptr. `target`: what the server
-/// sees in the place of the request's; empty: as it is. All arguments outlive the task.
+/// sees in the place of the request's; empty: as it is. `choice` is where it says how the server was found.
+/// All arguments outlive the task.
 Task<After> exchange_messages(Visit& visit, const proto::RequestHead& request, const RulePlan* rule,
-                              Bytes target);
+                              Bytes target, std::optional<route::Choice>& choice);
 
 }  // namespace rejoin::balancer

@@ -12,6 +12,31 @@ using proto::NextHop;
 using proto::RequestHead;
 using proto::ResponseHead;
 
+/// "X-Client-Cert-Subject" and the like, also as they reach servers that take '_' for '-'.
+bool is_of_certificate(Bytes name) {
+  constexpr Bytes kPrefix = "x-client-cert";
+  if (name.size() < kPrefix.size()) return false;
+  for (std::size_t i = 0; i < kPrefix.size(); ++i) {
+    char c = name[i];
+    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+    if (c == '_') c = '-';
+    if (c != kPrefix[i]) return false;
+  }
+  return true;
+}
+
+void tell_certificate(const RequestHead& request, const RequestOrigin& origin, HeadEdits& edits) {
+  if (!origin.tells_certificates) return;
+  for (const proto::Field& field : request.fields()) {
+    if (is_of_certificate(request.name(field))) edits.drop(field);
+  }
+  if (origin.certificate == nullptr) return;
+  edits.append("X-Client-Cert-Subject", Bytes(origin.certificate->subject));
+  edits.append("X-Client-Cert-Issuer", Bytes(origin.certificate->issuer));
+  edits.append("X-Client-Cert-Serial", Bytes(origin.certificate->serial));
+  edits.append("X-Client-Cert-Sha256", Bytes(origin.certificate->sha256));
+}
+
 /// "X-Forwarded-" and whatever else: fields that some server believes.
 bool is_forwarded_name(Bytes name) {
   constexpr Bytes kPrefix = "x-forwarded-";
@@ -168,6 +193,7 @@ Status write_request(Buffer& out, route::Router& router, route::Choice& choice, 
   if (!id.empty()) edits.set(KnownField::x_request_id, id);
   via(request, Bytes(origin.rules.via), edits, texts.via);
 
+  tell_certificate(request, origin, edits);
   router.edit_request(choice, request, edits);
   if (origin.header_rules != nullptr) origin.header_rules->apply(edits);
   return edits.write(out);

@@ -10,6 +10,7 @@
 #include "base/bytes.h"
 #include "base/clock.h"
 #include "base/result.h"
+#include "io/tls_connection.h"
 #include "proto/http_editor.h"
 #include "proto/http_head.h"
 #include "route/router.h"
@@ -42,11 +43,15 @@ struct RequestOrigin {
   Bytes request_id = {};  // to be told where the request has none that is believed; empty: none
   Bytes target = {};      // in the place of the request's; empty: as it is
   bool upgrade = false;
+  /// Some client may have a certificate: what stands in its fields is ours alone.
+  bool tells_certificates = false;
+  const io::TlsClientCertificate* certificate = nullptr;  // that this one has shown
 };
 
 /// Writes the head for the server: HTTP/1.1, no hop-by-hop fields, what was forged about the client removed
-/// and what we know of it added, an absolute target made a path, and what affinities and rules want changed.
-/// Errors: exhausted or too_large, when the fields that are added have no room: answer 431.
+/// and what we know of it added (X-Client-Cert-* too), an absolute target made a path, and what affinities
+/// and rules want changed. Errors: exhausted or too_large, when the fields that are added have no room:
+/// answer 431.
 Status write_request(Buffer& out, route::Router& router, route::Choice& choice,
                      const proto::RequestHead& request, const RequestOrigin& origin);
 

@@ -28,6 +28,8 @@ struct Forward : testing::Test {
     origin.header_rules = &header_rules;
     origin.target = target;
     origin.upgrade = passes_upgrade(request);
+    origin.tells_certificates = tells_certificates;
+    origin.certificate = certificate;
     Status written = write_request(out, router, choice, request, origin);
     return written ? std::string(out.view()) : to_string(written.error());
   }
@@ -45,6 +47,8 @@ struct Forward : testing::Test {
   HeaderRules header_rules;
   bool trusted = false;
   std::string made_id, target;
+  bool tells_certificates = false;
+  const io::TlsClientCertificate* certificate = nullptr;
   SeededRandom random{1};
   BufferPool buffers{limits::kBufferBytes};
   std::unique_ptr<route::SharedRoute> shared = [this] {
@@ -190,6 +194,28 @@ TEST_F(Forward, how_long_a_server_keeps_its_connection) {
     ASSERT_EQ(response.feed(text).state, HeadState::complete);
     EXPECT_EQ(keep_alive_told(response), one.told) << one.field;
   }
+}
+
+TEST_F(Forward, what_a_certificate_says_is_ours_alone) {
+  const std::string head =
+      "GET / HTTP/1.1\r\nHost: a\r\nX-Client-Cert-Subject: CN=root\r\nx_client_cert_sha256: 00\r\n"
+      "X-Client-Certificate: x\r\nX-Client-Cer: kept\r\n\r\n";
+  const io::TlsClientCertificate ann{
+      .subject = "CN=ann", .issuer = "CN=guild", .serial = "0a", .sha256 = "ff"};
+  const auto has = [](const std::string& text, const char* what) { return text.find(what) != text.npos; };
+  EXPECT_TRUE(has(forward(head), "CN=root")) << "nobody is asked for a certificate";
+  tells_certificates = true;
+  const std::string none = forward(head);
+  EXPECT_FALSE(has(none, "lient-Cert")) << none;
+  EXPECT_FALSE(has(none, "client_cert")) << none;
+  EXPECT_TRUE(has(none, "X-Client-Cer: kept"));
+  certificate = &ann;
+  const std::string own = forward(head);
+  EXPECT_FALSE(has(own, "CN=root"));
+  EXPECT_TRUE(has(own,
+                  "X-Client-Cert-Subject: CN=ann\r\nX-Client-Cert-Issuer: CN=guild\r\n"
+                  "X-Client-Cert-Serial: 0a\r\nX-Client-Cert-Sha256: ff\r\n"))
+      << own;
 }
 
 TEST_F(Forward, an_absolute_target_becomes_a_path) {

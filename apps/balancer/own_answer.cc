@@ -2,6 +2,7 @@
 
 #include <string>
 
+#include "apps/balancer/admin.h"
 #include "apps/balancer/come_again.h"
 #include "proto/http_response.h"
 
@@ -28,6 +29,10 @@ Task<After> send(Visit& visit, const proto::SimpleResponse& response) {
   if (written) written = co_await visit.client.write_all(out.view(), deadline);
   if (written && response.text_apart && response.request_method != proto::Method::head)
     written = co_await visit.client.write_all(response.text, deadline);
+  visit.seen.status = response.status;
+  if (written) visit.seen.bytes_out += out.size();
+  visit.seen.over = visit.in(Duration(0));
+  if (!written) visit.seen.end(ending_of(written.error(), EndPhase::download));
   if (!written) co_return After::close;
   if (response.next != NextHop::close) co_return After::next_request;
   co_await visit.client.linger();
@@ -98,14 +103,29 @@ Task<After> refuse_and_close(Visit& visit, int status, Bytes why, const RequestH
 }
 
 Task<After> send_away(Visit& visit, const RequestHead& request, Duration wait) {
-  ++visit.worker.counts().come_again;
+  ++visit.counts().come_again;
   visit.worker.tell(*visit.listener, visit.address, "told to come again: the server of its ticket is away");
   Buffer out = visit.worker.world().buffers.borrow();
   Status written = write_come_again(out, request, wait, visit.worker.accept_hasher());
   if (written)
     written = co_await visit.client.write_all(out.view(), visit.in(visit.listener->rules.idle_timeout));
+  visit.seen.end({Side::ours, EndHow::come_again, EndPhase::queue});
+  visit.seen.status = out.view().starts_with("HTTP/1.1 101") ? 101 : 503;
+  if (written) visit.seen.bytes_out += out.size();
+  visit.seen.over = visit.in(Duration(0));
   if (written) co_await visit.client.linger();
   co_return After::close;
+}
+
+Task<After> answer_health(Visit& visit, const RequestHead& request) {
+  const bool ready = visit.pool != nullptr && is_ready(visit.worker, visit.pool->router.pool());
+  proto::SimpleResponse response;
+  response.status = ready ? 200 : 503;
+  response.text = ready ? "ok\n" : visit.worker.draining() ? "draining\n" : "no server for new clients\n";
+  response.next = next_after(visit, &request);
+  response.request_method = request.method();
+  After after = co_await send(visit, response);
+  co_return after;
 }
 
 Task<After> redirect_to_https(Visit& visit, const RequestHead& request) {

@@ -22,6 +22,9 @@ Task<After> refuse_and_close(Visit& visit, int status, Bytes why, const proto::R
 /// The client's server is away: it is told when to come again, and the connection ends.
 Task<After> send_away(Visit& visit, const proto::RequestHead& request, Duration wait);
 
+/// The listener's `health_path`: 200 when visit.pool has a server for new clients, else 503.
+Task<After> answer_health(Visit& visit, const proto::RequestHead& request);
+
 /// `redirect = "https"` of the listener.
 Task<After> redirect_to_https(Visit& visit, const proto::RequestHead& request);
 

@@ -8,20 +8,23 @@ namespace rejoin::balancer {
 
 /// One server, with a pool of its own (Pool::alone), so that it needs none of those that come and go.
 struct Probes::Probe {
-  explicit Probe(const route::Pool& of, route::ServerIndex index) : pool(of.alone(index)) {}
+  Probe(const PoolPlan& of, route::ServerIndex index) : pool(of.route->pool->alone(index)), tls(of.probes) {}
 
-  bool is_of(const route::Pool& other, route::ServerIndex index) const {
-    return pool->ref(0) == other.ref(index) && pool->health_rules() == other.health_rules();
+  bool is_of(const PoolPlan& plan, route::ServerIndex index) const {
+    const route::Pool& other = *plan.route->pool;
+    return pool->ref(0) == other.ref(index) && pool->health_rules() == other.health_rules() &&
+           tls == plan.probes && pool->server(0).tls_name == other.server(index).tls_name;
   }
 
   std::unique_ptr<route::Pool> pool;
+  const config::TlsInUse tls;
   Stop stop;
   bool wanted = true;
   bool ended = false;
 };
 
-Probes::Probes(io::World& world, Scope& scope, OnDown on_down)
-    : world_(world), scope_(scope), on_down_(std::move(on_down)) {}
+Probes::Probes(io::World& world, io::TlsNetwork& tls, Scope& scope, OnDown on_down)
+    : world_(world), tls_(tls), scope_(scope), on_down_(std::move(on_down)) {}
 
 Probes::~Probes() = default;
 
@@ -36,13 +39,13 @@ void Probes::follow(const Plan& plan) {
       const auto index = static_cast<route::ServerIndex>(i);
       const auto end = probes_.begin() + static_cast<std::ptrdiff_t>(before);
       const auto same = std::find_if(probes_.begin(), end, [&](const auto& probe) {
-        return !probe->stop.requested() && probe->is_of(pool, index);
+        return !probe->stop.requested() && probe->is_of(*of, index);
       });
       if (same != end) {
         (*same)->wanted = true;
         continue;
       }
-      probes_.push_back(std::make_unique<Probe>(pool, index));
+      probes_.push_back(std::make_unique<Probe>(*of, index));
       scope_.spawn(run(*probes_.back()));
     }
   }
@@ -55,7 +58,8 @@ Task<void> Probes::run(Probe& probe) {
   const upstream::OnHealth on_health = [this, &probe](route::ServerIndex, route::HealthChange change) {
     if (change == route::HealthChange::went_down) on_down_(probe.pool->name(), probe.pool->server(0).name);
   };
-  co_await upstream::probe_for_ever(world_, *probe.pool, 0, on_health, probe.stop);
+  upstream::ProbeTls tls{&tls_, probe.tls};
+  co_await upstream::probe_for_ever(world_, *probe.pool, 0, on_health, probe.stop, tls);
   probe.ended = true;
 }
 

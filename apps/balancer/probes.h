@@ -13,6 +13,7 @@
 #include "apps/balancer/plan.h"
 #include "base/scope.h"
 #include "base/task.h"
+#include "io/tls_network.h"
 #include "io/world.h"
 #include "route/pool.h"
 
@@ -24,7 +25,7 @@ class Probes {
   using OnDown = std::function<void(const std::string& pool, const std::string& server)>;
 
   /// Probes run on `scope`, which is empty before this dies. All outlive it.
-  Probes(io::World& world, Scope& scope, OnDown on_down);
+  Probes(io::World& world, io::TlsNetwork& tls, Scope& scope, OnDown on_down);
   ~Probes();
 
   /// Probes the servers of `plan` from now on, and no others.
@@ -39,6 +40,7 @@ class Probes {
   Task<void> run(Probe& probe);
 
   io::World& world_;
+  io::TlsNetwork& tls_;
   Scope& scope_;
   OnDown on_down_;
   std::vector<std::unique_ptr<Probe>> probes_;

@@ -6,6 +6,7 @@
 #include "apps/balancer/exchange.h"
 #include "apps/balancer/http_forward.h"
 #include "apps/balancer/own_answer.h"
+#include "apps/balancer/record.h"
 #include "proto/chunk_scanner.h"
 #include "proto/http_path.h"
 
@@ -16,6 +17,31 @@ using proto::HeadState;
 using proto::HeadVerdict;
 using proto::RequestHead;
 
+/// Until when a head has to be whole. The first one counts from the accept, whatever came before it.
+TimePoint head_deadline(const Visit& visit) {
+  const Duration patience = visit.listener->rules.head_timeout;
+  return visit.first_request ? visit.accepted + patience : visit.in(patience);
+}
+
+/// Waits for the first bytes of a request, into visit.arrived; a client that says nothing holds no block
+/// meanwhile. False: none come.
+Task<bool> wait_for_request(Visit& visit) {
+  if (!visit.first_request && visit.worker.draining()) co_return false;
+  const TimePoint until =
+      visit.first_request ? head_deadline(visit) : visit.in(visit.listener->rules.keep_alive_timeout);
+  const Worker::Waiting waiting(visit.worker, visit.client);  // a drain ends this wait
+  for (;;) {
+    Status come = co_await visit.client.readable(until);
+    if (!come) co_return false;
+    const io::ReadResult read = visit.client.socket().read();
+    if (read.state == io::ReadResult::State::would_block) continue;
+    if (!read.got()) co_return false;
+    visit.arrived = visit.worker.world().buffers.borrow();
+    visit.arrived.append(read.view());
+    co_return true;
+  }
+}
+
 /// Reads one whole head into visit.head, and what lies behind it into visit.arrived. False: there is none,
 /// and the client was told so where it should be. (A client that goes, or stays silent, between requests is
 /// no error.)
@@ -23,20 +49,13 @@ Task<bool> hear_request(Visit& visit, RequestHead& request) {
   if (visit.arrived.empty()) {
     visit.arrived.release();
     visit.head.release();  // an idle connection holds no buffer
-    if (!visit.first_request && visit.worker.draining()) co_return false;
-    const config::Listener& rules = visit.listener->rules;
-    const Duration patience = visit.first_request ? rules.head_timeout : rules.keep_alive_timeout;
-    const TimePoint until = visit.in(patience);
-    {
-      const Worker::Waiting waiting(visit.worker, visit.client);  // a drain ends this wait
-      Status come = co_await visit.client.readable(until);
-      if (!come) co_return false;
-    }
-    visit.arrived = visit.worker.world().buffers.borrow();
+    const bool come = co_await wait_for_request(visit);
+    if (!come) co_return false;
   }
   visit.follow();
+  visit.seen.began = visit.in(Duration(0));
   visit.head = std::move(visit.arrived);
-  const TimePoint deadline = visit.in(visit.listener->rules.head_timeout);
+  const TimePoint deadline = head_deadline(visit);
   HeadVerdict verdict = request.feed(visit.head.view());
   while (verdict.state == HeadState::need_more) {
     Status more = co_await visit.client.readable(deadline);
@@ -45,18 +64,24 @@ Task<bool> hear_request(Visit& visit, RequestHead& request) {
       if (!read) continue;
       more = std::move(*read);
     }
+    visit.seen.bytes_in = visit.head.size();
+    if (!more) visit.seen.end(ending_of(more.error(), EndPhase::head));
     if (!more && more.error().kind == ErrorKind::timed_out && !visit.head.empty()) {
-      ++visit.worker.counts().timed_out;
+      ++visit.counts().timed_out;
       co_await refuse(visit, 408, "the request head did not come in time", nullptr);
     }
     if (!more) co_return false;
     verdict = request.feed(visit.head.view());
   }
   if (verdict.state == HeadState::refused) {
-    ++visit.worker.counts().refused_heads;
+    ++visit.counts().refused_heads;
+    visit.seen.bytes_in = visit.head.size();
+    visit.seen.end(ending_of_head(verdict.status));
     co_await refuse(visit, verdict.status, verdict.reason, nullptr);
     co_return false;
   }
+  visit.seen.bytes_in = verdict.consumed;
+  visit.seen.heard = visit.in(Duration(0));
   const Bytes behind = visit.head.view().substr(verdict.consumed);
   if (!behind.empty()) {
     visit.arrived = visit.worker.world().buffers.borrow();
@@ -128,24 +153,36 @@ Way way_of(const Visit& visit, const RequestHead& request) {
   return way;
 }
 
-}  // namespace
+/// The listener's own health, for a balancer in front of us.
+bool asks_health(const Visit& visit, const RequestHead& request) {
+  const std::string& path = visit.listener->rules.health_path;
+  const Bytes target = request.path_and_query();
+  return !path.empty() && target.substr(0, target.find('?')) == path &&
+         (request.method() == proto::Method::get || request.method() == proto::Method::head);
+}
 
-Task<After> serve_request(Visit& visit) {
-  RequestHead request;
-  const bool heard = co_await hear_request(visit, request);
-  if (!heard) co_return After::close;
-  ++visit.worker.counts().requests;
+/// From a head that was heard to the end of its answer. `choice`: how a server was found, once one was looked
+/// for.
+Task<After> answer_request(Visit& visit, const RequestHead& request, std::optional<route::Choice>& choice) {
+  ++visit.counts().requests;
   if (visit.first_request) introduce(visit);
   visit.first_request = false;
   visit.trusted = visit.listener->http->trusts(visit.address);
   visit.body_left = request.body().kind != proto::BodyKind::none;
+  if (asks_health(visit, request)) {
+    visit.pool = visit.generation->pool_of(*visit.listener);
+    After after = co_await answer_health(visit, request);
+    co_return after;
+  }
   const Refusal wrong = judge(visit, request);
   if (wrong) {
+    visit.seen.end(ending_of_head(wrong.status));
     After after = co_await refuse_and_close(visit, wrong.status, wrong.why, request);
     co_return after;
   }
   const Way way = way_of(visit, request);
   if (way.is_bad) {
+    visit.seen.end(ending_of_head(400));
     After after = co_await refuse(visit, 400, "a path that leads out of the root, or a bad escape", &request);
     co_return after;
   }
@@ -159,7 +196,27 @@ Task<After> serve_request(Visit& visit) {
   }
   visit.pool = way.rule != nullptr ? visit.generation->pools[way.rule->pool].get()
                                    : &visit.generation->pool(*visit.listener);
-  After after = co_await exchange_messages(visit, request, way.rule, way.target);
+  After after = co_await exchange_messages(visit, request, way.rule, way.target, choice);
+  co_return after;
+}
+
+}  // namespace
+
+Task<After> serve_request(Visit& visit) {
+  visit.seen = Seen();
+  visit.seen.id = visit.worker.next_id();
+  proto::HeadLimits head_limits;
+  head_limits.bytes = static_cast<std::uint16_t>(visit.listener->rules.head_bytes);
+  head_limits.fields = static_cast<std::uint16_t>(visit.listener->rules.head_fields);
+  RequestHead request(head_limits);
+  const bool heard = co_await hear_request(visit, request);
+  if (!heard) {
+    request_ended(visit, nullptr, nullptr);
+    co_return After::close;
+  }
+  std::optional<route::Choice> choice;
+  After after = co_await answer_request(visit, request, choice);
+  request_ended(visit, &request, choice ? &*choice : nullptr);
   co_return after;
 }
 

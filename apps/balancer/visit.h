@@ -5,36 +5,56 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "apps/balancer/generation.h"
+#include "apps/balancer/seen.h"
 #include "apps/balancer/worker.h"
+#include "apps/serve/client_facts.h"
 #include "base/address.h"
 #include "base/bytes.h"
 #include "base/clock.h"
 #include "io/stream.h"
+#include "io/tls_connection.h"
 #include "route/lease_table.h"
 #include "route/router.h"
+#include "upstream/pace.h"
 
 namespace rejoin::balancer {
 
 /// What goes on after a request.
 enum class After : std::uint8_t { next_request, close, tunnel };
 
+/// A server's connection that may serve its one client again.
+struct KeptServer {
+  io::Socket socket;
+  const PoolUse* pool = nullptr;
+  route::ServerIndex server = 0;
+};
+
 /// One client's connection, and what is kept from one request to the next.
 struct Visit {
-  Visit(Worker& w, GenerationPtr g, ListenerPtr l, io::Socket accepted, const Address& from)
+  Visit(Worker& w, GenerationPtr g, ListenerPtr l, io::Socket socket, const Address& from, Entry entry)
       : worker(w),
         generation(std::move(g)),
         listener(std::move(l)),
-        pool(&generation->pool(*listener)),
+        pool(generation->pool_of(*listener)),
         address(from),
-        client(w.world(), std::move(accepted), Side::client, w.stop_switch()) {}
+        pass(std::move(entry.pass)),
+        accepted(w.world().clock.now()),
+        client(w.world(), std::move(socket), Side::client, w.stop_switch()) {
+    ++book().connections;
+  }
   ~Visit() {
+    --book().connections;
     for (PoolLease& one : leases) one.lease.close(worker.world().clock.now());
   }
+
+  ListenerBook& book() { return *listener->book; }
+  Counts& counts() { return book().counts; }
 
   TimePoint in(Duration time) const { return worker.world().clock.now() + time; }
 
@@ -57,6 +77,7 @@ struct Visit {
 
   /// The pin in the pool, for the tunnel that the connection becomes; empty when there is none.
   route::Lease take_lease() {
+    if (generation != worker.generation()) worker.keep_tables(*pool);
     for (PoolLease& one : leases) {
       if (one.pool == pool) return std::move(one.lease);
     }
@@ -70,9 +91,13 @@ struct Visit {
     ListenerPtr next = worker.generation()->successor(*listener);
     is_last = !next;
     if (is_last) return;
-    const GenerationPtr before = std::exchange(generation, worker.generation());
+    const GenerationPtr before =
+        std::exchange(generation, worker.generation());  // holds the leases' pools until we are done
+    --book().connections;
     listener = std::move(next);
+    ++book().connections;
     pool = &generation->pool(*listener);
+    kept = KeptServer();  // its pool may be gone, and its server another
     std::erase_if(leases, [this](PoolLease& one) {
       PoolUse* const now = generation->find_pool(one.pool->plan.rules.name);
       const bool stays = now != nullptr && now->plan.route->leases == one.pool->plan.route->leases;
@@ -85,8 +110,11 @@ struct Visit {
   Worker& worker;
   GenerationPtr generation;  // holds the two below
   ListenerPtr listener;
-  PoolUse* pool;  // of the request that is served; at layer 4 the listener's
+  PoolUse* pool;  // of the request that is served; at layer 4 the listener's, nullptr: chosen by a name that
+                  // has not been heard
   Address address;
+  route::Admission::Pass pass;
+  TimePoint accepted;  // the time to say the first head counts from here
   io::Stream client;
   Buffer head;     // the bytes of the request's head
   Buffer arrived;  // what came behind it: its body, or the next request. At layer 4: all that came
@@ -95,13 +123,18 @@ struct Visit {
     route::Lease lease;
   };
   std::vector<PoolLease> leases;  // one for each pool with a source-ip rule that a request went to
+  serve::ClientFacts facts;
+  Seen seen;  // of the request that is served now; at layer 4 of the connection
+  upstream::Pace pace_up{listener->rules.rate.from_client}, pace_down{listener->rules.rate.to_client};
+  KeptServer kept;  // with a PROXY header a connection to a server is this client's alone
   bool first_request = true;
   bool body_left = false;  // the body of the request has not been read to its end
   // what servers are told of the client; made with the first request
   std::string client_ip;
   std::string port;  // on which it came in
   const char* scheme = "http";
-  bool trusted = false;  // the client is a proxy in front of us
+  bool trusted = false;                                 // the client is a proxy in front of us
+  std::optional<io::TlsClientCertificate> certificate;  // that the client has shown
   bool is_last = false;  // its listener is gone: the connection ends after this request
 };
 

@@ -3,36 +3,57 @@
 #include <algorithm>
 #include <utility>
 
+#include "apps/balancer/admin.h"
+#include "apps/balancer/greet_client.h"
+#include "apps/balancer/operate.h"
+#include "apps/balancer/record.h"
 #include "apps/balancer/serve_client.h"
+#include "watch/metrics_table.h"
 
 namespace rejoin::balancer {
 
 namespace {
 
+constexpr Duration kTlsWarnEvery = 10s;  // of one pool, per worker
+constexpr std::chrono::milliseconds kLastLookMs{100};
+
+watch::AccessRules access_rules(const config::AccessLog& log) {
+  watch::AccessRules out;
+  if (log.format == config::AccessFormat::line) out.form = watch::AccessForm::line;
+  out.query = log.query;
+  return out;
+}
+
 io::ListenOptions options_of(const Generation& generation, const ListenerPlan& listener) {
   io::ListenOptions options;
-  options.client_speaks_first =
-      listener.rules.mode == config::Mode::http || generation.pool(listener).router.wants_opening();
+  options.mptcp = listener.rules.mptcp;
+  const PoolUse* const pool = generation.pool_of(listener);
+  options.client_speaks_first = listener.rules.mode == config::Mode::http || !listener.by_name.empty() ||
+                                listener.tls || (pool != nullptr && pool->router.wants_opening()) ||
+                                listener.rules.edge.proxy_protocol == config::ProxyIn::require;
   return options;
 }
 
 bool same_options(const io::ListenOptions& a, const io::ListenOptions& b) {
   return a.reuse_port == b.reuse_port && a.client_speaks_first == b.client_speaks_first &&
-         a.backlog == b.backlog;
+         a.mptcp == b.mptcp && a.backlog == b.backlog;
 }
 
 }  // namespace
 
 Tunnel::Tunnel(Worker& owner, ListenerPtr of, io::Socket client_socket, io::Socket server_socket,
                const Address& from, route::ServerUse counted, route::Lease pin,
-               upstream::ClientFin client_fin, route::Lease hold)
+               upstream::ClientFin client_fin, TunnelStart& start)
     : Relay(owner.world(), owner.tunnel_owner(), std::move(client_socket), std::move(server_socket),
             {of->rules.tunnel_timeout, client_fin}),
       listener(std::move(of)),
+      pass(std::move(start.pass)),
       use(std::move(counted)),
       lease(std::move(pin)),
-      held(std::move(hold)),
-      client(from) {}
+      held(std::move(start.held)),
+      id(start.id),
+      client(from),
+      decision(start.decision) {}
 
 // One listener, and what it makes of a connection.
 struct Worker::Entrance final : io::AcceptEvents {
@@ -40,11 +61,15 @@ struct Worker::Entrance final : io::AcceptEvents {
       : worker(w), generation(std::move(g)), plan(std::move(p)), options(options_of(*generation, *plan)) {}
 
   void on_accept(io::Socket socket, const Address& peer) override {
-    ++worker.counts_.accepted;
+    ++plan->book->counts.accepted;
+    Entry entry;
+    if (plan->gate && !knock(worker, *plan, socket, peer, entry)) return;
     if (plan->rules.mode == config::Mode::http) {
-      worker.connections_.spawn(serve_http(worker, generation, plan, std::move(socket), peer));
+      worker.connections_.spawn(
+          serve_http(worker, generation, plan, std::move(socket), peer, std::move(entry)));
     } else {
-      worker.connections_.spawn(serve_tcp(worker, generation, plan, std::move(socket), peer));
+      worker.connections_.spawn(
+          serve_tcp(worker, generation, plan, std::move(socket), peer, std::move(entry)));
     }
   }
 
@@ -63,29 +88,48 @@ struct Worker::Coming {
 };
 
 Worker::Worker(io::World& world, std::shared_ptr<const Plan> plan, unsigned number,
-               serve::Colleagues* colleagues)
+               const Surroundings& around)
     : world_(world),
       number_(number),
-      colleagues_(colleagues),
+      tls_(world, {}),
+      around_(around),
+      colleagues_(around.colleagues),
       rooms_([this] {
         if (colleagues_ == nullptr) return;
         colleagues_->ask(
             number_, [](serve::WorkerProgram& program) { static_cast<Worker&>(program).look_for_room(); });
       }),
       seal_(plan->keys, world.random),
-      generation_(make_local<const Generation>(world, std::move(plan), seal_, rooms_, number, nullptr)),
+      generation_(
+          make_local<const Generation>(world, std::move(plan), seal_, rooms_, books_, number, nullptr)),
       connections_(world.ready),
-      second_([](void* self) { static_cast<Worker*>(self)->tick(); }, this) {
+      second_([](void* self) { static_cast<Worker*>(self)->tick(); }, this),
+      dismissal_([](void* self) { static_cast<Worker*>(self)->dismiss_next(); }, this),
+      last_looks_([](void* self) { static_cast<Worker*>(self)->close_admin_when_alone(); }, this),
+      ids_(world.random.u64()) {
+  if (around.access != nullptr)
+    access_log_.emplace(world, *around.access, access_rules(generation_->plan->config.access_log));
+  if (around.serving != nullptr) around.serving->fetch_add(1);
   for (const ListenerPtr& listener : generation_->listeners)
     entrances_.push_back(std::make_unique<Entrance>(*this, generation_, listener));
 }
 
-Worker::~Worker() = default;
+Worker::~Worker() {
+  if (around_.serving != nullptr) around_.serving->fetch_sub(1);
+}
 
 Status Worker::open(const std::vector<Address>& at) {
   for (std::size_t i = 0; i < entrances_.size(); ++i) {
     Status opened = open(*entrances_[i], i < at.size() ? at[i] : entrances_[i]->plan->rules.listen);
     if (!opened) return opened;
+  }
+  if (number_ == 0 && around_.admin != nullptr) {
+    admin_ = std::make_unique<Admin>(*this, colleagues_, operations_.get());
+    Status admin = admin_->open(*around_.admin);
+    if (!admin) {
+      admin.error().detail = "admin port: " + admin.error().detail;
+      return admin;
+    }
   }
   if (number_ == 0) {
     const auto on_down = [this](const std::string& pool, const std::string& server) {
@@ -93,9 +137,10 @@ Status Worker::open(const std::vector<Address>& at) {
       const auto index = use ? use->router.pool().index_of(server) : std::nullopt;
       if (index) tell_all_of_down(*use, *index);
     };
-    probes_ = std::make_unique<Probes>(world_, connections_, on_down);
+    probes_ = std::make_unique<Probes>(world_, tls_, connections_, on_down);
     probes_->follow(*generation_->plan);
   }
+  if (operations_) operations_->begin();
   tick();
   return {};
 }
@@ -114,7 +159,18 @@ std::vector<Address> Worker::addresses() const {
   std::vector<Address> out;
   for (const auto& entrance : entrances_)
     out.push_back(entrance->listener ? entrance->listener->address() : Address());
+  if (admin_) out.push_back(admin_->address());
   return out;
+}
+
+void Worker::be_operated_by(std::unique_ptr<Operations> operations) { operations_ = std::move(operations); }
+
+void Worker::hang_up(std::function<void()> done) {
+  if (operations_ && !draining_) {
+    operations_->hang_up(std::move(done));
+  } else {
+    done();
+  }
 }
 
 // --- another plan ---
@@ -133,8 +189,8 @@ Status Worker::prepare(std::shared_ptr<const Plan> plan, const std::vector<Addre
   if (draining_) return Error{ErrorKind::cancelled, Side::ours, Retry::no, "it is draining"};
   if (coming_) return Error{ErrorKind::exhausted, Side::ours, Retry::yes, "another change is under way"};
   auto coming = std::make_unique<Coming>();
-  coming->generation =
-      make_local<const Generation>(world_, std::move(plan), seal_, rooms_, number_, generation_.get());
+  coming->generation = make_local<const Generation>(world_, std::move(plan), seal_, rooms_, books_, number_,
+                                                    generation_.get());
   for (std::size_t i = 0; i < coming->generation->listeners.size(); ++i) {
     const ListenerPtr& listener = coming->generation->listeners[i];
     coming->opened.emplace_back();
@@ -190,7 +246,9 @@ void Worker::commit() {
   entrances_ = std::move(coming->opened);
   seal_.use(generation_->plan->keys);
   pools_changed(*before);
+  books_.forget_unused();
   if (probes_) probes_->follow(*generation_->plan);
+  look_for_room();
 }
 
 void Worker::pools_changed(const Generation& before) {
@@ -202,11 +260,19 @@ void Worker::pools_changed(const Generation& before) {
     } else {
       old->idle.retire();
     }
-    const auto& leases = old->plan.route->leases;
-    if (leases && (now == nullptr || now->plan.route->leases != leases)) old_leases_.push_back(leases);
-    const auto& idle = old->plan.route->idle_leases;
-    if (idle && (now == nullptr || now->plan.route->idle_leases != idle)) old_leases_.push_back(idle);
+    keep_tables(*old);
   }
+}
+
+void Worker::keep_tables(const PoolUse& pool) {
+  const PoolUse* const now = generation_->find_pool(pool.plan.rules.name);
+  const route::SharedRoute& old = *pool.plan.route;
+  const auto keep = [this](const std::shared_ptr<route::LeaseTable>& table, const auto& present) {
+    if (!table || table == present) return;
+    if (std::ranges::find(old_leases_, table) == old_leases_.end()) old_leases_.push_back(table);
+  };
+  keep(old.leases, now == nullptr ? nullptr : now->plan.route->leases);
+  keep(old.idle_leases, now == nullptr ? nullptr : now->plan.route->idle_leases);
 }
 
 void Worker::abandon() {
@@ -217,10 +283,12 @@ void Worker::abandon() {
 
 std::size_t Worker::close_tunnels(const route::ServerRef& server) {
   std::size_t closed = 0;
-  open_tunnels_.for_each([&](upstream::Relay& relay) {
-    if (!(static_cast<Tunnel&>(relay).use.server() == server)) return;
+  for_each_tunnel([&](Tunnel& tunnel) {
+    if (!(tunnel.use.server() == server)) return;
     ++closed;
-    relay.cancel();
+    why_cancelled_ = EndHow::server_down;
+    tunnel.cancel();
+    why_cancelled_ = EndHow::stopped;
   });
   return closed;
 }
@@ -245,39 +313,122 @@ void Worker::drain() {
   for (const auto& pool : generation_->pools) pool->idle.close_all();
   second_.cancel();
   if (probes_) probes_->stop();
+  if (operations_) operations_->stop();
   waiting_.for_each([](Waiting& waiting) { waiting.client.interrupt(); });
+  if (!dismissal_.armed()) dismiss_next();
+  close_admin_when_alone();
+}
+
+// Operators watch a drain, so their port stays open as long as there is a client to watch, here or with a
+// colleague.
+void Worker::close_admin_when_alone() {
+  if (!admin_) return;
+  const bool alone = around_.serving == nullptr || around_.serving->load() <= 1;
+  if (stop_.requested() || (clients_are_gone() && alone)) {
+    admin_->close();
+  } else {
+    world_.timers.arm(last_looks_, world_.clock.now() + kLastLookMs);
+  }
+}
+
+// So many a second in the whole process: each worker has its share, and closes one at a time.
+void Worker::dismiss_next() {
+  const config::Balancer& rules = generation_->plan->config.balancer;
+  const config::Drain& drain = rules.drain;
+  if (drain.per_second == 0 || stop_.requested()) return;
+  bool dismissed = false;
+  while (!dismissed && !dismissable_.empty()) {
+    upstream::Relay& next = dismissable_.front();
+    open_tunnels_.push_back(next);
+    dismissed = next.dismiss(static_cast<std::uint16_t>(drain.code));  // it may be gone now
+  }
+  if (!dismissed) return;
+  const auto share = Duration(1s) * rules.workers / drain.per_second;
+  world_.timers.arm(dismissal_, world_.clock.now() + share);
 }
 
 void Worker::stop() {
   drain();
   stop_.request();
-  open_tunnels_.for_each([](upstream::Relay& tunnel) { tunnel.cancel(); });
+  dismissal_.cancel();
+  if (admin_) admin_->close();
+  for_each_tunnel([](Tunnel& tunnel) { tunnel.cancel(); });
 }
 
-bool Worker::idle() const { return connections_.running() == 0 && tunnels_.live() == 0; }
+bool Worker::idle() const {
+  return clients_are_gone() && (!operations_ || operations_->idle()) &&
+         (!admin_ || (admin_->closed() && admin_->idle()));
+}
+
+Counts Worker::counts() const {
+  Counts out;
+  for (const ListenerPtr& listener : generation_->listeners) watch::add_numbers(out, listener->book->counts);
+  return out;
+}
+
+std::uint64_t Worker::next_id() {
+  constexpr std::uint64_t kMask = (std::uint64_t{1} << 56) - 1;
+  return (std::uint64_t{number_} << 56) | (++ids_ & kMask);
+}
+
+void Worker::end_by_operator(Tunnel& tunnel) {
+  why_cancelled_ = EndHow::by_operator;
+  tunnel.cancel();
+  why_cancelled_ = EndHow::stopped;
+}
 
 void Worker::park(ListenerPtr listener, io::Socket client_socket, io::Socket server_socket,
                   const Address& client, route::ServerUse use, route::Lease lease,
-                  upstream::ClientFin client_fin, route::Lease held) {
-  ++counts_.tunnels;
+                  upstream::ClientFin client_fin, TunnelStart start) {
+  ++listener->book->counts.tunnels;
+  ++listener->book->tunnels;
+  if (ServerBook* const server = books_.find_server(use.server()->name)) ++server->counts.tunnels;
   Tunnel& tunnel =
       tunnels_.make(*this, std::move(listener), std::move(client_socket), std::move(server_socket), client,
-                    std::move(use), std::move(lease), client_fin, std::move(held));
-  open_tunnels_.push_back(tunnel);
-  tunnel.start();
+                    std::move(use), std::move(lease), client_fin, start);
+  const upstream::CareRules& care = tunnel.listener->care;
+  tunnel.care_for(care, start.websocket);
+  (care.closes_at_drain && tunnel.may_be_dismissed() ? dismissable_ : open_tunnels_).push_back(tunnel);
+  if (draining_ && !dismissal_.armed())
+    world_.timers.arm(dismissal_, world_.clock.now());  // it came from a request that was under way
+  tunnel.start(std::move(start.from_client), std::move(start.from_server));
 }
 
 void Worker::relay_ended(upstream::Relay& relay, upstream::RelayEnd end) {
   Tunnel& tunnel = static_cast<Tunnel&>(relay);
   tunnel.lease.close(world_.clock.now());
   tunnel.held.close(world_.clock.now());
+  count_end(end);
   if (world_.log.wants(LogLevel::debug)) {
     tell(*tunnel.listener, tunnel.client,
          "tunnel to " + tunnel.use.server()->name + " ended: " + std::string(to_string(end.how)) + " (" +
              std::string(to_string(end.side)) + "), " + std::to_string(tunnel.bytes_from_client()) +
              " bytes in, " + std::to_string(tunnel.bytes_from_server()) + " out");
   }
+  Ending ending = ending_of(end);
+  if (end.how == upstream::RelayEnd::How::cancelled) ending.how = why_cancelled_;
+  tunnel_ended(*this, tunnel, ending);
   tunnels_.destroy(tunnel);
+}
+
+void Worker::count_end(const upstream::RelayEnd& end) {
+  using How = upstream::RelayEnd::How;
+  switch (end.how) {
+    case How::stalled: ++edge_.stalled; break;
+    case How::silent: ++edge_.silent; break;
+    case How::dead: ++edge_.dead; break;
+    case How::dismissed: ++edge_.dismissed; break;
+    case How::refused:
+      if (end.code == proto::number(proto::CloseCode::too_big)) {
+        ++edge_.frame_too_big;
+      } else if (end.code == proto::number(proto::CloseCode::policy)) {
+        ++edge_.frames_too_many;
+      } else {
+        ++edge_.bad_frames;
+      }
+      break;
+    default: break;
+  }
 }
 
 void Worker::server_refused(PoolUse& pool, route::Choice& choice, const Error& why) {
@@ -326,6 +477,14 @@ void Worker::server_went_down(const route::ServerRef& server, bool close) {
     });
   }
   look_for_room();
+}
+
+void Worker::server_spoke_no_tls(PoolUse& pool, route::ServerIndex server, const Error& why) {
+  const TimePoint now = world_.clock.now();
+  if (pool.tls_warned != TimePoint() && now < pool.tls_warned + kTlsWarnEvery) return;
+  pool.tls_warned = now;
+  world_.log.warn("server " + pool.router.rules().name + "/" + pool.router.pool().server(server).name +
+                  " cannot be spoken to: " + to_string(why));
 }
 
 void Worker::tell(const ListenerPlan& listener, const Address& client, std::string_view what) {

@@ -5,6 +5,8 @@
 #include "apps/config/config.h"
 #include "apps/config/keys.h"
 #include "apps/config/reference.h"
+#include "apps/config/tls_files.h"
+#include "base/clock.h"
 
 namespace rejoin::check {
 namespace {
@@ -36,6 +38,8 @@ Outcome check_file(const std::string& path) {
     SystemRandom random;
     const config::KeyReading keys = config::load_keys(reading.config, random, config::AbsentKey::report);
     reading.diagnostics.insert(reading.diagnostics.end(), keys.diagnostics.begin(), keys.diagnostics.end());
+    const config::TlsReading tls = config::load_tls(reading.config, nullptr, SystemClock().unix_now());
+    reading.diagnostics.insert(reading.diagnostics.end(), tls.diagnostics.begin(), tls.diagnostics.end());
     config::sort_by_place(reading.diagnostics);
   }
   Outcome outcome;

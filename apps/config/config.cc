@@ -49,6 +49,11 @@ const Pool* Config::find_pool(std::string_view name) const {
   return nullptr;
 }
 
+const Admin* Config::admin_of_balancer() const {
+  if (balancer.admin) return &*balancer.admin;
+  return admin && !gateway ? &*admin : nullptr;
+}
+
 std::string Config::resolve(std::string_view path) const {
   return (std::filesystem::path(file).parent_path() / path).lexically_normal().string();
 }

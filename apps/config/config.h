@@ -51,10 +51,152 @@ struct Logging {
   LogLevel level = LogLevel::info;
 };
 
+/// Where operators and their scripts ask.
+struct Admin {
+  bool operator==(const Admin&) const = default;
+  Address listen;
+  std::optional<KeySource> token;  // none: whoever reaches it may
+};
+
+/// Who the process becomes once it listens. Empty: who it is.
+struct Process {
+  std::string user;
+  std::string group;  // empty: the user's own
+
+  bool operator==(const Process&) const = default;
+};
+
+/// How WebSockets are ended in a drain. Zero a second: they stay until the drain's time is over, and are cut.
+struct Drain {
+  int per_second = 0;
+  int code = 1012;
+
+  bool operator==(const Drain&) const = default;
+};
+
 struct Balancer {
   bool operator==(const Balancer&) const = default;
   int workers = 1;
-  Duration drain_timeout = 5s;  // after SIGTERM
+  Duration drain_timeout = 5s;     // after SIGTERM
+  Duration upgrade_timeout = 24h;  // the same after an upgrade: of those who stay with the old process
+  Drain drain;
+  std::optional<Admin> admin;  // see Config::admin_of_balancer()
+};
+
+enum class AccessFormat : std::uint8_t { off, json, line };
+
+/// A line for each request, connection and tunnel of the balancer.
+struct AccessLog {
+  bool operator==(const AccessLog&) const = default;
+  AccessFormat format = AccessFormat::off;
+  std::string path;    // empty: stdout
+  bool query = false;  // behind the path
+};
+
+/// Whether connections begin with a PROXY header that tells who the client is.
+enum class ProxyIn : std::uint8_t { off, accept, require };
+
+/// Zero: no such bound.
+struct EdgeLimits {
+  int connections = 0;             // of the listener
+  int connections_per_client = 0;  // at once
+  int handshakes_per_client = 0;   // a second
+  int prefix = 32;                 // bits of an IPv4 address that make one client
+  int prefix_v6 = 64;
+
+  bool operator==(const EdgeLimits&) const = default;
+};
+
+/// What is asked of a connection before anything is done for it; of the balancer's and the gateway's
+/// listeners.
+struct Edge {
+  ProxyIn proxy_protocol = ProxyIn::off;
+  std::vector<std::string> allow;  // "10.0.0.0/8"; empty: everybody
+  std::vector<std::string> deny;
+  EdgeLimits limits;
+
+  bool operator==(const Edge&) const = default;
+};
+
+/// Of one connection. Zero: no bound.
+struct ByteRate {
+  std::uint64_t from_client = 0;  // a second
+  std::uint64_t to_client = 0;
+
+  bool operator==(const ByteRate&) const = default;
+};
+
+/// Care for WebSockets behind their handshake. Zeros: none, and their bytes are passed on unseen.
+struct WebSocketCare {
+  Duration ping{0};
+  Duration pong_timeout = 10s;
+  std::uint64_t message_max = 0;
+  std::uint64_t frame_max = 0;
+  int messages = 0;  // a second, from the client
+
+  bool operator==(const WebSocketCare&) const = default;
+};
+
+/// A name that a TLS client asks for, and who serves it.
+struct SniRule {
+  std::string name;  // "play.example", or "*.play.example"
+  std::string pool;
+
+  bool operator==(const SniRule&) const = default;
+};
+
+enum class TlsVersion : std::uint8_t { v1_2, v1_3 };
+/// Whether clients are asked for a certificate.
+enum class ClientCertificate : std::uint8_t { off, optional, required };
+
+/// Most certificates of one listener.
+inline constexpr std::size_t kCertificatesMax = 256;
+
+/// Paths of PEM files; tls_files.h reads them.
+struct CertificateFiles {
+  std::string certificate;  // the chain: the server's own first
+  std::string key;          // without a pass phrase; may be the same file
+
+  bool operator==(const CertificateFiles&) const = default;
+};
+
+/// Where something stands in its file, which says nothing about what it says.
+struct StandsAt {
+  Place place;
+  bool operator==(const StandsAt&) const { return true; }
+};
+
+/// What a listener speaks TLS with.
+struct ListenerTls {
+  std::string certificate, key;                // the first of the list, after reading
+  std::vector<CertificateFiles> certificates;  // after reading all, at least one; the first is the default
+  bool strict_sni = false;
+  TlsVersion min_version = TlsVersion::v1_2;
+  ClientCertificate client_certificate = ClientCertificate::off;
+  std::string client_ca;
+  Duration handshake_timeout = 10s;
+  StandsAt stands_at;
+
+  bool operator==(const ListenerTls&) const = default;
+};
+
+/// What a pool's servers are spoken to with.
+struct ServerTls {
+  bool verify = true;
+  std::string ca;                // empty: the system's
+  std::string name;              // of those servers that have no tls_name; empty: their address
+  std::string certificate, key;  // ours, if they ask; both or none
+  TlsVersion min_version = TlsVersion::v1_2;
+  StandsAt stands_at;
+
+  bool operator==(const ServerTls&) const = default;
+};
+
+/// What all listeners with TLS have together.
+struct Tls {
+  Duration session_lifetime = 2h;  // zero: no session is resumed
+
+  bool operator==(const Tls&) const = default;
 };
 
 enum class Mode : std::uint8_t { http, tcp };
@@ -119,6 +261,8 @@ struct Listener {
   Duration idle_timeout = 60s;
   Duration keep_alive_timeout = 60s;  // after reading, unless written, the idle_timeout
   Duration tunnel_timeout = 1h;
+  std::optional<ListenerTls> tls;
+  std::string health_path;  // answered by ourselves; empty: none
   // mode http
   std::uint64_t max_body = 0;  // bytes; zero: no bound
   RedirectAll redirect = RedirectAll::off;
@@ -126,7 +270,23 @@ struct Listener {
   Forwarded forwarded;
   std::vector<Rule> rules;
   std::vector<std::pair<std::string, std::string>> error_pages;  // status, path of a file
+  // Zero: only tunnel_timeout
+  Duration client_timeout{0};
+  Duration server_timeout{0};
+  Duration half_closed_timeout{0};
+  Duration write_timeout{0};
+  int head_bytes = static_cast<int>(limits::kHeadBytesMax);
+  int head_fields = static_cast<int>(limits::kHeadFieldsMax);
+  Edge edge;
+  std::vector<std::string> trusted;  // whose PROXY headers are believed
+  ByteRate rate;
+  WebSocketCare websocket;
+  std::vector<SniRule> sni;
+  bool mptcp = false;
 };
+
+/// Whether a connection to a server begins with a PROXY header, and of which version.
+enum class ProxyProtocol : std::uint8_t { off, v1, v2 };
 
 enum class Scheduler : std::uint8_t { round_robin, least_connections, random_two, source_hash, key_hash };
 enum class AffinityKind : std::uint8_t {
@@ -204,7 +364,7 @@ struct Affinity {
   const std::string& cookie_name() const;
 };
 
-enum class HealthKind : std::uint8_t { off, tcp, http };
+enum class HealthKind : std::uint8_t { off, tcp, http, tls };
 
 /// From one status to another, both included.
 struct StatusRange {
@@ -254,13 +414,19 @@ struct RetryRules {
   bool operator==(const RetryRules&) const = default;
 };
 
+enum class NameType : std::uint8_t { a, aaaa, srv };
+
 struct Server {
   bool operator==(const Server&) const = default;
-  std::string name;
-  Address address;
-  int weight = 1;  // 0: no new clients, pinned ones still come
+  std::string name;     // with `resolve`: what the names of its servers begin with
+  Address address;      // this, or `resolve`
+  int weight = 1;       // 0: no new clients, pinned ones still come
+  std::string resolve;  // a name in DNS, which stands for servers: discovery.h of the balancer
+  int port = 0;         // with `resolve` of type a or aaaa
+  NameType type = NameType::a;
   bool backup = false;
   int max_connections = 0;  // 0: no bound
+  std::string tls_name;     // whom its certificate must be for; empty: the pool's tls.name
 };
 
 /// Who waits when servers have no room. Size 0: nobody.
@@ -283,10 +449,24 @@ struct Pool {
   std::string unpin_field = "Rejoin-Unpin";  // empty: servers cannot
   Duration connect_timeout = 3s;
   int retries = 2;  // other servers tried when one refuses
+  std::optional<ServerTls> tls;
   RetryRules retry;
   std::optional<Duration> response_timeout;  // for the head of an answer; none: the listener's idle_timeout
   KeepAlive keep_alive;
+  ProxyProtocol proxy_protocol = ProxyProtocol::off;
   std::vector<Server> servers;  // at least one; names are unique in the pool
+};
+
+/// How names of servers are looked up.
+struct Dns {
+  bool operator==(const Dns&) const = default;
+  std::vector<std::string> servers;  // "IP:PORT"; empty: those of /etc/resolv.conf
+  Duration timeout = 2s;
+  int tries = 3;
+  Duration ttl_min = 1s;
+  Duration ttl_max = 5min;
+  Duration retry = 5s;        // after a failure
+  Duration keep_empty = 30s;  // how long an answer without addresses is not believed
 };
 
 enum class GatewayListenerKind : std::uint8_t { websocket, tcp };
@@ -299,6 +479,9 @@ struct GatewayListener {
   Address listen;
   GatewayListenerKind kind = GatewayListenerKind::websocket;
   LinkProtocol protocol = LinkProtocol::any;
+  std::optional<ListenerTls> tls;
+  Edge edge;
+  bool mptcp = false;
 };
 
 enum class Overflow : std::uint8_t { pause, expire };
@@ -352,11 +535,11 @@ struct PeerGateway {
   std::string name;
   Address websocket;  // its listeners; none: such links are not relayed
   Address tcp;
+  ProxyProtocol proxy_protocol = ProxyProtocol::off;
 };
 
 enum class UpstreamKind : std::uint8_t { echo, tcp, ws };
 enum class Endian : std::uint8_t { big, little };
-enum class ProxyProtocol : std::uint8_t { off, v1, v2 };
 
 /// What stands behind a session. Only the options of its kind mean anything; the others keep their defaults.
 struct Upstream {
@@ -366,6 +549,7 @@ struct Upstream {
   Address address;                                       // of the one game server
   std::string pool;                                      // the name of a pool that exists
   Duration connect_timeout = 3s;                         // with a pool, the pool's
+  std::optional<ServerTls> tls;                          // with a pool, the pool's
   std::uint64_t message_max = limits::kMessageBytesMax;  // bytes, from the game server
   // tcp
   int length_bytes = 4;  // 2 or 4
@@ -416,27 +600,27 @@ struct Gateway {
   std::string pages;  // a folder whose files the websocket listeners serve; empty: none
 };
 
-/// Where operators and their scripts ask.
-struct Admin {
-  bool operator==(const Admin&) const = default;
-  Address listen;
-};
-
 struct Config {
   std::string file;  // as the caller named it
   Keys keys;
   Logging log;
+  Tls tls;
+  AccessLog access_log;
+  Process process;
   Balancer balancer;
   std::vector<Listener> listeners;
   std::vector<Pool> pools;
+  Dns dns;
   std::optional<Gateway> gateway;
-  std::optional<Admin> admin;  // none: no such port
+  std::optional<Admin> admin;  // of the gateway, or of the balancer where there is no gateway
   /// What was found doubtful, sorted by place: log it at start. No errors are among them.
   std::vector<Diagnostic> warnings;
 
   /// Nothing when there is none by that name (cannot be for a listener's pool once the file was read without
   /// errors).
   const Pool* find_pool(std::string_view name) const;
+  /// [balancer.admin], or else [admin] of a file without a gateway; nullptr: no such port.
+  const Admin* admin_of_balancer() const;
   /// Paths in the file start at its folder: "seal.key" in "/etc/rejoin/play.toml" is "/etc/rejoin/seal.key".
   std::string resolve(std::string_view path) const;
 };

@@ -22,7 +22,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   for (const Pool& pool : reading.config.pools) {
     if (pool.name.empty() || pool.servers.empty()) std::abort();
     for (const Server& it : pool.servers) {
-      if (it.name.empty() || it.address.port == 0) std::abort();
+      if (it.name.empty() || (it.address.port == 0) != !it.resolve.empty()) std::abort();
     }
   }
   return 0;

@@ -3,8 +3,10 @@
 #include <algorithm>
 #include <map>
 
+#include "apps/config/edge_check.h"
 #include "apps/config/key_table.h"
 #include "apps/config/nearest.h"
+#include "apps/config/tls_check.h"
 #include "apps/config/units.h"
 #include "proto/length_framing.h"
 #include "proto/resume_frame.h"
@@ -28,10 +30,13 @@ class CrossCheck {
       upstream(*config_.gateway, config_.gateway->upstream);
     unused_pools();
     for (std::size_t i = 0; i < config_.pools.size(); ++i) pool(config_.pools[i], numbered("pool", i));
+    dns(config_.dns);
     gateway_in_pools();
     if (config_.gateway) compression(*config_.gateway);
     if (config_.gateway) peers(*config_.gateway);
-    if (config_.admin) admin(*config_.admin);
+    if (config_.admin) admin(*config_.admin, "admin");
+    if (config_.balancer.admin) admin(*config_.balancer.admin, "balancer.admin");
+    seeing();
   }
 
  private:
@@ -115,6 +120,7 @@ class CrossCheck {
       taken_once(config_.listeners[i].listen, numbered("listener", i) + ".listen");
     }
     if (config_.admin) taken_once(config_.admin->listen, "admin.listen");
+    if (config_.balancer.admin) taken_once(config_.balancer.admin->listen, "balancer.admin.listen");
     if (!config_.gateway) return;
     for (std::size_t i = 0; i < config_.gateway->listeners.size(); ++i) {
       taken_once(config_.gateway->listeners[i].listen, numbered("gateway.listener", i) + ".listen");
@@ -125,7 +131,9 @@ class CrossCheck {
     for (std::size_t i = 0; i < config_.listeners.size(); ++i) {
       Listener& it = config_.listeners[i];
       const std::string path = numbered("listener", i) + ".pool";
-      if (it.pool.empty() && !places_.has(path)) default_pool(it, path);
+      sni_pools(it, i);
+      if (it.pool.empty() && !places_.has(path) && !places_.has(numbered("listener", i) + ".sni"))
+        default_pool(it, path);
       served_by(it, i, it.pool, path);
       for (std::size_t r = 0; r < it.rules.size(); ++r) {
         served_by(it, i, it.rules[r].pool, numbered(numbered("listener", i) + ".rule", r) + ".pool");
@@ -143,10 +151,21 @@ class CrossCheck {
     }
   }
 
+  void sni_pools(const Listener& it, std::size_t listener) {
+    for (std::size_t i = 0; i < it.sni.size(); ++i) {
+      if (it.sni[i].pool.empty()) continue;
+      if (const Pool* found = config_.find_pool(it.sni[i].pool)) {
+        serves(it, listener, *found);
+      } else {
+        no_such_pool(it.sni[i].pool, numbered(numbered("listener", listener) + ".sni", i) + ".pool");
+      }
+    }
+  }
+
   void unused_pools() {
     if (config_.listeners.empty() && places_.has("listener")) return;  // refused as a whole, and said
     for (const Listener& it : config_.listeners) {
-      if (!config_.find_pool(it.pool)) return;  // said; and it may have meant any of them
+      if (!config_.find_pool(it.pool) && it.sni.empty()) return;  // said; and it may have meant any of them
     }
     const bool has_upstream = config_.gateway && config_.gateway->upstream.kind != UpstreamKind::echo;
     const std::string of_upstream = has_upstream ? config_.gateway->upstream.pool : "";
@@ -161,8 +180,11 @@ class CrossCheck {
 
   bool is_listened_for(const std::string& pool) const {
     return std::any_of(config_.listeners.begin(), config_.listeners.end(), [&](const Listener& it) {
-      return it.pool == pool || std::any_of(it.rules.begin(), it.rules.end(),
-                                            [&](const Rule& rule) { return rule.pool == pool; });
+      return it.pool == pool ||
+             std::any_of(it.rules.begin(), it.rules.end(),
+                         [&](const Rule& rule) { return rule.pool == pool; }) ||
+             std::any_of(it.sni.begin(), it.sni.end(),
+                         [&](const SniRule& rule) { return rule.pool == pool; });
     });
   }
 
@@ -257,6 +279,11 @@ class CrossCheck {
           "belongs to a single game server; this one is for the pool to say (" + where(pool + ".name") + ')');
     }
     it.connect_timeout = found->connect_timeout;
+    if (it.tls) {
+      say(path + ".tls",
+          "belongs to a single game server; this one is for the pool to say (" + where(pool + ".name") + ')');
+    }
+    it.tls = found->tls;
     if (!found->affinity.empty() && !is_listened_for(it.pool)) {
       warn(pool + ".affinity",
            "means nothing for game servers: a session keeps its one connection for as long as it lives");
@@ -303,6 +330,7 @@ class CrossCheck {
       const std::string server = numbered(path + ".server", i);
       once(names, it.servers[i].name, server + ".name", "the name of a server of this pool");
       somebody_takes_new |= it.servers[i].weight > 0;
+      where_it_is(it.servers[i], server);
       if (!it.servers[i].address) continue;
       const auto [first, fresh] = addresses.emplace(it.servers[i].address.text(), server + ".address");
       if (!fresh)
@@ -347,6 +375,52 @@ class CrossCheck {
     }
   }
 
+  /// An address, or a name that stands for several.
+  void where_it_is(const Server& it, const std::string& path) {
+    const bool resolved = places_.has(path + ".resolve"), addressed = places_.has(path + ".address");
+    if (resolved && addressed) {
+      say(path + ".resolve", "stands beside `address` (" + where(path + ".address") + "); write one of them");
+    } else if (!resolved && !addressed) {
+      say(path + ".address",
+          R"(is missing; write address = "127.0.0.1:8000", or resolve = "NAME" for the addresses of a name in DNS)");
+    }
+    if (!resolved) {
+      if (places_.has(path + ".port"))
+        say(path + ".port", "belongs to `resolve`; here it is part of `address`");
+      if (places_.has(path + ".type")) say(path + ".type", "belongs to `resolve`");
+      return;
+    }
+    if (it.type == NameType::srv && places_.has(path + ".port")) {
+      say(path + ".port", "is told by the SRV records themselves; leave it out");
+    } else if (it.type != NameType::srv && it.port == 0) {
+      say(path + ".port", "is missing; addresses in DNS have no port: write port = 8000");
+    }
+    if (it.resolve.find(':') != it.resolve.npos || it.resolve.size() > 253) {
+      say(path + ".resolve", "is no name; write " + std::string(R"(resolve = "gateways.internal")") +
+                                 ", and the port in `port`");
+    }
+    if (config_.gateway && config_.gateway->upstream.pool == pool_of(path)) {
+      say(path + ".resolve", "is for the balancer; a gateway's pool wants addresses");
+    }
+  }
+
+  std::string pool_of(const std::string& server_path) const {
+    for (std::size_t i = 0; i < config_.pools.size(); ++i) {
+      if (server_path.starts_with(numbered("pool", i) + '.')) return config_.pools[i].name;
+    }
+    return {};
+  }
+
+  void dns(const Dns& it) {
+    for (std::size_t i = 0; i < it.servers.size(); ++i) {
+      if (Address::parse(it.servers[i]) || Address::parse_ip(it.servers[i])) continue;
+      say(places_.has("dns.server") ? "dns.server" : "dns",
+          in_quotes(it.servers[i]) + " is not an address; write IP or IP:PORT");
+    }
+    if (it.ttl_max < it.ttl_min)
+      say(places_.has("dns.ttl_max") ? "dns.ttl_max" : "dns.ttl_min", "ttl_max is less than ttl_min");
+  }
+
   /// A key is in one place.
   void one_place(const RequestKey& it, const std::string& path) {
     const int written = !it.header.empty() + !it.query.empty() + !it.cookie.empty();
@@ -366,7 +440,8 @@ class CrossCheck {
           R"("key-hash" needs the place of the key; write hash_key = { query = "room" })");
     }
     if (it.hash_key) one_place(*it.hash_key, path + ".hash_key");
-    if (it.hash_key && it.scheduler != Scheduler::key_hash && places_.good(path + ".scheduler"))
+    const bool is_known = !places_.has(path + ".scheduler") || places_.good(path + ".scheduler");
+    if (it.hash_key && it.scheduler != Scheduler::key_hash && is_known)
       warn(path + ".hash_key", R"(means nothing without scheduler = "key-hash")");
     if (it.slow_start == Duration(0)) return;
     if (hashes) {
@@ -463,20 +538,34 @@ class CrossCheck {
     }
   }
 
-  void admin(const Admin& it) {
-    if (!places_.has("gateway")) {
-      warn("admin.listen",
-           "nobody listens there: the admin port is a gateway's, and the file has no [gateway]");
-    }
+  void admin(const Admin& it, const std::string& path) {
     if (!it.listen) return;
     const bool loopback = it.listen.family == Address::Family::ipv4
                               ? it.listen.ip[0] == 127
                               : it.listen == *Address::parse_ip("::1", it.listen.port);
-    if (!loopback) {
-      warn("admin.listen",
-           "is not this machine's own: there is no password, so whoever reaches it can end every session; "
-           "write "
-           "\"127.0.0.1:9090\", or close the port to others");
+    if (!loopback && !places_.has(path + ".token")) {
+      say(path + ".listen",
+          "is not this machine's own, and there is no token: whoever reaches it could end every connection; "
+          "write "
+          "\"127.0.0.1:9090\", or token = \"file:admin.token\"");
+    }
+  }
+
+  /// What is there to be seen of a balancer, and a balancer that is not there.
+  void seeing() {
+    if (!places_.has("listener")) {
+      for (const char* const table : {"balancer.admin", "access_log"}) {
+        if (places_.has(table))
+          warn(table, "means nothing here: it is the balancer's, and the file has no [[listener]]");
+      }
+    }
+    if (config_.access_log.format == AccessFormat::off && places_.has("access_log.path")) {
+      warn("access_log.path", "nothing is written there: write format = \"json\" or format = \"line\"");
+    }
+    for (std::size_t i = 0; i < config_.listeners.size(); ++i) {
+      const std::string path = numbered("listener", i) + ".health_path";
+      if (config_.listeners[i].mode == Mode::tcp && places_.has(path))
+        say(path, "cannot work in mode \"tcp\": layer 4 reads no requests");
     }
   }
 
@@ -526,6 +615,8 @@ class CrossCheck {
 void cross_check(Config& config, const Places& places, std::vector<Diagnostic>& out) {
   CrossCheck(config, places, out).run();
   cross_check_http(config, places, out);
+  check_edges(config, places, out);
+  check_tls(config, places, out);
 }
 
 }  // namespace rejoin::config

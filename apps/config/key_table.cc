@@ -2,39 +2,10 @@
 
 #include <algorithm>
 
+#include "apps/config/key_words.h"
 #include "base/limits.h"
 
 namespace rejoin::config {
-namespace {
-
-// In the order of the enumerators.
-constexpr std::string_view kLevels[] = {"debug", "info", "warn", "error", "off"};
-constexpr std::string_view kModes[] = {"http", "tcp"};
-constexpr std::string_view kRedirects[] = {"off", "https"};
-constexpr std::string_view kSchedulers[] = {"round-robin", "least-connections", "random-two", "source-hash",
-                                            "key-hash"};
-constexpr std::string_view kAffinityKinds[] = {"cookie-insert", "cookie-rewrite", "cookie-prefix",
-                                               "source-ip",     "ticket",         "key"};
-constexpr std::string_view kSameSites[] = {"unset", "lax", "strict", "none"};
-constexpr std::string_view kOnDown[] = {"keep", "close"};
-constexpr std::string_view kHealthKinds[] = {"off", "tcp", "http"};
-constexpr std::string_view kGatewayListenerKinds[] = {"websocket", "tcp"};
-constexpr std::string_view kLinkProtocols[] = {"any", "rejoin", "plain"};
-constexpr std::string_view kOverflows[] = {"pause", "expire"};
-constexpr std::string_view kUpstreamKinds[] = {"echo", "tcp", "ws"};
-constexpr std::string_view kEndians[] = {"big", "little"};
-constexpr std::string_view kProxyProtocols[] = {"off", "v1", "v2"};
-constexpr std::string_view kCompressionKinds[] = {"off", "shared", "dedicated"};
-
-constexpr Range<Duration> kTimeout{1ms, 24h * 365};
-constexpr Range<Duration> kFromZero{0s, 24h * 365};
-constexpr Range<int> kWorkers{1, limits::kWorkersMax};
-constexpr int kRetriesMax = static_cast<int>(limits::kTriedServersMax) - 1;
-constexpr Range<std::uint64_t> kMessage{1, 64 * 1024 * 1024};
-constexpr std::size_t kRulesMax = 1024;  // of one listener
-constexpr std::size_t kErrorPagesMax = 64;
-
-}  // namespace
 
 void visit(KeyVisitor& v, Config& it) {
   v.table({"keys",
@@ -44,6 +15,14 @@ void visit(KeyVisitor& v, Config& it) {
            R"({ seal = ["file:seal.key"] })"},
           it.keys);
   v.table({"log", "What goes to stderr.", R"({ level = "info" })"}, it.log);
+  v.table({"tls", "What all listeners with TLS have together.", R"({ session_lifetime = "2h" })"}, it.tls);
+  v.table(
+      {"access_log", "A line for each request, connection and tunnel of the balancer: docs/access-log.md.",
+       R"({ format = "json", path = "/var/log/rejoin/access.log" })"},
+      it.access_log);
+  v.table({"process", "Who the process becomes as soon as it listens, if it was started as root.",
+           R"({ user = "rejoin" })"},
+          it.process);
   v.table({"balancer", "`rejoin balancer` as a whole.", "{ workers = 1 }"}, it.balancer);
   v.list({"listener", "Where the balancer listens, and for which pool.",
           R"({ name = "play", listen = "0.0.0.0:8080", pool = "gateways" })"},
@@ -51,23 +30,16 @@ void visit(KeyVisitor& v, Config& it) {
   v.list({"pool", "Servers that do the same work, and how one of them is found for a client.",
           R"({ name = "gateways", server = [ { name = "g1", address = "127.0.0.1:8000" } ] })"},
          it.pools, limits::kPoolsMax);
+  v.table({"dns", "How names of servers (`resolve`) are looked up.", R"({ server = ["10.0.0.2"] })"}, it.dns);
   v.table({"gateway", "`rejoin gateway`. A file may hold the balancer, a gateway, or both.",
            R"({ name = "g1", listener = [ { listen = "127.0.0.1:8000" } ] })"},
           it.gateway);
-  v.table(
-      {"admin",
-       "The gateway's admin port, for `rejoin ctl` and Prometheus: sessions, drains, metrics. Without this "
-       "table there is none.",
-       R"({ listen = "127.0.0.1:9090" })"},
-      it.admin);
-}
-
-void visit(KeyVisitor& v, Admin& it) {
-  v.address({"listen",
-             "IP:PORT. There is no password: whoever reaches it sees players' addresses and can end their "
-             "sessions, so let it be the machine's own (127.0.0.1).",
-             R"("127.0.0.1:9090")", Need::required},
-            it.listen, AddressUse::listen_here);
+  v.table({"admin",
+           "The admin port, for `rejoin ctl` and Prometheus: docs/admin.md. It is the gateway's; in a file "
+           "without "
+           "[gateway] the balancer's. Without this table there is none.",
+           R"({ listen = "127.0.0.1:9090" })"},
+          it.admin);
 }
 
 void visit(KeyVisitor& v, Keys& it) {
@@ -88,6 +60,17 @@ void visit(KeyVisitor& v, Balancer& it) {
             it.workers, kWorkers);
   v.duration({"drain_timeout", "After SIGTERM: clients that are there have this long before they are cut."},
              it.drain_timeout, kFromZero);
+  v.table({"admin", "The balancer's own admin port, in a file that has a [gateway] as well.",
+           R"({ listen = "127.0.0.1:9091" })"},
+          it.admin);
+  v.table({"drain",
+           "How WebSockets are ended in a drain, so that their clients come back one after the other and not "
+           "all at once.",
+           "{ per_second = 50, code = 1012 }"},
+          it.drain);
+  v.duration({"upgrade_timeout",
+              "After an upgrade of the binary: tunnels that stay with the old process have this long."},
+             it.upgrade_timeout, kFromZero);
 }
 
 void visit(KeyVisitor& v, Listener& it) {
@@ -112,6 +95,12 @@ void visit(KeyVisitor& v, Listener& it) {
              it.keep_alive_timeout, kTimeout);
   v.duration({"tunnel_timeout", "A WebSocket, or a connection in mode `tcp`, that is silent both ways."},
              it.tunnel_timeout, kTimeout);
+  v.text(
+      {"health_path",
+       "`http`: a GET for exactly this path is answered by the balancer itself, for a balancer in front: 200 "
+       "when its pool has a server for new clients, else 503.",
+       R"("/healthz")", Need::optional, "none"},
+      it.health_path, TextForm::url_path);
   v.size({"max_body", "`http`: a request with a larger body is answered with 413. `0B`: no bound."},
          it.max_body, {0, 1024ull * 1024 * 1024 * 1024});
   v.choice({"redirect",
@@ -135,6 +124,10 @@ void visit(KeyVisitor& v, Listener& it) {
        "each. Relative paths start at the configuration's folder.",
        R"({ 503 = "sorry.html" })", Need::optional, "a line of text"},
       it.error_pages, TextForm::status, TextForm::file_path, kErrorPagesMax);
+  v.table({"tls", "Its clients speak TLS: https, wss, or whatever the servers speak, in TLS. Without: none.",
+           R"({ certificate = "play.pem", key = "play.key" })"},
+          it.tls);
+  visit_listener_edge(v, it);
 }
 
 void visit(KeyVisitor& v, Pool& it) {
@@ -191,6 +184,15 @@ void visit(KeyVisitor& v, Pool& it) {
   v.table({"keep_alive", "Connections to servers that are kept for the next request.",
            R"({ connections = 128, idle = "30s" })"},
           it.keep_alive);
+  v.table({"tls", "Its servers speak TLS, to probes as well. Without: none.",
+           R"({ ca = "servers-ca.pem", name = "gateways.internal" })"},
+          it.tls);
+  v.choice(
+      {"proxy_protocol",
+       "Whether connections to the servers begin with a PROXY header that tells who the client is. `v1`: a "
+       "line of text. `v2`: binary, with a unique id and what is known of the client's TLS. In mode `http` "
+       "a connection to a server then serves one client alone."},
+      it.proxy_protocol, kProxyProtocols);
   v.list({"server", "The servers; at least one.", R"({ name = "g1", address = "127.0.0.1:8000" })",
           Need::required},
          it.servers, limits::kServersPerPoolMax);
@@ -321,10 +323,12 @@ void visit(KeyVisitor& v, Passive& it) {
 }
 
 void visit(KeyVisitor& v, Health& it) {
-  v.choice({"kind",
-            "`tcp`: a connection can be opened. `http`: a GET is answered with a status of "
-            "`expect`."},
-           it.kind, kHealthKinds);
+  v.choice(
+      {"kind",
+       "`tcp`: a connection can be opened. `http`: a GET is answered with a status of `expect`. `tls`: a "
+       "handshake of TLS succeeds; in a pool without `tls`, whose servers speak it with the clients "
+       "themselves, whatever the certificate is."},
+      it.kind, kHealthKinds);
   const std::string_view kind = word_of(it.kind);
   v.only_for({"http"}, kind);
   v.text({"path", "What is asked for.", R"("/healthz")"}, it.path, TextForm::url_path);
@@ -344,7 +348,7 @@ void visit(KeyVisitor& v, Health& it) {
        "A server that says it drains (503 with `Rejoin-State: draining`) takes no new clients, and its own "
        "for so long. `0s`: as long as it says so."},
       it.drain_time, kFromZero);
-  v.only_for({"tcp", "http"}, kind);
+  v.only_for({"tcp", "http", "tls"}, kind);
   v.duration({"every", "From one probe of a server to the next."}, it.every, {10ms, 24h});
   v.duration({"timeout", "A probe without an answer for so long has failed."}, it.timeout, {1ms, 24h});
   v.integer({"rise", "Good probes in a row that bring a server up."}, it.rise, {1, 100});
@@ -366,7 +370,8 @@ void visit(KeyVisitor& v, Server& it) {
           "Its name, unique in the pool. Clients are bound to the name: keep it when the address changes.",
           R"("g1")", Need::required},
          it.name, TextForm::name);
-  v.address({"address", "IP:PORT.", R"("127.0.0.1:8000")", Need::required}, it.address, AddressUse::connect);
+  v.address({"address", "IP:PORT. Either this or `resolve`.", R"("127.0.0.1:8000")", Need::optional, "none"},
+            it.address, AddressUse::connect);
   v.integer({"weight", "Its share beside the others. 0: no new clients, bound ones may still come."},
             it.weight, {0, static_cast<int>(limits::kWeightMax)});
   v.flag(
@@ -375,210 +380,43 @@ void visit(KeyVisitor& v, Server& it) {
   v.integer({"max_connections",
              "Connections and requests in progress at once, over all workers. `0`: no bound. See `queue`."},
             it.max_connections, {0, 10'000'000});
-}
-
-void visit(KeyVisitor& v, Gateway& it) {
-  v.text({"name", "Its name, as the pool calls it.", R"("g1")", Need::required}, it.name, TextForm::name);
-  v.integer({"workers", "Threads, each with its own loop."}, it.workers, kWorkers);
-  v.list({"listener", "Where it listens; at least one.",
-          R"({ listen = "127.0.0.1:8000", kind = "websocket" })", Need::required},
-         it.listeners, limits::kListenersMax);
-  v.table({"upstream", "What stands behind a client's session.", R"({ kind = "echo" })"}, it.upstream);
-  v.size({"message_max", "The largest message taken from a client."}, it.message_max, kMessage);
-  v.duration({"handshake_timeout", "For a client's handshake, from the accept on."}, it.handshake_timeout,
-             kTimeout);
-  v.duration({"drain_timeout", "After SIGTERM: clients that are there have this long before they are cut."},
-             it.drain_timeout, kFromZero);
-  v.text({"cookie",
-          "A session cookie that the handshake sets for a client that brings none of ours, and that the "
-          "greeting tells: "
-          "for `cookie-rewrite` and `cookie-prefix` before the `echo` upstream.",
-          R"("SESSION")", Need::optional, "none is set"},
-         it.cookie, TextForm::cookie_name);
-  v.table({"session", "What outlives a client's connection, and for how long.", R"({ grace = "60s" })"},
-          it.session);
-  v.table({"upgrade",
-           "How sessions, with their game servers' connections, go to the next process of this gateway when "
-           "it is "
-           "upgraded (SIGUSR2, `rejoin ctl upgrade`).",
-           R"({ over = "10s", wait = "10s", linger = "10m" })"},
-          it.upgrade);
-  v.table({"heartbeat", "How a silent link is found out.", R"({ ping = "15s", dead = "40s" })"},
-          it.heartbeat);
-  v.table({"rate", "What one client may send.", R"({ messages = 100, bytes = "64KiB" })"}, it.rate);
-  v.table({"compression",
-           "WebSocket messages may be compressed: permessage-deflate (RFC 7692), where the client offers it.",
-           R"({ kind = "shared" })"},
-          it.compression);
-  v.table({"session_cookie",
-           "A cookie by which plain WebSocket clients, who know nothing of the resume protocol, get their "
-           "session back. Without this table their session ends with their connection.",
-           R"({ name = "REJOIN-SESSION" })"},
-          it.session_cookie);
-  v.texts({"origins",
-           "Pages that may open a WebSocket, besides those of the host that is dialled; `*`: any. Clients "
-           "that send no Origin are no pages, and may.",
-           R"(["https://play.example"])", Need::optional, "only the host's own"},
-          it.origins, TextForm::origin, limits::kOriginsMax);
-  v.texts(
-      {"trusted_proxies",
-       "Balancers and proxies in front, as addresses or networks: their X-Forwarded-For says who the client "
-       "is.",
-       R"(["10.0.0.0/8"])", Need::optional, "none"},
-      it.trusted_proxies, TextForm::network, limits::kPeersMax);
-  v.texts({"advertise",
-           "URLs at which clients reach this gateway without a balancer. Told to each client of the resume "
-           "protocol; used by those that were told to.",
-           R"(["wss://g1.play.example"])", Need::optional, "none"},
-          it.advertise, TextForm::link_url, limits::kAdvertisedMax);
-  v.list({"peer",
-          "Other gateways: a client that comes to us with a session of theirs is passed on to them. Without "
-          "the peer it is told to come again.",
-          R"({ name = "g2", websocket = "127.0.0.2:8000", tcp = "127.0.0.2:8001" })"},
-         it.peers, limits::kPeersMax);
-  v.text({"pages",
-          "A folder whose files the websocket listeners also serve over HTTP: the page of a small game. Read "
-          "whole at "
-          "start: at most 256 files and 16 MiB.",
-          R"("web")", Need::optional, "none"},
-         it.pages, TextForm::file_path);
-}
-
-void visit(KeyVisitor& v, Session& it) {
-  v.duration({"grace", "A session lives so long after its link was lost."}, it.grace, kTimeout);
-  v.size({"window_bytes",
-          "What may be under way in each direction, not yet acknowledged; the largest message, too."},
-         it.window_bytes, {1024, 64 * 1024 * 1024});
-  v.integer({"window_messages", "The same, in messages."}, it.window_messages, {1, 1'000'000});
-  v.choice({"overflow",
-            "When the game server says more than the window holds. `pause`: it is not read for the time "
-            "`pause`, then as `expire`. `expire`: the session ends."},
-           it.overflow, kOverflows);
-  v.duration({"pause", "How long the game server waits for a client that takes nothing."}, it.pause,
-             kFromZero);
-  v.size({"memory_max", "Of all replay windows together; beyond it every window counts as full."},
-         it.memory_max, {1024 * 1024, 1024ull * 1024 * 1024 * 1024});
-  v.integer({"sessions_max", "Sessions at once; beyond it new clients are told to come again."},
-            it.sessions_max, {1, 10'000'000});
-  v.duration({"spread",
-              "Clients that all lose their connection at once come back within this time, not all at once."},
-             it.spread, kFromZero);
-}
-
-void visit(KeyVisitor& v, ClientRate& it) {
-  v.integer({"messages", "Messages a second, on average over two. `0`: no bound."}, it.messages,
-            {0, 1'000'000});
-  v.size({"bytes", "Bytes of messages a second, on average over two. `0B`: no bound."}, it.bytes,
-         {0, 1024ull * 1024 * 1024});
-}
-
-void visit(KeyVisitor& v, Compression& it) {
-  v.choice({"kind",
-            "`shared`: each message by itself (no context takeover), which costs no memory per link. "
-            "`dedicated`: a message may refer to those before it, which makes small ones several times "
-            "shorter, and costs memory per link. Do not compress what bears a secret beside what an attacker "
-            "can choose: its length tells."},
-           it.kind, kCompressionKinds);
-  const std::string_view kind = word_of(it.kind);
-  v.only_for({"shared", "dedicated"}, kind);
-  v.integer({"window_bits",
-             "How far back a message may refer, as a power of two of bytes. With `dedicated`, 12 and a "
-             "`memory_level` of 5 cost 50 kB a link, 15 and 8 cost 308 kB, 9 and 1 cost 17 kB."},
-            it.window_bits, {9, 15});
-  v.integer({"memory_level", "zlib's memLevel: memory for speed."}, it.memory_level, {1, 9});
-  v.size({"min_bytes", "Shorter messages are sent as they are."}, it.min_bytes, {0, 64 * 1024 * 1024});
-  v.flag(
-      {"on_resumable_links",
-       "Also for clients of the resume protocol. Gateways that are peers need the same `compression` then."},
-      it.on_resumable_links);
-  v.only_for({"dedicated"}, kind);
-  v.size({"memory_max",
-          "Of all links together, spread over the workers; beyond it new links are served as with `shared`."},
-         it.memory_max, {0, 1024ull * 1024 * 1024 * 1024});
-  v.only_for({}, kind);
-}
-
-void visit(KeyVisitor& v, SessionCookie& it) {
-  v.text({"name", "The cookie's name."}, it.name, TextForm::cookie_name);
-  v.text({"domain", "The attribute Domain; empty: none, and the cookie is the host's own."}, it.domain,
-         TextForm::cookie_domain);
-  v.text({"path", "The attribute Path."}, it.path, TextForm::cookie_path);
-  v.choice({"same_site", "The attribute SameSite."}, it.same_site, kSameSites);
-  v.flag({"secure", "The attribute Secure: https and wss only. Turn it off for tests on plain http alone."},
-         it.secure);
-}
-
-void visit(KeyVisitor& v, PeerGateway& it) {
-  v.text({"name", "What it calls itself: the owner in its tickets.", R"("g2")", Need::required}, it.name,
-         TextForm::name);
-  v.address({"websocket", "Its websocket listener.", R"("127.0.0.2:8000")", Need::optional,
-             "WebSocket links are not passed on"},
-            it.websocket, AddressUse::connect);
-  v.address(
-      {"tcp", "Its tcp listener.", R"("127.0.0.2:8001")", Need::optional, "TCP links are not passed on"},
-      it.tcp, AddressUse::connect);
-}
-
-void visit(KeyVisitor& v, GatewayListener& it) {
-  v.text({"name", "What logs and metrics call it.", R"("ws")", Need::optional, "its kind"}, it.name,
-         TextForm::name);
-  v.address({"listen", "IP:PORT; port 0 lets the system choose.", R"("127.0.0.1:8000")", Need::required},
-            it.listen, AddressUse::listen);
-  v.choice({"protocol",
-            "What its clients speak. `rejoin`: the resume protocol, which loses nothing. `plain`: the game's "
-            "messages, as they are. `any`: a WebSocket client chooses by its sub-protocol, a TCP client by "
-            "its first message; a game whose server speaks first on TCP needs `plain`."},
-           it.protocol, kLinkProtocols);
+  v.text({"tls_name",
+          "In a pool with `tls`: the name that its certificate must be for, and that it is asked for.",
+          R"("g1.internal")", Need::optional, "the pool's `tls.name`"},
+         it.tls_name, TextForm::server_name);
+  v.text({"resolve",
+          "A name in DNS, absolute. Each of its addresses is a server, called `NAME-ADDRESS` (with `srv` "
+          "`NAME-HOST`, by the first label of the target), so that pins hold whatever the order of the "
+          "answer. Asked again when "
+          "its TTL is over.",
+          R"("gateways.internal")", Need::optional, "none"},
+         it.resolve, TextForm::host);
+  v.integer({"port", "With `resolve`, for the types `a` and `aaaa`.", "8000", Need::optional, "none"},
+            it.port, {0, 65535});
   v.choice(
-      {"kind",
-       "`websocket`: answers `GET /healthz` and upgrades every other path. `tcp`: messages behind a 4-byte "
-       "big-endian length."},
-      it.kind, kGatewayListenerKinds);
+      {"type",
+       "With `resolve`: which records. `srv` tells ports and weights, too; targets that do not have the best "
+       "priority are backups."},
+      it.type, kNameTypes);
 }
 
-void visit(KeyVisitor& v, Upstream& it) {
-  v.choice(
-      {"kind",
-       "`echo`: a greeting that names the gateway, then every message comes back. `tcp`: a game server that "
-       "speaks messages behind a length. `ws`: one that speaks WebSocket. Each session has a connection of "
-       "its own, for as long as it lives."},
-      it.kind, kUpstreamKinds);
-  const std::string_view kind = word_of(it.kind);
-
-  v.only_for({"tcp", "ws"}, kind);
-  v.address({"address", "IP:PORT of the one game server. Either this or `pool`.", R"("127.0.0.1:7000")",
-             Need::optional, "none"},
-            it.address, AddressUse::connect);
-  v.text({"pool",
-          "Several game servers: the `[[pool]]` of this name, with its scheduler, health checks, "
-          "`connect_timeout` and `retries`. Its affinities mean nothing here.",
-          R"("arena")", Need::optional, "none"},
-         it.pool, TextForm::name);
-  v.duration({"connect_timeout",
-              "For the connection to the game server, and once more for a WebSocket's handshake. A pool has "
-              "its own."},
-             it.connect_timeout, kTimeout);
-  v.size({"message_max", "The largest message taken from the game server; a larger one ends the session."},
-         it.message_max, kMessage);
-
-  v.only_for({"tcp"}, kind);
-  v.integer({"length_bytes", "Bytes of the length before each message: 2 or 4."}, it.length_bytes, {2, 4});
-  v.choice({"endian", "The order of these bytes: `big`, the highest first, as networks have it."}, it.endian,
-           kEndians);
-  v.flag({"counts_itself", "Whether the length includes its own bytes."}, it.counts_itself);
-  v.choice(
-      {"proxy_protocol",
-       "Whether a PROXY header before the first message tells who the player is. `v1`: a line of text with "
-       "the addresses. `v2`: binary, and with the session's id in a field of type 0xE0 (and in UNIQUE_ID)."},
-      it.proxy_protocol, kProxyProtocols);
-
-  v.only_for({"ws"}, kind);
-  v.text({"path", "What the handshake asks for. It tells the player by X-Forwarded-For and Rejoin-Session.",
-          R"("/play")"},
-         it.path, TextForm::url_path);
-  v.text({"host", "The Host field.", R"("arena.example")", Need::optional, "the game server's IP:PORT"},
-         it.host, TextForm::host);
-  v.only_for({}, kind);
+void visit(KeyVisitor& v, Dns& it) {
+  v.texts({"server", "Who is asked, IP or IP:PORT.", R"(["10.0.0.2", "10.0.0.3:5353"])", Need::optional,
+           "those of /etc/resolv.conf"},
+          it.servers, TextForm::host, limits::kPeersMax);
+  v.duration({"timeout", "For a server's first answer; each further try has twice the time."}, it.timeout,
+             {10ms, 1min});
+  v.integer({"tries", "Of each server."}, it.tries, {1, 10});
+  v.duration({"ttl_min", "Names are asked for again after their TTL, but not more often than this."},
+             it.ttl_min, {100ms, 24h});
+  v.duration({"ttl_max", "... and not less often than this."}, it.ttl_max, {100ms, 24h});
+  v.duration({"retry", "After a failure. The last good answer stays in force, however long."}, it.retry,
+             {100ms, 24h});
+  v.duration(
+      {"keep_empty",
+       "An answer without addresses is believed only when nothing else has come for so long; until then "
+       "the last good one stays in force."},
+      it.keep_empty, kFromZero);
 }
 
 std::string_view our_word_for(std::string_view key) {
@@ -630,6 +468,18 @@ std::string_view our_word_for(std::string_view key) {
       {"outlier", "passive"},
       {"on_marked_down", "on_down"},
       {"max_conns", "max_connections"},
+      {"ssl", "tls"},
+      {"crt", "certificate"},
+      {"cert", "certificate"},
+      {"cert_file", "certificate"},
+      {"key_file", "key"},
+      {"ssl_certificate", "certificate"},
+      {"private_key", "key"},
+      {"ca_file", "ca"},
+      {"sni", "name"},
+      {"ssl_min_ver", "min_version"},
+      {"insecure", "verify"},
+      {"tls_version", "min_version"},
   };
   const auto found =
       std::find_if(std::begin(kWords), std::end(kWords), [&](const Word& it) { return it.theirs == key; });

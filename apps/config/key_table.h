@@ -62,7 +62,10 @@ enum class TextForm : std::uint8_t {
   redirect_to,        // http://, https:// or a path, with {host} and {path}
   status,             // 400 to 599
   body_text,          // anything without NUL
+  name_pattern,       // a host name, or "*." and one
+  account,            // empty, or a user's or group's name
   file_path,          // of this machine; relative ones start at the configuration's folder
+  server_name,        // empty, or a host name or IP address as in a certificate
 };
 bool fits(TextForm form, std::string_view text);
 /// What would be right: "write 1 to 64 letters, digits, '.', '_' or '-'".
@@ -86,7 +89,18 @@ std::string_view word_of(UpstreamKind kind);
 class KeyVisitor;
 void visit(KeyVisitor& visitor, Keys& it);
 void visit(KeyVisitor& visitor, Logging& it);
+void visit(KeyVisitor& visitor, AccessLog& it);
+void visit(KeyVisitor& visitor, Process& it);
 void visit(KeyVisitor& visitor, Balancer& it);
+void visit(KeyVisitor& visitor, Tls& it);
+void visit(KeyVisitor& visitor, CertificateFiles& it);
+void visit(KeyVisitor& visitor, ListenerTls& it);
+void visit(KeyVisitor& visitor, ServerTls& it);
+void visit(KeyVisitor& visitor, Drain& it);
+void visit(KeyVisitor& visitor, EdgeLimits& it);
+void visit(KeyVisitor& visitor, ByteRate& it);
+void visit(KeyVisitor& visitor, WebSocketCare& it);
+void visit(KeyVisitor& visitor, SniRule& it);
 void visit(KeyVisitor& visitor, Listener& it);
 void visit(KeyVisitor& visitor, Forwarded& it);
 void visit(KeyVisitor& visitor, Rule& it);
@@ -101,6 +115,7 @@ void visit(KeyVisitor& visitor, Passive& it);
 void visit(KeyVisitor& visitor, Health& it);
 void visit(KeyVisitor& visitor, Server& it);
 void visit(KeyVisitor& visitor, Pool& it);
+void visit(KeyVisitor& visitor, Dns& it);
 void visit(KeyVisitor& visitor, GatewayListener& it);
 void visit(KeyVisitor& visitor, Session& it);
 void visit(KeyVisitor& visitor, Upgrade& it);
@@ -113,6 +128,10 @@ void visit(KeyVisitor& visitor, Upstream& it);
 void visit(KeyVisitor& visitor, Gateway& it);
 void visit(KeyVisitor& visitor, Admin& it);
 void visit(KeyVisitor& visitor, Config& it);
+/// Of a listener of whichever program: who may come in. `proxy_says` describes proxy_protocol.
+void visit_edge(KeyVisitor& visitor, Edge& it, std::string_view proxy_says);
+/// Of the balancer's listeners, besides.
+void visit_listener_edge(KeyVisitor& visitor, Listener& it);
 
 /// One call for each key. A visitor may change the member (the parser) or only look (the reference).
 class KeyVisitor {
@@ -130,6 +149,8 @@ class KeyVisitor {
   /// A status (204), a range of them ("200-299"), or a list of either. At most kStatusRangesMax.
   virtual void statuses(const Key& key, std::vector<StatusRange>& into, Range<int> range) = 0;
   virtual void key_sources(const Key& key, std::vector<KeySource>& into) = 0;
+  /// Where one secret is.
+  virtual void secret_source(const Key& key, std::optional<KeySource>& into) = 0;
   /// A duration whose absence means something: `into` stays empty.
   virtual void duration(const Key& key, std::optional<Duration>& into, Range<Duration> range) = 0;
   /// A table whose keys are the file's own: `{ 503 = "sorry.html" }`. At most `most`, in the order of their

@@ -247,19 +247,14 @@ class TomlReader final : public KeyVisitor {
       const toml::node& item = (*list)[i];
       const std::string number = '[' + std::to_string(i) + ']';
       const Spot spot{place_of(item.source()), display(key.name) + number};
-      const auto* value = item.as_string();
-      const std::string_view source = value ? std::string_view(value->get()) : std::string_view();
-      if (source.starts_with("file:") && source.size() > 5 && source.find('\0') == source.npos) {
-        into.push_back({KeySource::Kind::file, std::string(source.substr(5)), spot.place});
-      } else if (source.starts_with("env:") && source.size() > 4 &&
-                 source.find_first_of(std::string_view("=\0", 2)) == source.npos) {
-        into.push_back({KeySource::Kind::env, std::string(source.substr(4)), spot.place});
-      } else {
-        // Not repeated: whoever wrote the key itself here would find it in a log.
-        say(spot,
-            R"(says where a key is: write "file:PATH" or "env:NAME"; the key itself never stands here)");
-      }
+      if (std::optional<KeySource> source = source_of(item, spot)) into.push_back(std::move(*source));
     }
+  }
+
+  void secret_source(const Key& key, std::optional<KeySource>& into) override {
+    const toml::node* node = find(key);
+    if (node) into = source_of(*node, {place_of(node->source()), display(key.name)});
+    if (node && !into) places_.refuse(internal(key.name));
   }
 
   void only_for(std::initializer_list<std::string_view> kinds, std::string_view chosen) override {
@@ -366,6 +361,19 @@ class TomlReader final : public KeyVisitor {
       say({frame_->place, display(key.name)}, "is missing; " + write(key));
     }
     return node;
+  }
+
+  std::optional<KeySource> source_of(const toml::node& node, const Spot& spot) {
+    const auto* value = node.as_string();
+    const std::string_view source = value ? std::string_view(value->get()) : std::string_view();
+    if (source.starts_with("file:") && source.size() > 5 && source.find('\0') == source.npos)
+      return KeySource{KeySource::Kind::file, std::string(source.substr(5)), spot.place};
+    if (source.starts_with("env:") && source.size() > 4 &&
+        source.find_first_of(std::string_view("=\0", 2)) == source.npos)
+      return KeySource{KeySource::Kind::env, std::string(source.substr(4)), spot.place};
+    // Not repeated: whoever wrote the secret itself here would find it in a log.
+    say(spot, R"(says where a key is: write "file:PATH" or "env:NAME"; the key itself never stands here)");
+    return std::nullopt;
   }
 
   void know(std::string_view name) {

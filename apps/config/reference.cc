@@ -37,6 +37,7 @@ class Describer final : public KeyVisitor {
     row(key, "statuses", {}, between(std::to_string(range.min), std::to_string(range.max)));
   }
   void key_sources(const Key& key, std::vector<KeySource>&) override { row(key, "list of texts", {}, {}); }
+  void secret_source(const Key& key, std::optional<KeySource>&) override { row(key, "text", {}, {}); }
   void duration(const Key& key, std::optional<Duration>&, Range<Duration> range) override {
     row(key, "duration", {}, between(duration_text(range.min), duration_text(range.max)));
   }

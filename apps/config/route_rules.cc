@@ -9,6 +9,7 @@ route::HealthRules health_rules(const Health& from) {
     case HealthKind::off: rules.kind = route::HealthKind::off; break;
     case HealthKind::tcp: rules.kind = route::HealthKind::tcp; break;
     case HealthKind::http: rules.kind = route::HealthKind::http; break;
+    case HealthKind::tls: rules.kind = route::HealthKind::tls; break;
   }
   rules.path = from.path;
   rules.host = from.host;
@@ -50,8 +51,12 @@ route::RouteRules route_rules(const Pool& pool) {
   route::RouteRules rules;
   rules.name = pool.name;
   for (const Server& server : pool.servers) {
-    rules.servers.push_back({server.name, server.address, static_cast<std::uint32_t>(server.weight),
-                             server.backup, static_cast<std::uint32_t>(server.max_connections)});
+    rules.may_be_empty |= !server.resolve.empty();
+    if (!server.resolve.empty()) continue;
+    route::Server& it = rules.servers.emplace_back(
+        route::Server{server.name, server.address, static_cast<std::uint32_t>(server.weight), server.backup,
+                      static_cast<std::uint32_t>(server.max_connections)});
+    it.tls_name = server.tls_name.empty() && pool.tls ? pool.tls->name : server.tls_name;
   }
   rules.scheduler = scheduler(pool.scheduler);
   if (pool.hash_key) rules.hash_key = key_place(*pool.hash_key);

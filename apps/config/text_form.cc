@@ -65,6 +65,21 @@ bool is_redirect_to(std::string_view text) {
   return (is_url || (text.starts_with('/') && !text.starts_with("//") && !text.starts_with("/{"))) &&
          visible_but(text, '"');
 }
+/// Labels of letters, digits and hyphens with dots between them, 253 bytes at most (RFC 1123 2.1); the first
+/// one may be "*", if others follow.
+bool is_name_pattern(std::string_view text) {
+  if (text.starts_with("*.")) text.remove_prefix(2);
+  if (text.empty() || text.size() > 253) return false;
+  for (;;) {
+    const std::size_t dot = text.find('.');
+    const std::string_view label = text.substr(0, dot);
+    if (label.empty() || label.size() > 63 || !only(label, "-_") || label.front() == '-' ||
+        label.back() == '-')
+      return false;
+    if (dot == text.npos) return true;
+    text.remove_prefix(dot + 1);
+  }
+}
 bool is_short(std::string_view text) { return !text.empty() && text.size() <= limits::kServerNameBytesMax; }
 
 }  // namespace
@@ -79,6 +94,8 @@ bool fits(TextForm form, std::string_view text) {
     case TextForm::host: return only(text, ".-_:[]");
     case TextForm::origin: return text == "*" || is_place(text, {"http", "https"});
     case TextForm::network: return is_network(text);
+    case TextForm::name_pattern: return is_name_pattern(text);
+    case TextForm::account: return text.size() <= 32 && only(text, "._-");
     case TextForm::link_url: return is_place(text, {"ws", "wss", "tcp", "tls"});
     case TextForm::no_or_cookie_name:
     case TextForm::no_or_field_name: return text.empty() || fits(TextForm::cookie_name, text);
@@ -94,6 +111,7 @@ bool fits(TextForm form, std::string_view text) {
     case TextForm::file_path:
       return !text.empty() &&
              std::none_of(text.begin(), text.end(), [](char c) { return c >= 0 && c < 0x20; });
+    case TextForm::server_name: return only(text, ".-_:");
   }
   return false;
 }
@@ -112,8 +130,12 @@ std::string_view text_form_hint(TextForm form) {
     case TextForm::no_or_cookie_name:
     case TextForm::no_or_field_name: return "a name is 1 to 64 characters without spaces and separators";
     case TextForm::parameter_name: return "a parameter's name is 1 to 64 visible characters without '&'";
+    case TextForm::name_pattern:
+      return "write a host name such as \"play.example\", or \"*.example\" for all names below one";
+    case TextForm::account: return "write the name of a user or group, such as \"rejoin\"";
     case TextForm::file_path: return "write a path, such as \"web\" or \"/etc/rejoin/web\"";
     case TextForm::link_url: return "write \"wss://g1.play.example\", without a path";
+    case TextForm::server_name: return "write a host name such as \"g1.internal\", or an IP address";
     case TextForm::host_pattern:
       return "write a host without a port, such as \"play.example\", or \"*.example\" for every name below";
     case TextForm::field: return "write a field as it goes on the wire, such as \"X-Game: chess\"";

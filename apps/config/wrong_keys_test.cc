@@ -34,9 +34,9 @@ kind = "tcp"
 retries = 3
 )"),
        R"(f:2:8: warning: pool.name: no listener uses this pool
-f:6:1: pool.health.retries: unknown key here; it belongs to [[pool]], and here there are kind, every, timeout, rise, fall)"},
+f:6:1: pool.health.retries: unknown key here; it belongs to [[pool]], and here there are kind, every, timeout, rise, fall, passive, on_down)"},
       {in_listener(R"(timeout = "3s")"),
-       R"(f:3:1: listener.timeout: unknown key here; it belongs to [pool.health], and here there are name, listen, mode, pool, head_timeout, idle_timeout, keep_alive_timeout, tunnel_timeout, max_body, redirect, redirect_port, forwarded, rule, error_pages)"},
+       R"(f:3:1: listener.timeout: unknown key here; it belongs to [pool.health] and [pool.queue] and [dns], and here there are name, listen, mode, pool, head_timeout, idle_timeout, keep_alive_timeout, tunnel_timeout, health_path, max_body, redirect, redirect_port, forwarded, rule, error_pages, tls, client_timeout, server_timeout, half_closed_timeout, write_timeout, head_bytes, head_fields, proxy_protocol, allow, deny, limits, trusted, rate, websocket, sni, mptcp)"},
       {in_listener(R"(bind = "127.0.0.1:80")"),
        R"(f:3:1: listener.bind: unknown key; did you mean "listen"?)"},
       {in_listener(R"(lisetn = 3)"), R"(f:3:1: listener.lisetn: unknown key; did you mean "listen"?)"},
@@ -47,7 +47,7 @@ f:6:1: pool.health.retries: unknown key here; it belongs to [[pool]], and here t
       {in_listener(R"(head-timeout = "3s")"),
        R"(f:3:1: listener.head-timeout: unknown key; did you mean "head_timeout"?)"},
       {in_listener(R"(workers = 2)"),
-       R"(f:3:1: listener.workers: unknown key here; it belongs to [balancer] and [gateway], and here there are name, listen, mode, pool, head_timeout, idle_timeout, keep_alive_timeout, tunnel_timeout, max_body, redirect, redirect_port, forwarded, rule, error_pages)"},
+       R"(f:3:1: listener.workers: unknown key here; it belongs to [balancer] and [gateway], and here there are name, listen, mode, pool, head_timeout, idle_timeout, keep_alive_timeout, tunnel_timeout, health_path, max_body, redirect, redirect_port, forwarded, rule, error_pages, tls, client_timeout, server_timeout, half_closed_timeout, write_timeout, head_bytes, head_fields, proxy_protocol, allow, deny, limits, trusted, rate, websocket, sni, mptcp)"},
       {in_pool(R"(servers = [])"), R"(f:6:1: pool.servers: unknown key; did you mean "server"?)"},
       {in_pool(R"(Scheduler = "round-robin")"),
        R"(f:6:1: pool.Scheduler: unknown key; did you mean "scheduler"?)"},

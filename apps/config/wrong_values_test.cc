@@ -165,7 +165,7 @@ name = "a"
 address = "127.0.0.1:8000"
 )"),
        R"(f:2:8: warning: pool.name: no listener uses this pool
-f:3:1: pool.server[0].address: is missing; write address = "127.0.0.1:8000"
+f:3:1: pool.server[0].address: is missing; write address = "127.0.0.1:8000", or resolve = "NAME" for the addresses of a name in DNS
 f:5:1: pool.server[1].name: is missing; write name = "g1")"},
       {whole(R"([gateway])"),
        R"(f:1:1: gateway.name: is missing; write name = "g1"

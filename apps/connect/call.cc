@@ -24,6 +24,7 @@ Task<Status> dial(Run& run, const Address& bind, io::Stream& server) {
   Status last = Error{ErrorKind::unreachable, Side::server, Retry::no, "no address of the kind of --bind"};
   io::ConnectOptions options;
   options.bind = bind;
+  options.server_name = run.url.host;
   for (const Address& to : run.addresses) {
     if (bind && bind.family != to.family) continue;
     const TimePoint deadline = after(run, run.options.timeout);
@@ -261,7 +262,7 @@ Task<void> converse(Run& run, Talk& talk, Account& account) {
 }  // namespace
 
 Task<void> make_call(Run& run, Address bind, Account& account) {
-  const bool websocket = run.url.scheme == proto::Scheme::ws;
+  const bool websocket = run.url.scheme == proto::Scheme::ws || run.url.scheme == proto::Scheme::wss;
   io::Stream server(run.world, Side::server, run.stop);
   Status open = co_await dial(run, bind, server);
   if (open) {

@@ -15,24 +15,25 @@
 #include "base/random.h"
 #include "clients/cpp/src/system_resolver.h"
 #include "io/epoll_loop.h"
+#include "io/tls_network.h"
 
 namespace rejoin::connect {
 namespace {
 
 constexpr int kUsageStatus = 2;
 
-/// What the user typed, checked. Error: bad_input or unsupported, fit to be printed.
+bool is_secure(const proto::Url& url) {
+  return url.scheme == proto::Scheme::wss || url.scheme == proto::Scheme::tls;
+}
+
+/// What the user typed, checked. Error: bad_input, fit to be printed.
 Result<proto::Url> usable_url(const std::string& text) {
   Result<proto::Url> url = proto::Url::parse(text);
   if (!url) return url;
-  if (url->scheme == proto::Scheme::ws || url->scheme == proto::Scheme::tcp) return url;
-  const std::string scheme(to_string(url->scheme));
-  if (url->scheme == proto::Scheme::wss || url->scheme == proto::Scheme::tls) {
-    return Error{ErrorKind::unsupported, Side::ours, Retry::no,
-                 scheme + ":// needs --resume: without it, `rejoin connect` speaks no TLS"};
-  }
-  return Error{ErrorKind::bad_input, Side::ours, Retry::no,
-               scheme + ":// is not for long connections: use ws:// or tcp://"};
+  if (url->scheme == proto::Scheme::ws || url->scheme == proto::Scheme::tcp || is_secure(*url)) return url;
+  return Error{
+      ErrorKind::bad_input, Side::ours, Retry::no,
+      std::string(to_string(url->scheme)) + ":// is not for long connections: use ws, wss, tcp or tls"};
 }
 
 /// Calls one after the other; how many did not do what was asked.
@@ -89,11 +90,18 @@ int run_connect(const ConnectOptions& options) {
   }
   SystemRandom random;
   io::World world = (*loop)->world(random, *log);
+  io::TlsContexts trust;
+  if (is_secure(*url)) {
+    auto context = io::TlsContext::make(io::TlsClientOptions{.ca_file = options.ca_file});
+    if (!context) return complain(context.error());
+    trust.client = std::move(*context);
+  }
+  io::TlsNetwork tls(world, trust);
   Lines lines(**loop, STDIN_FILENO);
   Stop stop;
   const std::unique_ptr<Reporter> reporter =
       options.output == Output::json ? make_json_reporter() : make_text_reporter();
-  Run run{world,
+  Run run{is_secure(*url) ? tls.world() : world,
           options,
           std::move(*url),
           std::move(*addresses),

@@ -15,7 +15,9 @@ namespace rejoin::connect {
 enum class Output : std::uint8_t { text, json };
 
 struct ConnectOptions {
-  std::string url;              // ws://host:port/path or tcp://host:port, as typed: not checked yet
+  std::string url;  // ws://host:port/path, wss, tcp://host:port or tls, as typed: not checked yet
+  std::string
+      ca_file;  // wss and tls: PEM file of who may have signed the server's certificate; empty: the system's
   std::string cookie_jar_file;  // empty: cookies live as long as the run
   int times = 1;                // connections, one after the other; at least 1
   std::vector<Address> bind;    // connection i uses the i-th, the last one repeats; empty: the system chooses

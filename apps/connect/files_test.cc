@@ -170,10 +170,19 @@ TEST(JarFile, says_what_is_wrong_with_it) {
 // --- what cannot be dialled ---
 
 TEST(RunConnect, refuses_what_it_cannot_dial) {
-  for (const char* url : {"wss://play.example/", "tls://play.example:443", "http://play.example/",
-                          "play.example", "", "ws://user@play.example/", "tcp://play.example"}) {
+  for (const char* url : {"http://play.example/", "https://play.example/", "play.example", "",
+                          "ws://user@play.example/", "tcp://play.example"}) {
     ConnectOptions options;
     options.url = url;
+    EXPECT_EQ(run_connect(options), 2) << url;
+  }
+}
+
+TEST(RunConnect, refuses_a_ca_file_that_it_cannot_read) {
+  for (const char* url : {"wss://127.0.0.1:1/", "tls://127.0.0.1:1"}) {
+    ConnectOptions options;
+    options.url = url;
+    options.ca_file = temporary("no-ca");
     EXPECT_EQ(run_connect(options), 2) << url;
   }
 }

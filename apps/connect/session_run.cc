@@ -49,6 +49,7 @@ class SessionRun {
     Client::Options options;
     options.url = options_.url;
     options.identity = options_.identity;
+    options.ca_file = options_.ca_file;
     options.use_advertised_addresses = options_.use_advertised;
     options.own_thread = false;
     options.save_whole = true;

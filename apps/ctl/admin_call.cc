@@ -43,7 +43,9 @@ Task<Result<AdminAnswer>> call_admin(io::World& world, AdminCall call, Stop& sto
   Status open = co_await server.connect(call.to, options, deadline);
   if (!open) co_return std::move(open.error());
   const std::string request = call.method + " " + call.target + " HTTP/1.1\r\nHost: " + call.to.text() +
-                              "\r\nUser-Agent: rejoin-ctl\r\nConnection: close\r\n\r\n";
+                              "\r\nUser-Agent: rejoin-ctl\r\nConnection: close\r\n" +
+                              (call.token.empty() ? "" : "Authorization: Bearer " + call.token + "\r\n") +
+                              "\r\n";
   Status sent = co_await server.write_all(request, deadline);
   if (!sent) co_return std::move(sent.error());
   Result<Begun> begun = co_await hear_head(world, server, deadline);

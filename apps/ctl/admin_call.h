@@ -19,8 +19,9 @@ inline constexpr std::size_t kAdminBodyBytesMax = 64 * 1024 * 1024;
 
 struct AdminCall {
   Address to;
-  std::string method;  // "GET"
-  std::string target;  // "/sessions?limit=10", encoded
+  std::string method;      // "GET"
+  std::string target;      // "/sessions?limit=10", encoded
+  std::string token = {};  // empty: none is shown
 };
 struct AdminAnswer {
   int status = 0;

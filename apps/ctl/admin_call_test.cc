@@ -45,7 +45,7 @@ struct Calling : testing::Test {
 TEST_F(Calling, an_answer_of_any_status_and_size_is_one) {
   Handler handler;
   watch::AdminServer admin(server.world(), handler);
-  ASSERT_TRUE(admin.open(server.address(9090)));
+  ASSERT_TRUE(admin.open({server.address(9090)}));
   const Result<AdminAnswer> small = call("/a");
   ASSERT_TRUE(small);
   EXPECT_EQ(small->status, 200);

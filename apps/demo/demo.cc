@@ -2,12 +2,18 @@
 // other.
 #include "apps/demo/demo.h"
 
+#include <algorithm>
 #include <cstdio>
+#include <string_view>
+#include <vector>
 
+#include "apps/demo/access_network.h"
 #include "apps/demo/children.h"
 #include "apps/demo/scene.h"
 #include "apps/demo/script.h"
 #include "apps/demo/stage.h"
+#include "apps/demo/web_page.h"
+#include "examples/arena_server/arena_server.h"
 #include "examples/game_server/game_server.h"
 
 namespace rejoin::demo {
@@ -37,6 +43,30 @@ int be_game_server(const std::string& at) {
   return address ? game_server::serve(address->ip_text(), address->port) : kFailed;
 }
 
+/// "a,b,c"
+std::vector<Address> addresses_in(std::string_view list) {
+  std::vector<Address> out;
+  while (!list.empty()) {
+    const std::string_view word = list.substr(0, list.find(','));
+    list.remove_prefix(std::min(list.size(), word.size() + 1));
+    const Result<Address> address = Address::parse(word);
+    if (!address) return {};
+    out.push_back(*address);
+  }
+  return out;
+}
+
+int be_arena_server(const std::string& at) {
+  std::vector<arena_server::Door> doors;
+  for (const Address& address : addresses_in(at)) doors.push_back({address.ip_text(), address.port});
+  return doors.empty() ? kFailed : arena_server::serve(doors);
+}
+
+int be_access_network(const std::string& at) {
+  const std::vector<Address> addresses = addresses_in(at);
+  return addresses.size() == 2 ? run_access_network(addresses[0], addresses[1]) : kFailed;
+}
+
 Status play_way_back(Children& children, const PrivateFolder& folder,
                      const std::array<Address, kGateways>& gateways, ShownAffinity shown,
                      Narrator& narrator) {
@@ -60,6 +90,8 @@ Status play_scene(Children& children, const PrivateFolder& folder,
 
 int run_demo(const DemoOptions& options) {
   if (!options.game_server_at.empty()) return be_game_server(options.game_server_at);
+  if (!options.arena_server_at.empty()) return be_arena_server(options.arena_server_at);
+  if (!options.access_network_at.empty()) return be_access_network(options.access_network_at);
   Children::OnLine on_line;
   if (options.detail == Detail::verbose) {
     on_line = [](const std::string& child, std::string_view line) {
@@ -71,6 +103,11 @@ int run_demo(const DemoOptions& options) {
   const Result<std::array<Address, kGateways>> gateways = free_gateway_addresses();
   if (!gateways) return give_up(gateways.error());
   Children children(std::move(on_line));  // after the folder: they end before it is removed
+  if (options.web) {
+    const std::string at = options.web_at.empty() ? kPageAddress : options.web_at;
+    const Status served = serve_web_page(children, **folder, *gateways, at);
+    return served ? 0 : give_up(served.error());
+  }
 
   Narrator narrator;
   narrator.note("Two gateways, g1 on " + (*gateways)[0].text() + " and g2 on " + (*gateways)[1].text() +
@@ -88,6 +125,8 @@ int run_demo(const DemoOptions& options) {
   }
 
   const int held = narrator.claims() - narrator.failed();
+  narrator.note("\nThe same in a browser, to play with: rejoin demo --web, then http://" +
+                std::string(kPageAddress) + "/");
   narrator.note("\n" + std::to_string(held) + " of " + std::to_string(narrator.claims()) + " claims held.");
   return narrator.failed() == 0 ? 0 : kFailed;
 }

@@ -22,8 +22,13 @@ struct DemoOptions {
   ShownAffinity affinity = ShownAffinity::all;
   ShownActs acts = ShownActs::both;
   Detail detail = Detail::account;
-  /// Not a demo: be the game server of one, on this address. The demo starts itself so.
-  std::string game_server_at;
+  /// Not the acts but a page to play with in a browser, served at `web_at` (IP:PORT) until a signal.
+  bool web = false;
+  std::string web_at;
+  /// Not a demo: be a part of one. The demo starts itself so.
+  std::string game_server_at;     // IP:PORT
+  std::string arena_server_at;    // IP:PORT,IP:PORT...
+  std::string access_network_at;  // IP:PORT of its own, comma, of the balancer
 };
 
 /// Prints a readable account on stdout. Returns the exit status: 0 only if every claim held.

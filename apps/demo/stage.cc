@@ -42,7 +42,14 @@ const char* const kKeys = "[keys]\nseal = [\"file:seal.key\"]\n\n";
 std::string gateway_toml(std::size_t number, const Address& address, const Setting& setting) {
   std::string out = kKeys + ("[gateway]\nname = \"" + gateway_name(number)) + "\"\n" +  //
                     "listener = [ { listen = \"" + address.text() + "\", kind = \"websocket\" } ]\n";
-  if (setting.game_server.empty()) {
+  if (!setting.game_servers.empty()) {
+    // A page to look at: what a phone's user would wait half a minute for is found out in seconds.
+    out += "upstream = { kind = \"tcp\", address = \"" + setting.game_servers[number] +
+           "\" }\nsession = { grace = \"2m\", spread = \"200ms\" }\nheartbeat = { ping = \"1s\", dead = "
+           "\"3s\" }\n"
+           "pages = \"" +
+           setting.pages + "\"\n";
+  } else if (setting.game_server.empty()) {
     out += "upstream = { kind = \"echo\" }\n";
   } else {
     out += "upstream = { kind = \"tcp\", address = \"" + setting.game_server + "\" }\nadvertise = [ \"ws://" +
@@ -87,6 +94,8 @@ PrivateFolder::~PrivateFolder() {
 }
 
 Status PrivateFolder::write(const std::string& file, const std::string& text) const {
+  std::error_code failed;
+  std::filesystem::create_directories(std::filesystem::path(path(file)).parent_path(), failed);
   std::ofstream out(path(file), std::ios::trunc);
   out << text << std::flush;
   if (!out) return Error{ErrorKind::os, Side::ours, Retry::no, "cannot write " + path(file)};

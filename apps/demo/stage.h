@@ -6,6 +6,7 @@
 #include <array>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "apps/connect/account.h"
 #include "apps/demo/children.h"
@@ -43,6 +44,8 @@ struct Setting {
   std::string mode;              // the listener's: "http" or "tcp"
   std::string gateway_cookie;    // empty: the gateways set none
   std::string game_server = {};  // its address; empty: an echo in its place
+  std::vector<std::string> game_servers = {};  // one for each gateway, in the place of game_server
+  std::string pages = {};                      // a folder in the private one, which the gateways serve
 };
 
 /// Everything of one part. Its processes end with it.

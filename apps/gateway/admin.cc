@@ -9,6 +9,7 @@
 #include "apps/gateway/worker.h"
 #include "watch/json.h"
 #include "watch/metrics_text.h"
+#include "watch/process_info.h"
 
 namespace rejoin::gateway {
 
@@ -20,15 +21,13 @@ using watch::Json;
 namespace {
 
 constexpr std::string_view kSessions = "/sessions", kDrain = "/drain", kUndrain = "/undrain",
-                           kUpgrade = "/upgrade", kMetrics = "/metrics";
-constexpr std::string_view kHelp =
-    "GET /sessions?limit=N&phase=attached|detached|unconfirmed\n"
-    "GET /sessions/ID\n"
-    "DELETE /sessions/ID?reason=TEXT\n"
-    "POST /drain?end_after=10m&over=30s\n"
-    "POST /undrain\n"
-    "POST /upgrade?over=10s\n"
-    "GET /metrics\n";
+                           kUpgrade = "/upgrade", kMetrics = "/metrics", kHealth = "/healthz",
+                           kReady = "/readyz", kVersion = "/version";
+constexpr std::string_view kRoutes[] = {
+    "GET /",          "GET /sessions", "GET /sessions/{id}", "DELETE /sessions/{id}",
+    "POST /drain",    "POST /undrain", "POST /upgrade",      "GET /metrics",
+    "GET /healthz",   "GET /readyz",   "GET /version",
+};
 
 std::int64_t ms(Duration time) { return std::chrono::duration_cast<std::chrono::milliseconds>(time).count(); }
 
@@ -90,33 +89,8 @@ Json state_of(const Answer& answer, const std::string& name, unsigned workers) {
   return out;
 }
 
-AdminReply reply_of(const Json& body) {
-  AdminReply reply;
-  reply.body = write_json(body) + "\n";
-  return reply;
-}
-
 AdminReply no_answer() {
   return AdminReply::error(503, "a worker did not answer: the gateway is overloaded or stopping");
-}
-
-AdminReply wrong_method(std::string_view allowed) {
-  AdminReply reply = AdminReply::error(405, "ask with " + std::string(allowed));
-  reply.field_lines = "Allow: " + std::string(allowed) + "\r\n";
-  return reply;
-}
-
-/// The parameters that a path knows; a misspelt one would otherwise be ignored in silence.
-std::optional<AdminReply> unknown_parameter(const AdminRequest& request,
-                                            std::initializer_list<std::string_view> known) {
-  for (const auto& [name, value] : request.query) {
-    if (std::find(known.begin(), known.end(), name) != known.end()) continue;
-    std::string words;
-    for (const std::string_view word : known) words += (words.empty() ? "" : ", ") + std::string(word);
-    return AdminReply::error(400, "unknown parameter \"" + name + "\"; " +
-                                      (words.empty() ? "there are none" : "there are " + words));
-  }
-  return std::nullopt;
 }
 
 /// Nothing when the parameter is there and is no duration.
@@ -131,16 +105,18 @@ std::optional<Duration> duration_of(const AdminRequest& request, std::string_vie
 
 }  // namespace
 
-/// One question that waits for the answers of colleagues.
-struct Admin::Asking {
-  Asking(io::World& world, Stop& stop) : waiter(world.ready, world.timers, stop) {}
-  Answer together;
-  unsigned missing = 0;
-  Waiter waiter;
-};
-
 Admin::Admin(Worker& worker, serve::Colleagues* colleagues)
-    : worker_(worker), colleagues_(colleagues), server_(worker.world(), *this) {}
+    : worker_(worker),
+      colleagues_(colleagues),
+      opened_(worker.world().clock.now()),
+      survey_(worker.world(), worker, stop_,
+              {.number = worker.number(),
+               .colleagues = colleagues,
+               .reply = answer_question,
+               .home = [](Worker& back) -> AllWorkers* {
+                 return back.admin() != nullptr ? &back.admin()->survey_ : nullptr;
+               }}),
+      server_(worker.world(), *this) {}
 
 Admin::~Admin() = default;
 
@@ -156,7 +132,7 @@ Task<AdminReply> Admin::answer(AdminRequest request) {
   if (request.path == kSessions && get) {
     reply = co_await list(std::move(request));
   } else if (request.path == kSessions) {
-    reply = wrong_method("GET");
+    reply = AdminReply::wrong_method("GET");
   } else if (request.path.starts_with("/sessions/")) {
     reply = co_await one_session(std::move(request));
   } else if (request.path == kDrain && post) {
@@ -166,18 +142,64 @@ Task<AdminReply> Admin::answer(AdminRequest request) {
   } else if (request.path == kUpgrade && post) {
     reply = co_await upgrade(std::move(request));
   } else if (request.path == kDrain || request.path == kUndrain || request.path == kUpgrade) {
-    reply = wrong_method("POST");
+    reply = AdminReply::wrong_method("POST");
   } else if (request.path == kMetrics && get) {
     reply = co_await metrics();
-  } else if (request.path == kMetrics) {
-    reply = wrong_method("GET");
   } else if (request.path == "/" && get) {
-    reply.body = kHelp;
-    reply.content_type = "text/plain; charset=utf-8";
+    reply = co_await overview();
+  } else if (request.path == kHealth && get) {
+    reply = health();
+  } else if (request.path == kReady && get) {
+    reply = readiness();
+  } else if (request.path == kVersion && get) {
+    reply = version();
+  } else if (request.path == kMetrics || request.path == "/" || request.path == kHealth ||
+             request.path == kReady || request.path == kVersion) {
+    reply = AdminReply::wrong_method("GET");
   } else {
     reply = AdminReply::error(404, "there is no such path; GET / says which there are");
   }
   co_return reply;
+}
+
+// --- the program ---
+
+Task<AdminReply> Admin::overview() {
+  std::optional<Answer> answer = co_await survey_.ask(Question(), std::nullopt);
+  if (!answer) co_return no_answer();
+  Json out = Json::object();
+  out.set("program", "gateway");
+  out.set("version", watch::version());
+  out.set("uptime_ms", ms(worker_.world().clock.now() - opened_));
+  const Json state = state_of(*answer, worker_.rules().name, survey_.workers());
+  for (std::size_t i = 0; i < state.names().size(); ++i) out.set(state.names()[i], state.items()[i]);
+  out.set("ready", worker_.admits());
+  Json routes = Json::list();
+  for (const std::string_view route : kRoutes) routes.add(route);
+  out.set("routes", std::move(routes));
+  co_return AdminReply::of(out);
+}
+
+AdminReply Admin::health() const {
+  Json out = Json::object();
+  out.set("status", "ok");
+  return AdminReply::of(out);
+}
+
+AdminReply Admin::readiness() const {
+  Json out = Json::object();
+  out.set("ready", worker_.admits());
+  out.set("draining", !worker_.admits());
+  AdminReply reply = AdminReply::of(out);
+  if (!worker_.admits()) reply.status = 503;
+  return reply;
+}
+
+AdminReply Admin::version() const {
+  Json out = Json::object();
+  out.set("version", watch::version());
+  out.set("compiler", watch::compiler());
+  return AdminReply::of(out);
 }
 
 // --- sessions ---
@@ -202,7 +224,7 @@ Task<AdminReply> Admin::list(AdminRequest request) {
       co_return AdminReply::error(400, "phase: write \"attached\", \"detached\" or \"unconfirmed\"");
   }
   const std::size_t limit = question.limit;
-  std::optional<Answer> answer = co_await ask(std::move(question), std::nullopt);
+  std::optional<Answer> answer = co_await survey_.ask(std::move(question), std::nullopt);
   if (!answer) co_return no_answer();
   Json sessions = Json::list();
   for (std::size_t i = 0; i < std::min(limit, answer->rows.size()); ++i)
@@ -211,16 +233,16 @@ Task<AdminReply> Admin::list(AdminRequest request) {
   std::sort(ends.begin(), ends.end(), [](const EndedRow& a, const EndedRow& b) { return a.age < b.age; });
   Json ended = Json::list();
   for (std::size_t i = 0; i < std::min(kEndedShownMax, ends.size()); ++i) ended.add(json_of(ends[i]));
-  Json out = state_of(*answer, worker_.rules().name, workers());
+  Json out = state_of(*answer, worker_.rules().name, survey_.workers());
   out.set("matching", answer->matching);
   out.set("list", std::move(sessions));
   out.set("ended", std::move(ended));
-  co_return reply_of(out);
+  co_return AdminReply::of(out);
 }
 
 Task<AdminReply> Admin::one_session(AdminRequest request) {
   const bool look = request.method == Method::get;
-  if (!look && request.method != Method::delete_) co_return wrong_method("GET, DELETE");
+  if (!look && request.method != Method::delete_) co_return AdminReply::wrong_method("GET, DELETE");
   if (auto unknown = look ? unknown_parameter(request, {}) : unknown_parameter(request, {"reason"}))
     co_return std::move(*unknown);
   const std::string_view text = std::string_view(request.path).substr(kSessions.size() + 1);
@@ -233,14 +255,14 @@ Task<AdminReply> Admin::one_session(AdminRequest request) {
   if (question.reason.size() > limits::kReasonBytesMax)
     co_return AdminReply::error(400, "reason: at most " + std::to_string(limits::kReasonBytesMax) + " bytes");
   // An id that was made up may name a worker that is not there.
-  const unsigned owner = id->worker() < workers() ? id->worker() : 0;
-  std::optional<Answer> answer = co_await ask(std::move(question), owner);
+  const unsigned owner = id->worker() < survey_.workers() ? id->worker() : 0;
+  std::optional<Answer> answer = co_await survey_.ask(std::move(question), owner);
   if (!answer) co_return no_answer();
-  if (answer->found && look) co_return reply_of(json_of(answer->rows.front()));
+  if (answer->found && look) co_return AdminReply::of(json_of(answer->rows.front()));
   if (!answer->ended.empty()) {
     Json out = json_of(answer->ended.back());
     out.set("phase", "ended");
-    AdminReply reply = reply_of(out);
+    AdminReply reply = AdminReply::of(out);
     if (!answer->found && !look) reply.status = 404;
     co_return reply;
   }
@@ -263,20 +285,20 @@ Task<AdminReply> Admin::drain(AdminRequest request) {
     if (!over) co_return wrong;
     question.order.over = *over;
   }
-  std::optional<Answer> answer = co_await ask(std::move(question), std::nullopt);
+  std::optional<Answer> answer = co_await survey_.ask(std::move(question), std::nullopt);
   if (!answer) co_return no_answer();
   worker_.world().log.info("the operator drains: no new sessions, " + std::to_string(answer->sessions) +
                            " are left");
-  co_return reply_of(state_of(*answer, worker_.rules().name, workers()));
+  co_return AdminReply::of(state_of(*answer, worker_.rules().name, survey_.workers()));
 }
 
 Task<AdminReply> Admin::undrain() {
   Question question;
   question.kind = Question::Kind::undrain;
-  std::optional<Answer> answer = co_await ask(std::move(question), std::nullopt);
+  std::optional<Answer> answer = co_await survey_.ask(std::move(question), std::nullopt);
   if (!answer) co_return no_answer();
   worker_.world().log.info("the operator took the drain back: new sessions are taken");
-  co_return reply_of(state_of(*answer, worker_.rules().name, workers()));
+  co_return AdminReply::of(state_of(*answer, worker_.rules().name, survey_.workers()));
 }
 
 // --- the next process ---
@@ -292,14 +314,13 @@ Task<AdminReply> Admin::upgrade(AdminRequest request) {
     question.over = duration_of(request, "over", wrong);
     if (!question.over) co_return wrong;
   }
-  std::optional<Answer> answer = co_await ask(std::move(question), std::nullopt);
+  std::optional<Answer> answer = co_await survey_.ask(std::move(question), std::nullopt);
   if (!answer) co_return no_answer();
   if (!answer->not_now.empty()) co_return AdminReply::error(409, "not now: " + answer->not_now);
   if (colleagues_ == nullptr) co_return AdminReply::error(409, "this gateway cannot be upgraded");
-  const Status begun = colleagues_->upgrade();
-  if (!begun) co_return AdminReply::error(409, "not now: " + begun.error().detail);
+  colleagues_->upgrade();
   worker_.world().log.info("the operator upgrades");
-  co_return reply_of(state_of(*answer, worker_.rules().name, workers()));
+  co_return AdminReply::of(state_of(*answer, worker_.rules().name, survey_.workers()));
 }
 
 // --- metrics ---
@@ -307,61 +328,12 @@ Task<AdminReply> Admin::upgrade(AdminRequest request) {
 Task<AdminReply> Admin::metrics() {
   Question question;
   question.kind = Question::Kind::metrics;
-  std::optional<Answer> answer = co_await ask(std::move(question), std::nullopt);
+  std::optional<Answer> answer = co_await survey_.ask(std::move(question), std::nullopt);
   if (!answer) co_return no_answer();
   AdminReply reply;
   reply.body = metrics_text(answer->totals);
   reply.content_type = watch::MetricsText::kContentType;
   co_return reply;
-}
-
-// --- the workers ---
-
-unsigned Admin::workers() const { return colleagues_ != nullptr ? colleagues_->count() : 1; }
-
-Task<std::optional<Answer>> Admin::ask(Question question, std::optional<unsigned> only) {
-  Asking asking(worker_.world(), stop_);
-  const std::uint64_t number = ++asked_;
-  asking_.emplace(number, &asking);
-  const unsigned first = only.value_or(0), behind = only ? *only + 1 : workers();
-  for (unsigned i = first; i < behind; ++i) {
-    if (i == worker_.number()) {
-      asking.together.add(answer_question(worker_, question));
-    } else {
-      ++asking.missing;
-      ask_colleague(i, number, question);
-    }
-  }
-  const TimePoint deadline = worker_.world().clock.now() + Duration(kAdminAskS);
-  while (asking.missing != 0) {
-    const Woken woken = co_await asking.waiter.until(deadline);
-    if (woken != Woken::ready) break;
-  }
-  asking_.erase(number);
-  std::optional<Answer> out;
-  if (asking.missing == 0) out = std::move(asking.together);
-  co_return out;
-}
-
-// The number comes back, not a pointer: who asked may be gone by then.
-void Admin::ask_colleague(unsigned worker, std::uint64_t number, const Question& question) {
-  serve::Colleagues* const colleagues = colleagues_;
-  const unsigned asker = worker_.number();
-  colleagues->ask(worker, [colleagues, asker, number, question](serve::WorkerProgram& program) {
-    Answer answer = answer_question(static_cast<Worker&>(program), question);
-    colleagues->ask(asker, [number, answer = std::move(answer)](serve::WorkerProgram& back) {
-      Admin* const admin = static_cast<Worker&>(back).admin();
-      if (admin != nullptr) admin->answered(number, answer);
-    });
-  });
-}
-
-void Admin::answered(std::uint64_t number, Answer answer) {
-  const auto at = asking_.find(number);
-  if (at == asking_.end()) return;
-  Asking& asking = *at->second;
-  asking.together.add(std::move(answer));
-  if (--asking.missing == 0) asking.waiter.wake();
 }
 
 }  // namespace rejoin::gateway

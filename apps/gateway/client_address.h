@@ -4,30 +4,15 @@
 // Pure. Used once per request for a WebSocket.
 #pragma once
 
-#include <string>
-#include <string_view>
-#include <vector>
-
 #include "base/address.h"
-#include "base/result.h"
+#include "base/prefix_set.h"
 #include "proto/http_head.h"
 
 namespace rejoin::gateway {
 
-/// "10.0.0.0/8", "::1": an address and how many of its bits count.
-struct AddressRange {
-  Address from;  // its prefix
-  unsigned bits = 0;
-
-  /// Error: config.
-  static Result<AddressRange> parse(std::string_view text);
-  bool has(const Address& address) const;
-};
-
 /// The last address in X-Forwarded-For that is not of a trusted proxy (each proxy appends the one that it
 /// heard from, and what stands before the first stranger may be invented); `peer` when nobody is trusted, or
 /// nothing is told. Its port is 0 unless it is the peer's own.
-Address client_behind(const proto::RequestHead& request, const Address& peer,
-                      const std::vector<AddressRange>& trusted);
+Address client_behind(const proto::RequestHead& request, const Address& peer, const PrefixSet& trusted);
 
 }  // namespace rejoin::gateway

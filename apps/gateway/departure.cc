@@ -11,8 +11,6 @@ namespace rejoin::gateway {
 using proto::DetachAction;
 using proto::LinkCode;
 
-namespace {
-
 proto::Detach come_again() {
   proto::Detach detach;
   detach.code = number(LinkCode::restart);
@@ -20,8 +18,6 @@ proto::Detach come_again() {
   detach.reason = "the gateway is upgraded";
   return detach;
 }
-
-}  // namespace
 
 Departure::Departure(Worker& worker, std::unique_ptr<io::PassChannel> channel, const config::Upgrade& rules)
     : worker_(worker),

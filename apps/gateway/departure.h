@@ -48,6 +48,9 @@ inline constexpr std::size_t kOfferedBytesMax = std::size_t{4} << 20;
 /// next dial reaches the new process.
 inline constexpr std::chrono::milliseconds kMovedAgainMs{20};
 
+/// For a client whose session goes, or has gone, to the next process: it dials again at once.
+proto::Detach come_again();
+
 /// Plain integers that only grow.
 struct MoveCounts {
   std::uint64_t out = 0;          // sessions that went to the next process

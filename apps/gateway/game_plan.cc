@@ -49,6 +49,9 @@ upstream::GameRules game_rules(const config::Upstream& from) {
 Result<GamePlan> make_game_plan(const config::Config& config, Random& random) {
   const config::Upstream& upstream = config.gateway->upstream;
   GamePlan plan{.rules = game_rules(upstream), .pool = nullptr};
+  plan.rules.tls = config::tls_in_use(upstream.tls);
+  if (upstream.tls) plan.rules.tls_name = upstream.tls->name;
+  plan.probes = plan.rules.tls;
   if (upstream.pool.empty()) return plan;
   const config::Pool* const pool = config.find_pool(upstream.pool);
   if (pool == nullptr) {
@@ -58,6 +61,8 @@ Result<GamePlan> make_game_plan(const config::Config& config, Random& random) {
   auto shared = route::SharedRoute::make(config::route_rules(*pool), random);
   if (!shared) return std::move(shared.error());
   plan.pool = std::move(*shared);
+  if (!plan.probes && pool->health.kind == config::HealthKind::tls)
+    plan.probes = std::make_shared<io::TlsContextInUse>(nullptr);
   return plan;
 }
 

@@ -13,6 +13,7 @@
 #include <memory>
 
 #include "apps/config/config.h"
+#include "apps/config/tls_files.h"
 #include "base/random.h"
 #include "base/result.h"
 #include "route/router.h"
@@ -23,6 +24,7 @@ namespace rejoin::gateway {
 struct GamePlan {
   upstream::GameRules rules;
   std::unique_ptr<route::SharedRoute> pool;  // none with an echo, or with one address
+  config::TlsInUse probes{};                 // what probes speak TLS with; nullptr: they do not
 };
 
 /// Of a configuration that was read without errors and has a [gateway]. Error: config, when routing refuses

@@ -71,7 +71,9 @@ server = [ { name = "a", address = "127.0.0.1:7000", weight = 3 }, { name = "b",
   EXPECT_EQ(rules.health.kind, route::HealthKind::http);
   EXPECT_EQ(rules.health.path, "/up");
   EXPECT_EQ(rules.health.host, "h");
-  EXPECT_EQ(rules.health.expect, 204);
+  ASSERT_EQ(rules.health.expect.size(), 1u);
+  EXPECT_EQ(rules.health.expect[0].first, 204);
+  EXPECT_EQ(rules.health.expect[0].last, 204);
   EXPECT_EQ(rules.health.every, 5s);
   EXPECT_EQ(rules.health.timeout, 2s);
   EXPECT_EQ(rules.health.rise, 4);

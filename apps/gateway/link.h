@@ -21,6 +21,7 @@
 #include "io/outbox.h"
 #include "proto/resume_frame.h"
 #include "proto/ws_message.h"
+#include "route/admission.h"
 #include "session/conversation.h"
 #include "upstream/message.h"
 
@@ -132,6 +133,9 @@ class Link : public ListNode, private io::SocketEvents {
   virtual bool websocket() const = 0;
   const Address& client() const { return client_; }
   Address local() const { return socket_.local_address(); }
+  /// Its right to be there; it goes with the connection when that is given away.
+  void keep_pass(route::Admission::Pass pass) { pass_ = std::move(pass); }
+  route::Admission::Pass take_pass() { return std::move(pass_); }
   LinkPhase phase() const { return phase_; }
   LinkMode mode() const { return mode_; }
   /// Bytes that the client has not taken yet, besides those in its session's window.
@@ -192,6 +196,7 @@ class Link : public ListNode, private io::SocketEvents {
   session::SendWindow::Cursor next_;   // 16, what of the session's window is to be sent
   LiveSession* session_ = nullptr;     // 8
   LinkWatch* watch_ = nullptr;         // 8
+  route::Admission::Pass pass_;        // 8
   TimePoint opened_;                   // 8
   Address client_;                     // 20
   std::uint32_t flush_ticket_ = 0;     // 4, its place in the worker's queue while flushing_

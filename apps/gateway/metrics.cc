@@ -1,38 +1,19 @@
 #include "apps/gateway/metrics.h"
 
-#include <array>
-#include <bit>
 #include <string_view>
 
+#include "watch/metrics_table.h"
 #include "watch/metrics_text.h"
+#include "watch/process_info.h"
 
 namespace rejoin::gateway {
 namespace {
 
 using watch::MetricKind;
+using watch::MetricRow;
 using watch::MetricsText;
 
-/// A struct of nothing but counters, as an array of them.
-template <typename T>
-using Words = std::array<std::uint64_t, sizeof(T) / sizeof(std::uint64_t)>;
-
-template <typename T>
-void add(T& into, const T& more) {
-  auto words = std::bit_cast<Words<T>>(into);
-  const auto others = std::bit_cast<Words<T>>(more);
-  for (std::size_t i = 0; i < words.size(); ++i) words[i] += others[i];
-  into = std::bit_cast<T>(words);
-}
-
-/// One number of a struct, and the family that it belongs to. `help` stands with a family's first.
-template <typename T>
-struct Row {
-  std::uint64_t T::*number;
-  std::string_view family, help;
-  std::string_view label = {}, value = {};
-};
-
-constexpr Row<Counts> kCounts[] = {
+constexpr MetricRow<Counts> kCounts[] = {
     {&Counts::accepted, "accepted_total", "Connections accepted."},
     {&Counts::requests, "requests_total", "HTTP requests heard whole, /healthz included."},
     {&Counts::links, "links_total", "Links opened."},
@@ -49,11 +30,13 @@ constexpr Row<Counts> kCounts[] = {
     {&Counts::over_limit, "links_refused_total", "", "reason", "over_limit"},
     {&Counts::pauses, "link_pauses_total", "Times that a link was not read because its client did not read."},
     {&Counts::handed_over, "links_handed_over_total", "Links whose session was another worker's."},
+    {&Counts::tls_handshakes, "tls_handshakes_total", "Handshakes of TLS with clients that succeeded."},
+    {&Counts::tls_resumed, "tls_resumed_total", "Of these: with a TLS session of before."},
+    {&Counts::tls_failed, "tls_failed_total", "Handshakes of TLS with clients that failed."},
 };
-static_assert(sizeof(kCounts) / sizeof(kCounts[0]) == sizeof(Counts) / sizeof(std::uint64_t),
-              "a number of Counts is not shown");
+static_assert(numbers_shown(kCounts) == watch::numbers_of<Counts>, "a number of Counts is not shown");
 
-constexpr Row<SessionCounts> kSessionCounts[] = {
+constexpr MetricRow<SessionCounts> kSessionCounts[] = {
     {&SessionCounts::opened, "sessions_opened_total", "Sessions begun."},
     {&SessionCounts::resumed, "sessions_resumed_total", "Links that took a session which was there."},
     {&SessionCounts::replayed, "messages_replayed_total", "Messages sent again after a resume."},
@@ -81,11 +64,10 @@ constexpr Row<SessionCounts> kSessionCounts[] = {
     {&SessionCounts::stranger, "openings_of_strangers_total", "Openings with tickets of other gateways."},
     {&SessionCounts::relayed, "openings_relayed_total", "Of these: passed on to their owner."},
 };
-static_assert(sizeof(kSessionCounts) / sizeof(kSessionCounts[0]) ==
-                  sizeof(SessionCounts) / sizeof(std::uint64_t),
+static_assert(numbers_shown(kSessionCounts) == watch::numbers_of<SessionCounts>,
               "a number of SessionCounts is not shown");
 
-constexpr Row<MoveCounts> kMoveCounts[] = {
+constexpr MetricRow<MoveCounts> kMoveCounts[] = {
     {&MoveCounts::out, "sessions_moved_out_total", "Sessions that went to the next process of this gateway."},
     {&MoveCounts::in, "sessions_moved_in_total", "Sessions that came from the process before."},
     {&MoveCounts::failed, "session_moves_failed_total", "Sessions that could not go, or could not go on."},
@@ -93,22 +75,10 @@ constexpr Row<MoveCounts> kMoveCounts[] = {
     {&MoveCounts::connections, "connections_passed_on_total",
      "Connections that the next process got in the middle of their handshake."},
 };
-static_assert(sizeof(kMoveCounts) / sizeof(kMoveCounts[0]) == sizeof(MoveCounts) / sizeof(std::uint64_t),
+static_assert(numbers_shown(kMoveCounts) == watch::numbers_of<MoveCounts>,
               "a number of MoveCounts is not shown");
 
 const std::string kPrefix = "rejoin_gateway_";
-
-template <typename T, std::size_t N>
-void write(MetricsText& out, const Row<T> (&rows)[N], const T& numbers) {
-  for (const Row<T>& row : rows) {
-    if (!row.help.empty()) out.family(kPrefix + std::string(row.family), MetricKind::counter, row.help);
-    if (row.label.empty()) {
-      out.sample(numbers.*row.number);
-    } else {
-      out.sample({{row.label, row.value}}, numbers.*row.number);
-    }
-  }
-}
 
 void write_gauge(MetricsText& out, std::string_view name, std::string_view help, std::uint64_t value) {
   out.family(kPrefix + std::string(name), MetricKind::gauge, help);
@@ -118,11 +88,11 @@ void write_gauge(MetricsText& out, std::string_view name, std::string_view help,
 }  // namespace
 
 Totals& Totals::operator+=(const Totals& more) {
-  add(now, more.now);
-  add(counts, more.counts);
-  add(sessions, more.sessions);
-  add(moves, more.moves);
-  add(games, more.games);
+  watch::add_numbers(now, more.now);
+  watch::add_numbers(counts, more.counts);
+  watch::add_numbers(sessions, more.sessions);
+  watch::add_numbers(moves, more.moves);
+  watch::add_numbers(games, more.games);
   return *this;
 }
 
@@ -156,11 +126,11 @@ std::string metrics_text(const Totals& totals) {
               totals.now.compression_bytes);
   write_gauge(out, "game_connections", "Connections to game servers.", totals.now.game_connections);
   write_gauge(out, "draining", "Workers that take no new sessions.", totals.now.draining);
-  write(out, kCounts, totals.counts);
-  write(out, kSessionCounts, totals.sessions);
+  write_rows(out, kPrefix, kCounts, totals.counts);
+  write_rows(out, kPrefix, kSessionCounts, totals.sessions);
   write_gauge(out, "arriving", "Workers to which sessions of the process before this one still come.",
               totals.now.arriving);
-  write(out, kMoveCounts, totals.moves);
+  write_rows(out, kPrefix, kMoveCounts, totals.moves);
   out.family(kPrefix + "game_connections_opened_total", MetricKind::counter,
              "Connections to game servers that came to be.");
   out.sample(totals.games.opened);
@@ -172,6 +142,7 @@ std::string metrics_text(const Totals& totals) {
   for (std::size_t i = 0; i < upstream::kGameEnds; ++i) {
     out.sample({{"how", to_string(static_cast<upstream::GameEnd>(i))}}, totals.games.ended[i]);
   }
+  watch::write_process(out);
   return out.take();
 }
 

@@ -190,8 +190,7 @@ Task<void> answer_later(Worker& worker, std::unique_ptr<LinkWatch> watching, std
   if (watch.link == nullptr) co_return;
   const Address source = watch.link->client();
   if (judgement.is == Is::not_here && worker.moving_out()) {  // the next process knows
-    watch.link->refuse_opening(
-        detach_of(LinkCode::restart, DetachAction::again, "the gateway is upgraded", kMovedAgainMs.count()));
+    watch.link->refuse_opening(come_again());
     co_return;
   }
   if (judgement.is == Is::not_here) {

@@ -7,6 +7,7 @@
 
 #include "apps/gateway/live_session.h"
 #include "apps/gateway/worker.h"
+#include "apps/serve/hear_proxy.h"
 #include "base/limits.h"
 #include "proto/http_head.h"
 #include "proto/ws_extensions.h"
@@ -42,17 +43,18 @@ bool fits(const Terms& ours, const Terms& theirs) {
 
 /// Opens a WebSocket of rejoin.v1 to the owner, in the client's stead, with the compression that the client
 /// has.
-Task<Status> shake_hands(Worker& worker, io::Stream& owner, Address to, Terms deflate) {
+Task<Status> shake_hands(Worker& worker, io::Stream& owner, Address to, Terms deflate, std::string client) {
   const proto::HandshakeKey key = proto::make_handshake_key(worker.world().random);
   const std::string host = to.text();
   const std::array<Bytes, 1> protocols{proto::kResumeProtocol};
   const std::string offer = deflate ? proto::deflate_offer(*deflate) : std::string();
-  const std::array<proto::HeaderLine, 2> headers{proto::HeaderLine{kRelayedHeader, worker.rules().name},
+  const std::array<proto::HeaderLine, 3> headers{proto::HeaderLine{kRelayedHeader, worker.rules().name},
+                                                 proto::HeaderLine{"X-Forwarded-For", client},
                                                  proto::HeaderLine{"Sec-WebSocket-Extensions", offer}};
   proto::UpgradeRequest request;
   request.host = host;
   request.protocols = protocols;
-  request.headers = std::span(headers).first(deflate ? 2 : 1);
+  request.headers = std::span(headers).first(deflate ? 3 : 2);
   Buffer out = worker.world().buffers.borrow();
   Status written = proto::write_upgrade_request(out, request, key);
   const TimePoint deadline = in(worker, limits::kOpeningFrameS);
@@ -79,14 +81,29 @@ Task<Status> shake_hands(Worker& worker, io::Stream& owner, Address to, Terms de
   co_return Status{};
 }
 
+/// Connects to a peer, and tells it who the client is where it wants a PROXY header.
+Task<Status> connect_to_peer(Worker& worker, io::Stream& owner, const config::PeerGateway& peer, Address to,
+                             Address client, Address dialled) {
+  io::ConnectOptions options;
+  options.keep_alive = true;
+  const TimePoint deadline = in(worker, limits::kOpeningFrameS);
+  Status open = co_await owner.connect(to, options, deadline);
+  if (!open || peer.proxy_protocol == config::ProxyProtocol::off) co_return open;
+  const serve::ClientFacts facts;
+  const proto::ProxyHeader header = serve::proxy_header_for(peer.proxy_protocol, client, dialled, facts);
+  open = co_await owner.write_all(header.view(), deadline);
+  co_return open;
+}
+
 /// Dials the owner and says the client's opening frame, in the way of the link.
-Task<Status> open_owner(Worker& worker, io::Stream& owner, Address to, bool websocket, Terms deflate,
-                        std::string frame) {
-  Status open = co_await owner.connect(to, io::ConnectOptions(), in(worker, limits::kOpeningFrameS));
+Task<Status> open_owner(Worker& worker, io::Stream& owner, const config::PeerGateway& peer, bool websocket,
+                        Terms deflate, Address client, Address dialled, std::string frame) {
+  const Address to = websocket ? peer.websocket : peer.tcp;
+  Status open = co_await connect_to_peer(worker, owner, peer, to, client, dialled);
   if (!open) co_return open;
   std::string out;
   if (websocket) {
-    open = co_await shake_hands(worker, owner, to, deflate);
+    open = co_await shake_hands(worker, owner, to, deflate, client.ip_text());
     if (!open) co_return open;
     proto::append_frame(out, proto::WsOpcode::binary, frame, proto::make_mask_key(worker.world().random));
   } else {
@@ -126,7 +143,9 @@ Task<void> relay_link_to_owner(Worker& worker, const LinkWatch& watch, std::stri
   if (peer != nullptr) to = websocket ? peer->websocket : peer->tcp;
   io::Stream stream(worker.world(), Side::server, worker.stop_switch());
   Status open = ours("it is not in the list of peers");
-  if (to) open = co_await open_owner(worker, stream, to, websocket, deflate, std::move(frame));
+  const Address from = watch.link->client(), dialled = watch.link->local();
+  if (to)
+    open = co_await open_owner(worker, stream, *peer, websocket, deflate, from, dialled, std::move(frame));
   if (watch.link == nullptr || watch.link->phase() != LinkPhase::open) co_return;
   Link& link = *watch.link;
   if (!open || link.unsent() != 0) {
@@ -139,17 +158,20 @@ Task<void> relay_link_to_owner(Worker& worker, const LinkWatch& watch, std::stri
     co_return;
   }
   const Address client = link.client();
+  route::Admission::Pass pass = link.take_pass();
   io::Socket socket = link.give_away();
-  worker.park_relay(std::move(socket), stream.release(), client, owner);
+  worker.park_relay(std::move(socket), stream.release(), client, owner, std::move(pass));
 }
 
 Task<bool> relay_request_to_owner(Worker& worker, io::Stream& client, Address client_address,
-                                  std::string head, std::string behind, std::string owner) {
+                                  std::string head, std::string behind, std::string owner,
+                                  route::Admission::Pass& pass) {
   const config::PeerGateway* const peer = find_peer(worker, owner);
   if (peer == nullptr || !peer->websocket) co_return false;
   const Address to = peer->websocket;
   io::Stream stream(worker.world(), Side::server, worker.stop_switch());
-  Status open = co_await stream.connect(to, io::ConnectOptions(), in(worker, limits::kOpeningFrameS));
+  const Address dialled = client.socket().local_address();
+  Status open = co_await connect_to_peer(worker, stream, *peer, to, client_address, dialled);
   if (!open) {
     worker.world().log.warn("gateway " + owner + " cannot be reached: " + to_string(open.error()));
     co_return false;
@@ -159,7 +181,7 @@ Task<bool> relay_request_to_owner(Worker& worker, io::Stream& client, Address cl
   Status sent = co_await stream.write_all(bytes, in(worker, limits::kOpeningFrameS));
   if (!sent) co_return false;
   const Address address = client.socket().peer_address();
-  worker.park_relay(client.release(), stream.release(), address, owner);
+  worker.park_relay(client.release(), stream.release(), address, owner, std::move(pass));
   co_return true;
 }
 

@@ -21,8 +21,10 @@ Task<void> relay_link_to_owner(Worker& worker, const LinkWatch& watch, std::stri
 
 /// A request for a WebSocket that has not been answered: `head` as it came, with what came behind it. True:
 /// the client's connection is gone from the Stream, relayed.
-/// X-Forwarded-For says `client_address` then, for an owner that trusts us.
+/// X-Forwarded-For says `client_address` then, for an owner that trusts us; so does a PROXY header where the
+/// peer's entry asks for one. `pass`, the client's, goes along.
 Task<bool> relay_request_to_owner(Worker& worker, io::Stream& client, Address client_address,
-                                  std::string head, std::string behind, std::string owner);
+                                  std::string head, std::string behind, std::string owner,
+                                  route::Admission::Pass& pass);
 
 }  // namespace rejoin::gateway

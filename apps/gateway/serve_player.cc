@@ -11,9 +11,12 @@
 #include <optional>
 #include <string>
 
+#include "apps/gateway/client_address.h"
+#include "apps/gateway/enter_tls.h"
 #include "apps/gateway/live_session.h"
 #include "apps/gateway/opening.h"
 #include "apps/gateway/relay_to_owner.h"
+#include "apps/serve/hear_proxy.h"
 #include "base/limits.h"
 #include "io/stream.h"
 #include "proto/base64.h"
@@ -38,10 +41,12 @@ enum class After : std::uint8_t { next_request, close };
 
 /// One client's connection until it is a link.
 struct Visit {
-  Visit(Worker& w, io::Socket accepted, const Address& from, const config::GatewayListener& at)
+  Visit(Worker& w, io::Socket accepted, const Address& from, const config::GatewayListener& at,
+        route::Admission::Pass right)
       : worker(w),
         address(from),
         listener(at),
+        pass(std::move(right)),
         client(w.world(), std::move(accepted), Side::client, w.stop_switch()) {}
 
   TimePoint in(Duration time) const { return worker.world().clock.now() + time; }
@@ -49,6 +54,7 @@ struct Visit {
   Worker& worker;
   Address address;
   const config::GatewayListener& listener;
+  route::Admission::Pass pass;
   io::Stream client;
   Buffer arrived;  // the head of the request that is heard or answered, and what came behind it
 };
@@ -194,7 +200,8 @@ struct ApplicationCookie {
   std::string field_line;                          // empty: the client has one of ours
 };
 
-ApplicationCookie application_cookie(Worker& worker, const RequestHead& request) {
+ApplicationCookie application_cookie(Worker& worker, const config::GatewayListener& listener,
+                                     const RequestHead& request) {
   ApplicationCookie out;
   const std::string& name = worker.rules().cookie;
   if (name.empty()) return out;
@@ -213,6 +220,7 @@ ApplicationCookie application_cookie(Worker& worker, const RequestHead& request)
   spec.name = name;
   spec.value = value;
   spec.http_only = true;
+  spec.secure = listener.tls.has_value();
   out.field_line = "Set-Cookie: ";
   proto::write_checked_set_cookie(
       spec, out.field_line);  // the configuration was checked, and the value is base64url
@@ -274,7 +282,10 @@ std::string upgrade_response(Worker& worker, const Upgrade& upgrade, Bytes proto
 
 /// The connection becomes a link. Behind `head_bytes` of what arrived stands what the client sent already.
 WebSocketLink& make_link(Visit& visit, LinkMode mode, Bytes response, const Upgrade& upgrade) {
-  return visit.worker.make_websocket(visit.client.release(), visit.address, mode, response, upgrade.deflate);
+  WebSocketLink& link =
+      visit.worker.make_websocket(visit.client.release(), visit.address, mode, response, upgrade.deflate);
+  link.keep_pass(std::move(visit.pass));
+  return link;
 }
 
 void begin_link(Visit& visit, WebSocketLink& link, std::size_t head_bytes) {
@@ -282,10 +293,13 @@ void begin_link(Visit& visit, WebSocketLink& link, std::size_t head_bytes) {
   visit.worker.begin(link, MutableBytes(visit.arrived.data(), visit.arrived.size()));
 }
 
-/// What came on this connection is for the next process of this gateway, which begins with it anew.
-void pass_on(Visit& visit) {
+/// What came on this connection is for the next process of this gateway, which begins with it anew. False: it
+/// speaks TLS, whose keys stay in this process; its client has to dial again.
+bool pass_on(Visit& visit) {
+  if (visit.listener.tls) return false;
   const std::string said(visit.arrived.view());
   visit.worker.pass_on(visit.client.release(), visit.address, visit.listener, said);
+  return true;
 }
 
 /// A client of the resume protocol. Without a RESUME in the request its first message is the opening frame.
@@ -303,14 +317,14 @@ Task<void> open_resumable(Visit& visit, const RequestHead& request, Upgrade upgr
   if (judgement.is == ResumeJudgement::Is::colleagues) {
     std::string said(visit.arrived.view());
     const unsigned colleague = judgement.ticket.session.worker();
-    worker.hand_over(visit.client.release(), visit.address, colleague, visit.listener, std::move(said));
+    worker.hand_over(visit.client.release(), visit.address, colleague, visit.listener, std::move(said),
+                     std::move(visit.pass));
     co_return;
   }
   if (judgement.is == ResumeJudgement::Is::not_here && worker.moving_out()) {
-    pass_on(visit);
-    co_return;
-  }
-  if (judgement.is == ResumeJudgement::Is::not_here) {
+    if (pass_on(visit)) co_return;
+    judgement.detach = come_again();
+  } else if (judgement.is == ResumeJudgement::Is::not_here) {
     const route::Ticket ticket = judgement.ticket;
     session::Claim claim = claim_of(resume);
     const Result<session::Known> known =
@@ -322,8 +336,9 @@ Task<void> open_resumable(Visit& visit, const RequestHead& request, Upgrade upgr
       std::string head(visit.arrived.view().substr(0, head_bytes));
       std::string behind(visit.arrived.view().substr(head_bytes));
       std::string owner = judgement.ticket.owner;
-      const bool relayed = co_await relay_request_to_owner(
-          worker, visit.client, visit.address, std::move(head), std::move(behind), std::move(owner));
+      const bool relayed =
+          co_await relay_request_to_owner(worker, visit.client, visit.address, std::move(head),
+                                          std::move(behind), std::move(owner), visit.pass);
       if (relayed) co_return;
     }
     judgement.detach = proto::Detach();
@@ -345,7 +360,7 @@ Task<void> open_resumable(Visit& visit, const RequestHead& request, Upgrade upgr
 /// A client that knows nothing of the resume protocol: its messages are the game's.
 Task<void> open_plain(Visit& visit, const RequestHead& request, Upgrade upgrade, std::size_t head_bytes) {
   Worker& worker = visit.worker;
-  const ApplicationCookie application = application_cookie(worker, request);
+  const ApplicationCookie application = application_cookie(worker, visit.listener, request);
   std::string field_lines = application.field_line;
   LiveSession* session = nullptr;
   Lasting lasting = Lasting::ends_with_link;
@@ -358,11 +373,12 @@ Task<void> open_plain(Visit& visit, const RequestHead& request, Upgrade upgrade,
       const unsigned colleague = id.worker();
       if (colleague != worker.number() && colleague < worker.colleagues_count()) {
         std::string said(visit.arrived.view());
-        worker.hand_over(visit.client.release(), visit.address, colleague, visit.listener, std::move(said));
+        worker.hand_over(visit.client.release(), visit.address, colleague, visit.listener, std::move(said),
+                         std::move(visit.pass));
         co_return;
       }
       if (worker.moving_out()) {
-        pass_on(visit);
+        if (!pass_on(visit)) co_await refuse_for_now(visit, "its session has moved");
         co_return;
       }
       session::Claim claim;
@@ -449,8 +465,9 @@ Task<bool> link_lives(Worker& worker, route::SessionId id) {
 }
 
 Task<void> serve_websocket(Worker& worker, io::Socket accepted, Address client,
-                           const config::GatewayListener& listener, std::string said) {
-  Visit visit(worker, std::move(accepted), client, listener);
+                           const config::GatewayListener& listener, std::string said,
+                           route::Admission::Pass pass) {
+  Visit visit(worker, std::move(accepted), client, listener, std::move(pass));
   if (!said.empty()) {
     visit.arrived = worker.world().buffers.borrow();
     visit.arrived.append(said);
@@ -511,6 +528,46 @@ Task<void> serve_websocket(Worker& worker, io::Socket accepted, Address client,
     }
     co_return;
   }
+}
+
+Task<void> serve_proxied(Worker& worker, io::Socket accepted, Address peer,
+                         const config::GatewayListener& listener, serve::Gate& gate,
+                         route::Admission::Pass pass) {
+  Address client = peer;
+  serve::ClientFacts facts;
+  Buffer arrived;
+  io::Stream stream(worker.world(), std::move(accepted), Side::client, worker.stop_switch());
+  const TimePoint deadline = worker.world().clock.now() + worker.rules().handshake_timeout;
+  Status heard =
+      co_await serve::hear_proxy(worker.world(), stream, arrived, gate.proxy(), deadline, client, facts);
+  std::string why;
+  if (heard) {
+    why = gate.name(pass, client, worker.world().clock.now(), worker.edge());
+  } else {
+    why = to_string(heard.error());
+    if (heard.error().kind == ErrorKind::bad_input) ++worker.edge().bad_proxy;
+    if (heard.error().kind == ErrorKind::timed_out) ++worker.edge().late;
+  }
+  if (!why.empty()) {
+    worker.tell(client, "turned away: " + why);
+    stream.socket().reset();
+    co_return;
+  }
+  io::Socket socket = stream.release();
+  if (listener.tls) {
+    std::string behind(arrived ? arrived.view() : Bytes());
+    worker.spawn(enter_tls(worker, std::move(socket), client, listener, std::move(behind), std::move(pass)));
+    co_return;
+  }
+  if (listener.kind == config::GatewayListenerKind::tcp) {
+    MutableBytes behind;
+    if (arrived) behind = MutableBytes(arrived.data(), arrived.size());
+    worker.park_tcp(std::move(socket), client, listener.protocol, std::move(pass), behind);
+    co_return;
+  }
+  std::string said(arrived ? arrived.view() : Bytes());
+  arrived.release();
+  co_await serve_websocket(worker, std::move(socket), client, listener, std::move(said), std::move(pass));
 }
 
 }  // namespace rejoin::gateway

@@ -12,7 +12,13 @@ namespace rejoin::gateway {
 ///
 /// On a tcp listener there is no handshake: Worker::park_tcp().
 Task<void> serve_websocket(Worker& worker, io::Socket accepted, Address client,
-                           const config::GatewayListener& listener, std::string said);
+                           const config::GatewayListener& listener, std::string said,
+                           route::Admission::Pass pass);
+
+/// A connection of a proxy in front, on a listener of either kind: its PROXY header tells who the client is.
+Task<void> serve_proxied(Worker& worker, io::Socket accepted, Address peer,
+                         const config::GatewayListener& listener, serve::Gate& gate,
+                         route::Admission::Pass pass);
 
 /// Does the link that a plain client's session has still live? A ping, and two seconds for any sign: two tabs
 /// of a browser share one cookie, and the second must not take the session from the first. The session is

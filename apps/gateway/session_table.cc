@@ -34,7 +34,7 @@ SessionTable::SessionTable(Worker& worker, io::World& world, const config::Gatew
       window_bytes_max_(rules.session.memory_max / static_cast<unsigned>(rules.workers)),
       memory_(world.clock),
       bad_openings_(limits::kBadOpeningsInARowMax, Duration(limits::kBadOpeningEveryMs),
-                    limits::kBadOpenersMax) {}
+                    limits::kBadOpenersMax, world.random) {}
 
 SessionTable::~SessionTable() = default;
 

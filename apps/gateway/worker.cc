@@ -4,27 +4,60 @@
 #include <string>
 
 #include "apps/gateway/admin.h"
+#include "apps/gateway/enter_tls.h"
 #include "apps/gateway/opening.h"
 #include "apps/gateway/serve_player.h"
 #include "base/limits.h"
 
 namespace rejoin::gateway {
 
+namespace {
+
+/// What goes over with a connection's socket, where it speaks TLS. A std::function has to be copyable.
+using Parcel = std::shared_ptr<io::TlsParcel>;
+
+Parcel pack(io::TlsNetwork& tls, io::Socket& socket) {
+  if (!tls.has(socket)) return nullptr;
+  return std::make_shared<io::TlsParcel>(tls.give_up(socket));
+}
+
+io::Socket unpack(io::TlsNetwork& tls, io::Socket taken, const Parcel& parcel) {
+  if (!parcel) return taken;
+  return tls.take_over(std::move(taken), std::move(*parcel));
+}
+
+}  // namespace
+
 // One listener, and what it makes of a connection.
 struct Worker::Entrance final : io::AcceptEvents {
-  Entrance(Worker& w, const config::GatewayListener& r) : worker(w), rules(r) {}
+  Entrance(Worker& w, const config::GatewayListener& r, serve::Gate* g) : worker(w), rules(r), gate(g) {}
 
   void on_accept(io::Socket socket, const Address& peer) override {
     ++worker.counts_.accepted;
-    if (rules.kind == config::GatewayListenerKind::websocket) {
-      worker.spawn(serve_websocket(worker, std::move(socket), peer, rules, {}));
+    serve::Entry entry;
+    if (gate != nullptr && !lets_in(socket, peer, entry)) return;
+    if (entry.through_proxy) {
+      worker.spawn(serve_proxied(worker, std::move(socket), peer, rules, *gate, std::move(entry.pass)));
+    } else if (rules.tls) {
+      worker.spawn(enter_tls(worker, std::move(socket), peer, rules, {}, std::move(entry.pass)));
+    } else if (rules.kind == config::GatewayListenerKind::websocket) {
+      worker.spawn(serve_websocket(worker, std::move(socket), peer, rules, {}, std::move(entry.pass)));
     } else {
-      worker.park_tcp(std::move(socket), peer, rules.protocol);
+      worker.park_tcp(std::move(socket), peer, rules.protocol, std::move(entry.pass), {});
     }
+  }
+
+  bool lets_in(io::Socket& socket, const Address& peer, serve::Entry& entry) {
+    const std::string_view why = gate->enter(peer, worker.world_.clock.now(), worker.edge_, entry);
+    if (why.empty()) return true;
+    worker.tell(peer, "turned away: " + std::string(why));
+    socket.reset();
+    return false;
   }
 
   Worker& worker;
   const config::GatewayListener& rules;
+  serve::Gate* gate;  // the Plan's; nullptr: nothing is asked
   std::unique_ptr<io::Listener> listener;
 };
 
@@ -104,14 +137,16 @@ Worker::Worker(io::World& world, const Plan& plan, unsigned number, serve::Colle
       plan_(plan),
       number_(number),
       colleagues_(colleagues),
+      tls_(world, {}),
       games_(world, plan.game.rules, plan.rules.name, plan.game.pool.get(), number),
       sessions_(*this, world, plan.rules, plan.keys, number),
       flusher_(std::make_unique<Flusher>(world.ready)),
       compression_(make_compression(plan.rules)),
       handshakes_(world.ready),
       operator_drain_(*this) {
-  for (const config::GatewayListener& listener : plan.rules.listeners) {
-    entrances_.push_back(std::make_unique<Entrance>(*this, listener));
+  for (std::size_t i = 0; i < plan.rules.listeners.size(); ++i) {
+    serve::Gate* const gate = i < plan.gates.size() ? plan.gates[i].get() : nullptr;
+    entrances_.push_back(std::make_unique<Entrance>(*this, plan.rules.listeners[i], gate));
   }
 }
 
@@ -119,28 +154,25 @@ Worker::~Worker() = default;
 
 Status Worker::open(const std::vector<Address>& at) {
   for (std::size_t i = 0; i < entrances_.size(); ++i) {
-    const Address& configured = entrances_[i]->rules.listen;
-    // What another process, or worker, has found for a configured port 0.
-    const bool known = i < at.size() && at[i] && at[i].ip == configured.ip &&
-                       (configured.port == 0 || configured.port == at[i].port);
-    Status open = open_listener(*entrances_[i], known ? at[i] : configured);
+    Status open = open_listener(*entrances_[i], i < at.size() ? at[i] : entrances_[i]->rules.listen);
     if (!open) return open;
   }
   if (number_ == 0 && plan_.admin) {
-    const Address& configured = plan_.admin->listen;
-    const bool known = at.size() > entrances_.size() && configured.port == 0 && at.back().ip == configured.ip;
-    Status admin = open_admin(known ? at.back() : configured);
+    Status admin = open_admin(plan_.admin->listen);
     if (!admin) return admin;
   }
   opened_at_ = addresses();
-  if (number_ == 0) games_.probe_servers();
+  if (number_ == 0) games_.probe_servers(plan_.game.probes);
   if (arrivals_) arrivals_->ready();
   return {};
 }
 
 Status Worker::open_listener(Entrance& entrance, const Address& at) {
   io::ListenOptions options;
-  options.client_speaks_first = entrance.rules.kind == config::GatewayListenerKind::websocket;
+  options.client_speaks_first = entrance.rules.tls ||
+                                entrance.rules.kind == config::GatewayListenerKind::websocket ||
+                                entrance.rules.edge.proxy_protocol == config::ProxyIn::require;
+  options.mptcp = entrance.rules.mptcp;
   // One worker has no need to share its address, and without sharing a second gateway on it is an error.
   options.reuse_port = rules().workers > 1;
   auto listener = world_.network.listen(at, options, entrance);
@@ -154,7 +186,9 @@ Status Worker::open_listener(Entrance& entrance, const Address& at) {
 
 Status Worker::open_admin(const Address& at) {
   admin_ = std::make_unique<Admin>(*this, colleagues_);
-  Status admin = admin_->open(at);
+  watch::AdminDoor door = *plan_.admin;
+  door.listen = at;
+  Status admin = admin_->open(door);
   if (!admin) admin.error().detail = "admin port: " + admin.error().detail;
   return admin;
 }
@@ -221,7 +255,8 @@ void Worker::serve_passed(io::Socket socket, const Address& client, std::size_t 
   const auto& listeners = plan_.rules.listeners;
   if (listener >= listeners.size() || listeners[listener].kind != config::GatewayListenerKind::websocket)
     return;
-  spawn(serve_websocket(*this, std::move(socket), client, listeners[listener], std::string(said)));
+  // The gate of the process before let it in, whose limits it still counts towards there until that is gone.
+  spawn(serve_websocket(*this, std::move(socket), client, listeners[listener], std::string(said), {}));
 }
 
 void Worker::drain() {
@@ -265,6 +300,15 @@ void Worker::stop() {
   sessions_.cancel_all();
 }
 
+void Worker::hang_up(std::function<void()> done) {
+  renew_certificates(plan_, world_.log);
+  done();
+}
+
+const config::TlsInUse& Worker::tls_of(const config::GatewayListener& listener) const {
+  return plan_.listener_tls[static_cast<std::size_t>(&listener - plan_.rules.listeners.data())];
+}
+
 bool Worker::idle() const {
   return !flusher_->queued && handshakes_.running() == 0 && links() == 0 && relays_.live() == 0 &&
          sessions_.empty() && games_.idle() && (!admin_ || admin_->idle()) &&
@@ -293,15 +337,17 @@ WebSocketLink& Worker::add_websocket(io::Socket socket, const Address& client, L
   return link;
 }
 
-void Worker::park_tcp(io::Socket socket, const Address& client, config::LinkProtocol protocol) {
+void Worker::park_tcp(io::Socket socket, const Address& client, config::LinkProtocol protocol,
+                      route::Admission::Pass pass, MutableBytes arrived) {
   ++counts_.links;
   LinkMode mode = LinkMode::undecided;
   if (protocol == config::LinkProtocol::rejoin) mode = LinkMode::opening;
   if (protocol == config::LinkProtocol::plain) mode = LinkMode::plain;
   TcpLink& link = tcp_links_.make(*this, std::move(socket), client, mode);
+  link.keep_pass(std::move(pass));
   open_links_.push_back(link);
   if (protocol == config::LinkProtocol::plain && !draining_) open_plain(link);
-  begin(link, {});
+  begin(link, arrived);
 }
 
 void Worker::begin(Link& link, MutableBytes arrived) {
@@ -330,13 +376,13 @@ void Worker::open_plain(Link& link) {
 }
 
 void Worker::park_relay(io::Socket client_socket, io::Socket server_socket, const Address& client,
-                        std::string_view owner) {
+                        std::string_view owner, route::Admission::Pass pass) {
   ++sessions_.counts().relayed;
   tell(client, "relayed to " + std::string(owner));
   upstream::RelayRules rules;
   rules.idle_timeout = plan_.rules.heartbeat.dead * 2;  // its owner notices first
-  OwnerRelay& relay =
-      relays_.make(world_, relay_owner(), std::move(client_socket), std::move(server_socket), rules);
+  OwnerRelay& relay = relays_.make(world_, relay_owner(), std::move(client_socket), std::move(server_socket),
+                                   rules, std::move(pass));
   open_relays_.push_back(relay);
   relay.start();
 }
@@ -357,15 +403,19 @@ void Worker::hand_over(Link& link, unsigned worker, std::string frame) {
   // A std::function has to be copyable, and what goes over is not: its windows hold what was said so far.
   auto compression = std::make_shared<WebSocketLink::Compression>();
   if (websocket) *compression = static_cast<WebSocketLink&>(link).give_away_compression();
+  const auto pass = std::make_shared<route::Admission::Pass>(link.take_pass());
   io::Socket socket = link.give_away();
+  const Parcel parcel = pack(tls_, socket);
   colleagues_->hand_over(worker, std::move(socket),
-                         [client, websocket, openings, compression, frame = std::move(frame)](
-                             serve::WorkerProgram& program, io::Socket taken) {
+                         [client, websocket, openings, compression, pass, parcel, frame = std::move(frame)](
+                             serve::WorkerProgram& program, io::Socket from_loop) {
                            auto& other = static_cast<Worker&>(program);
+                           io::Socket taken = unpack(other.tls_, std::move(from_loop), parcel);
                            if (websocket) {
                              if (*compression) (*compression)->join(*other.compression_);
                              WebSocketLink& there = other.add_websocket(
                                  std::move(taken), client, LinkMode::waiting, {}, std::move(*compression));
+                             there.keep_pass(std::move(*pass));
                              for (int i = 0; i < openings; ++i) there.count_opening();
                              rejoin::gateway::open_session(other, there, frame);
                              other.begin(there, {});
@@ -373,6 +423,7 @@ void Worker::hand_over(Link& link, unsigned worker, std::string frame) {
                              ++other.counts_.links;
                              TcpLink& there =
                                  other.tcp_links_.make(other, std::move(taken), client, LinkMode::waiting);
+                             there.keep_pass(std::move(*pass));
                              other.open_links_.push_back(there);
                              for (int i = 0; i < openings; ++i) there.count_opening();
                              rejoin::gateway::open_session(other, there, frame);
@@ -382,13 +433,18 @@ void Worker::hand_over(Link& link, unsigned worker, std::string frame) {
 }
 
 void Worker::hand_over(io::Socket socket, const Address& client, unsigned worker,
-                       const config::GatewayListener& listener, std::string said) {
+                       const config::GatewayListener& listener, std::string said,
+                       route::Admission::Pass pass) {
   ++counts_.handed_over;
+  const Parcel parcel = pack(tls_, socket);
+  const auto right = std::make_shared<route::Admission::Pass>(std::move(pass));
   colleagues_->hand_over(
       worker, std::move(socket),
-      [client, &listener, said = std::move(said)](serve::WorkerProgram& program, io::Socket taken) {
+      [client, &listener, parcel, right, said = std::move(said)](serve::WorkerProgram& program,
+                                                                 io::Socket from_loop) {
         auto& other = static_cast<Worker&>(program);
-        other.spawn(serve_websocket(other, std::move(taken), client, listener, said));
+        io::Socket taken = unpack(other.tls_, std::move(from_loop), parcel);
+        other.spawn(serve_websocket(other, std::move(taken), client, listener, said, std::move(*right)));
       });
 }
 

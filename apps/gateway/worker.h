@@ -19,10 +19,12 @@
 #include "apps/gateway/operator_drain.h"
 #include "apps/gateway/plan.h"
 #include "apps/gateway/session_table.h"
+#include "apps/serve/gate.h"
 #include "apps/serve/workers.h"
 #include "base/record_pool.h"
 #include "base/scope.h"
 #include "io/network.h"
+#include "io/tls_network.h"
 #include "io/world.h"
 #include "proto/ws_compression.h"
 #include "proto/ws_handshake.h"
@@ -48,13 +50,18 @@ struct Counts {
   std::uint64_t over_limit = 0;        // links ended because their client sent more than it may (4413)
   std::uint64_t pauses = 0;            // a link was not read because its client did not read
   std::uint64_t handed_over = 0;       // links whose session is another worker's
+  std::uint64_t tls_handshakes = 0;    // that succeeded
+  std::uint64_t tls_resumed = 0;       // of these: with a TLS session of before
+  std::uint64_t tls_failed = 0;        // those that did not, but for the timed out
 };
 
 /// Two connections joined: a client's, and one to the gateway that has its session.
 struct OwnerRelay final : upstream::Relay {
   OwnerRelay(io::World& world, upstream::RelayOwner& owner, io::Socket client_socket,
-             io::Socket server_socket, upstream::RelayRules rules)
-      : Relay(world, owner, std::move(client_socket), std::move(server_socket), rules) {}
+             io::Socket server_socket, upstream::RelayRules rules, route::Admission::Pass right)
+      : Relay(world, owner, std::move(client_socket), std::move(server_socket), rules),
+        pass(std::move(right)) {}
+  route::Admission::Pass pass;
 };
 
 class Worker final : public serve::WorkerProgram, private upstream::RelayOwner {
@@ -73,6 +80,8 @@ class Worker final : public serve::WorkerProgram, private upstream::RelayOwner {
   /// Resets every link, ends every session.
   void stop() override;
   bool idle() const override;
+  /// SIGHUP: certificates are read again.
+  void hang_up(std::function<void()> done) override;
 
   // --- the upgrade of a gateway: sessions go from process to process (departure.h, arrivals.h) ---
   void expect(std::unique_ptr<io::PassChannel> before) override;
@@ -119,12 +128,17 @@ class Worker final : public serve::WorkerProgram, private upstream::RelayOwner {
   unsigned number() const { return number_; }
   unsigned colleagues_count() const { return colleagues_ != nullptr ? colleagues_->count() : 1; }
   Counts& counts() { return counts_; }
+  serve::EdgeCounts& edge() { return edge_; }
   SessionTable& sessions() { return sessions_; }
   upstream::Connector& games() { return games_; }
   OperatorDrain& operator_drain() { return operator_drain_; }
   /// The admin port; nullptr in all workers but the first, and where none is configured.
   Admin* admin() { return admin_.get(); }
   proto::AcceptHasher& hasher() { return hasher_; }
+  /// Every TLS connection of players with this worker is one of it.
+  io::TlsNetwork& tls() { return tls_; }
+  /// Of one of the plan's listeners, which has TLS.
+  const config::TlsInUse& tls_of(const config::GatewayListener& listener) const;
   /// What compresses messages; nullptr where that is off.
   proto::CompressionShare* compression() { return compression_.get(); }
   /// Thrown by drain() already: ends every wait of a handshake.
@@ -138,18 +152,19 @@ class Worker final : public serve::WorkerProgram, private upstream::RelayOwner {
   WebSocketLink& make_websocket(io::Socket socket, const Address& client, LinkMode mode, Bytes head,
                                 const std::optional<proto::DeflateTerms>& terms);
   /// With the protocol that its listener has.
-  void park_tcp(io::Socket socket, const Address& client, config::LinkProtocol protocol);
+  void park_tcp(io::Socket socket, const Address& client, config::LinkProtocol protocol,
+                route::Admission::Pass pass, MutableBytes arrived);
   /// Starts a link: `arrived` came behind its handshake.
   void begin(Link& link, MutableBytes arrived);
   /// The session of a plain client, and the game server's connection with it. `link` is not attached yet.
   void open_plain(Link& link);
   void park_relay(io::Socket client_socket, io::Socket server_socket, const Address& client,
-                  std::string_view owner);
+                  std::string_view owner, route::Admission::Pass pass);
   /// The link, whose opening frame was `frame`, goes to another worker. It is destroyed when this returns.
   void hand_over(Link& link, unsigned worker, std::string frame);
   /// A connection that has said `said` goes to another worker, which serves it from the beginning.
   void hand_over(io::Socket socket, const Address& client, unsigned worker,
-                 const config::GatewayListener& listener, std::string said);
+                 const config::GatewayListener& listener, std::string said, route::Admission::Pass pass);
   void link_ended(WebSocketLink& link, LinkEnd how);
   void link_ended(TcpLink& link, LinkEnd how);
 
@@ -186,6 +201,7 @@ class Worker final : public serve::WorkerProgram, private upstream::RelayOwner {
   const Plan& plan_;
   unsigned number_;
   serve::Colleagues* colleagues_;
+  io::TlsNetwork tls_;
   proto::AcceptHasher hasher_;
   upstream::Connector games_;
   SessionTable sessions_;
@@ -208,6 +224,7 @@ class Worker final : public serve::WorkerProgram, private upstream::RelayOwner {
   std::optional<Duration> upgrade_over_;
   MoveCounts moves_;
   Counts counts_;
+  serve::EdgeCounts edge_;
   bool draining_ = false;
 };
 

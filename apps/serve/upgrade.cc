@@ -3,152 +3,221 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <spawn.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
 #include <charconv>
-#include <cstdlib>
 #include <fstream>
 #include <iterator>
-#include <sstream>
+#include <string_view>
+#include <utility>
 
-extern char** environ;
+#include "apps/serve/inheritance.h"
+#include "io/epoll_passing.h"
 
 namespace rejoin::serve {
 namespace {
 
-Error wrong(const std::string& what) {
-  return {ErrorKind::bad_input, Side::ours, Retry::no,
-          std::string(kInheritVariable) + ": " + what + " (it is set by a running process for the next one)"};
+constexpr std::size_t kAnswerBytesMax = 64 * 1024;
+
+/// The arguments of this process, as the kernel keeps them.
+std::vector<std::string> own_arguments() {
+  std::ifstream file("/proc/self/cmdline", std::ios::binary);
+  const std::string all((std::istreambuf_iterator<char>(file)), std::istreambuf_iterator<char>());
+  std::vector<std::string> out;
+  for (std::size_t at = 0; at < all.size();) {
+    const std::size_t end = std::min(all.find('\0', at), all.size());
+    out.push_back(all.substr(at, end - at));
+    at = end + 1;
+  }
+  return out;
 }
 
-bool close_on_exec(int descriptor) { return fcntl(descriptor, F_SETFD, FD_CLOEXEC) == 0; }
+std::vector<std::string> own_environment() {
+  std::vector<std::string> out;
+  for (char** at = environ; *at != nullptr; ++at) out.emplace_back(*at);
+  return out;
+}
+
+void close_all(std::vector<int>& descriptors) {
+  for (const int descriptor : descriptors) ::close(descriptor);
+  descriptors.clear();
+}
+
+/// Ours into `ours`, the other process's into `theirs`, of `count` channels.
+Status open_channels(unsigned count, std::vector<int>& ours, std::vector<int>& theirs) {
+  for (unsigned i = 0; i < count; ++i) {
+    const auto ends = io::EpollPassChannel::make_pair();
+    if (!ends) return ends.error();
+    ours.push_back(ends->first);
+    theirs.push_back(ends->second);
+  }
+  return {};
+}
+
+std::vector<char*> pointers(std::vector<std::string>& to) {
+  std::vector<char*> out;
+  for (std::string& text : to) out.push_back(text.data());
+  out.push_back(nullptr);
+  return out;
+}
+
+/// posix_spawn's two objects, of a child that has the signals and descriptors that it needs.
+struct Spawn {
+  Spawn() {
+    posix_spawn_file_actions_init(&files);
+    posix_spawnattr_init(&attributes);
+    sigset_t none, ignored;
+    sigemptyset(&none);
+    sigemptyset(&ignored);
+    sigaddset(&ignored, SIGPIPE);
+    posix_spawnattr_setsigmask(&attributes, &none);
+    posix_spawnattr_setsigdefault(&attributes, &ignored);
+    posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
+  }
+  ~Spawn() {
+    posix_spawn_file_actions_destroy(&files);
+    posix_spawnattr_destroy(&attributes);
+  }
+  /// Under the same number; glibc takes FD_CLOEXEC off then.
+  void keep(int descriptor) { posix_spawn_file_actions_adddup2(&files, descriptor, descriptor); }
+
+  posix_spawn_file_actions_t files;
+  posix_spawnattr_t attributes;
+};
 
 }  // namespace
 
-// One line each:
-//   identity TEXT
-//   name NAME ADDRESS          of each listener, in order; ADDRESS may be "-"
-//   worker DESCRIPTOR          its channel
-//   listener DESCRIPTOR ADDRESS  of that worker
-std::string Inheritance::text() const {
-  std::ostringstream out;
-  out << "identity " << identity << '\n';
-  for (std::size_t i = 0; i < names.size(); ++i)
-    out << "name " << names[i] << ' ' << (addresses[i] ? addresses[i].text() : "-") << '\n';
-  for (const InheritedWorker& worker : workers) {
-    out << "worker " << worker.channel << '\n';
-    for (const InheritedWorker::Listener& listener : worker.listeners)
-      out << "listener " << listener.descriptor << ' ' << listener.at.text() << '\n';
-  }
-  return out.str();
+std::string Upgrade::end_of(int status) {
+  if (WIFSIGNALED(status)) return "was killed by signal " + std::to_string(WTERMSIG(status));
+  return "ended with status " + std::to_string(WEXITSTATUS(status));
 }
 
-Result<Inheritance> Inheritance::parse(const std::string& text) {
-  Inheritance out;
-  std::istringstream lines(text);
-  for (std::string line; std::getline(lines, line);) {
-    std::istringstream in(line);
-    std::string what, address;
-    in >> what;
-    if (what == "identity") {
-      in >> std::ws;
-      std::getline(in, out.identity);
-    } else if (what == "name") {
-      std::string name;
-      if (!(in >> name >> address)) return wrong("\"" + line + "\" is no listener's name");
-      out.names.push_back(name);
-      Address at;
-      if (address != "-") {
-        const auto parsed = Address::parse(address);
-        if (!parsed) return wrong("\"" + line + "\": " + parsed.error().detail);
-        at = *parsed;
-      }
-      out.addresses.push_back(at);
-    } else if (what == "worker") {
-      InheritedWorker worker;
-      if (!(in >> worker.channel)) return wrong("\"" + line + "\" is no worker");
-      out.workers.push_back(std::move(worker));
-    } else if (what == "listener" && !out.workers.empty()) {
-      InheritedWorker::Listener listener;
-      if (!(in >> listener.descriptor >> address)) return wrong("\"" + line + "\" is no listener");
-      const auto parsed = Address::parse(address);
-      if (!parsed) return wrong("\"" + line + "\": " + parsed.error().detail);
-      listener.at = *parsed;
-      out.workers.back().listeners.push_back(listener);
-    } else {
-      return wrong("\"" + line + "\" is not known");
-    }
-  }
-  if (out.workers.empty()) return wrong("it names no worker");
-  return out;
+Upgrade::Upgrade(io::EpollLoop& loop, Log& log, Done done)
+    : loop_(loop),
+      log_(log),
+      done_(std::move(done)),
+      deadline_([](void* self) { static_cast<Upgrade*>(self)->too_late(); }, this) {}
+
+Upgrade::~Upgrade() {
+  close_pipe();
+  close_channels();
 }
 
-std::optional<Result<Inheritance>> take_inheritance() {
-  const char* const text = std::getenv(kInheritVariable);
-  if (text == nullptr) return std::nullopt;
-  Result<Inheritance> inheritance = Inheritance::parse(text);
-  unsetenv(kInheritVariable);
-  if (!inheritance) return inheritance;
-  for (const InheritedWorker& worker : inheritance->workers) {
-    bool there = close_on_exec(worker.channel);
-    for (const InheritedWorker::Listener& listener : worker.listeners)
-      there &= close_on_exec(listener.descriptor);
-    if (!there) return Result<Inheritance>(wrong("a descriptor that it names is not open"));
-  }
-  return inheritance;
+Status Upgrade::begin(const std::vector<Given>& sockets, const std::string& identity, unsigned workers) {
+  std::vector<int> theirs;
+  Status channels = open_channels(identity.empty() ? 0 : workers, channels_, theirs);
+  if (channels) channels = start(sockets, identity, theirs);
+  close_all(theirs);
+  if (!channels) close_channels();
+  return channels;
 }
 
-Result<CommandLine> present_command_line() {
-  CommandLine out;
-  char path[4096];
-  const ssize_t bytes = readlink("/proc/self/exe", path, sizeof path);
-  if (bytes < 0) return Error::from_errno(errno, "/proc/self/exe");
-  out.path.assign(path, static_cast<std::size_t>(bytes));
-  std::ifstream file("/proc/self/cmdline", std::ios::binary);
-  const std::string all((std::istreambuf_iterator<char>(file)), std::istreambuf_iterator<char>());
-  for (std::size_t at = 0; at < all.size();) {
-    const std::size_t end = std::min(all.find('\0', at), all.size());
-    out.arguments.push_back(all.substr(at, end - at));
-    at = end + 1;
+Status Upgrade::start(const std::vector<Given>& sockets, const std::string& identity,
+                      const std::vector<int>& channels) {
+  int ends[2];
+  if (pipe2(ends, O_CLOEXEC | O_NONBLOCK) != 0) return Error::from_errno(errno, "pipe");
+  Spawn spawn;
+  std::string list;
+  for (const Given& given : sockets) {
+    spawn.keep(given.descriptor);
+    list += (list.empty() ? "" : ",") + std::to_string(given.worker) + ':' +
+            std::to_string(given.descriptor) + ':' + given.address.text();
   }
-  if (out.arguments.empty()) return Error::from_errno(EINVAL, "/proc/self/cmdline");
-  return out;
+  spawn.keep(ends[1]);
+  std::string channel_list;
+  for (const int channel : channels) {
+    spawn.keep(channel);
+    channel_list += (channel_list.empty() ? "" : ",") + std::to_string(channel);
+  }
+  std::vector<std::string> arguments = own_arguments(), environment = own_environment();
+  environment.push_back(std::string(kSocketsVariable) + '=' + list);
+  environment.push_back(std::string(kReadyVariable) + '=' + std::to_string(ends[1]));
+  if (!channels.empty()) {
+    environment.push_back(std::string(kChannelsVariable) + '=' + channel_list);
+    environment.push_back(std::string(kIdentityVariable) + '=' + identity);
+  }
+  const std::vector<char*> argv = pointers(arguments), envp = pointers(environment);
+  pid_t child = 0;
+  const int failed = posix_spawnp(&child, argv[0], &spawn.files, &spawn.attributes, argv.data(), envp.data());
+  ::close(ends[1]);
+  if (failed != 0) {
+    ::close(ends[0]);
+    return Error::from_errno(failed, "start " + arguments[0]);
+  }
+  child_ = child;
+  pipe_ = ends[0];
+  heard_.clear();
+  loop_.watch(pipe_, [this] { hear(); });
+  loop_.timers().arm(deadline_, loop_.now() + Duration(kUpgradeS));
+  log_.info("upgrade: process " + std::to_string(child_) + " starts, with " + std::to_string(sockets.size()) +
+            " listening sockets");
+  return {};
 }
 
-Result<pid_t> start_next_process(const CommandLine& command, const Inheritance& inheritance) {
-  std::vector<std::string> environment;
-  for (char** one = environ; *one != nullptr; ++one) environment.emplace_back(*one);
-  environment.push_back(std::string(kInheritVariable) + "=" + inheritance.text());
-  std::vector<char*> arguments, variables;
-  for (const std::string& one : command.arguments) arguments.push_back(const_cast<char*>(one.c_str()));
-  for (const std::string& one : environment) variables.push_back(const_cast<char*>(one.c_str()));
-  arguments.push_back(nullptr);
-  variables.push_back(nullptr);
-
-  posix_spawn_file_actions_t actions;
-  posix_spawn_file_actions_init(&actions);
-  // A descriptor that is duplicated onto itself loses close-on-exec in the child.
-  for (const InheritedWorker& worker : inheritance.workers) {
-    posix_spawn_file_actions_adddup2(&actions, worker.channel, worker.channel);
-    for (const InheritedWorker::Listener& listener : worker.listeners)
-      posix_spawn_file_actions_adddup2(&actions, listener.descriptor, listener.descriptor);
+void Upgrade::hear() {
+  char bytes[4096];
+  const ssize_t got = ::read(pipe_, bytes, sizeof bytes);
+  if (got < 0) return;  // nothing yet
+  heard_.append(bytes, static_cast<std::size_t>(got));
+  const std::size_t end = heard_.find('\n');
+  if (end == heard_.npos) {
+    if (got != 0 && heard_.size() <= kAnswerBytesMax) return;
+    close_pipe();
+    loop_.timers().arm(deadline_, loop_.now() + Duration(kFailedS));
+    return look_after_child();
   }
-  // We block the signals that we read from a descriptor; the next process does that for itself.
-  posix_spawnattr_t attributes;
-  posix_spawnattr_init(&attributes);
-  sigset_t none;
-  sigemptyset(&none);
-  posix_spawnattr_setsigmask(&attributes, &none);
-  posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK);
-  pid_t pid = -1;
-  const int errnum =
-      posix_spawn(&pid, command.path.c_str(), &actions, &attributes, arguments.data(), variables.data());
-  posix_spawnattr_destroy(&attributes);
-  posix_spawn_file_actions_destroy(&actions);
-  if (errnum != 0) return Error::from_errno(errnum, "start " + command.path);
-  return pid;
+  constexpr std::string_view kReady = "ready ";
+  std::string_view line = std::string_view(heard_).substr(0, end);
+  if (!line.starts_with(kReady)) {
+    kill(child_, SIGKILL);
+    return failed("said what nobody understands");
+  }
+  Successor successor;
+  for (const char* at = line.data() + kReady.size(); at < line.data() + line.size(); ++at) {
+    int number = 0;
+    const auto [behind, wrong] = std::from_chars(at, line.data() + line.size(), number);
+    if (wrong != std::errc()) break;
+    successor.left.push_back(number);
+    at = behind;
+  }
+  close_pipe();
+  successor.process = std::exchange(child_, 0);
+  successor.channels = std::exchange(channels_, {});
+  done_(successor);
+}
+
+void Upgrade::look_after_child() {
+  int status = 0;
+  if (child_ != 0 && waitpid(child_, &status, WNOHANG) == child_) failed(end_of(status));
+}
+
+// It must not live on beside us.
+void Upgrade::too_late() {
+  const bool silent = pipe_ >= 0;
+  kill(child_, SIGKILL);
+  failed(silent ? "did not say within " + std::to_string(kUpgradeS.count()) + " s that it serves"
+                : "gave up and did not end");
+}
+
+void Upgrade::failed(const std::string& why) {
+  close_pipe();
+  close_channels();
+  waitpid(child_, nullptr, 0);  // it has ended, or is killed; at once either way
+  log_.error("upgrade: process " + std::to_string(child_) + ' ' + why +
+             " before it served; this one goes on");
+  child_ = 0;
+}
+
+void Upgrade::close_channels() { close_all(channels_); }
+
+void Upgrade::close_pipe() {
+  deadline_.cancel();
+  if (pipe_ < 0) return;
+  loop_.unwatch(pipe_);
+  ::close(std::exchange(pipe_, -1));
 }
 
 }  // namespace rejoin::serve

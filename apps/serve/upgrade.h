@@ -1,60 +1,80 @@
-// The next process of a program: it is started with the listeners' sockets, and with a channel to each worker
-// of the present one, so that a new binary takes over and nobody who dials is refused.
+// The binary is replaced while it serves: a new process of it is started with our listening sockets, and when
+// it says that it serves, we take nobody new and end with our last client.
 //
-// Place: under run_workers() (workers.h), on the main thread. What the next process inherits stands in its
-// environment (kInheritVariable); what it does with it is its programs' business
-// (WorkerProgram::expect()).
+// Both have the same sockets, so the queues of the kernel are never without an owner and nobody is refused.
+// A new process that fails (a bad configuration, a broken binary, no answer in time) changes nothing here.
+//
+// Owner: run_workers, on the main thread and its loop.
 #pragma once
 
 #include <sys/types.h>
 
+#include <chrono>
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
 
-#include "base/address.h"
+#include "base/log.h"
 #include "base/result.h"
+#include "base/timers.h"
+#include "io/epoll_loop.h"
 
 namespace rejoin::serve {
 
-inline constexpr const char* kInheritVariable = "REJOIN_INHERIT";
+/// For the new process to say that it serves.
+inline constexpr std::chrono::seconds kUpgradeS{30};
+/// And to end, once it has closed the pipe without a word.
+inline constexpr std::chrono::seconds kFailedS{3};
 
-/// One worker's share.
-struct InheritedWorker {
-  struct Listener {
-    Address at;
-    int descriptor = -1;
+class Upgrade {
+ public:
+  /// It serves.
+  struct Successor {
+    pid_t process = 0;
+    std::vector<int> left;      // listening sockets of ours that it did not take
+    std::vector<int> channels;  // to each of its workers, if there are some; the receiver's to close
   };
-  std::vector<Listener> listeners;
-  int channel = -1;
+  using Done = std::function<void(const Successor&)>;
+
+  /// `loop` is the calling thread's; both outlive it.
+  Upgrade(io::EpollLoop& loop, Log& log, Done done);
+  ~Upgrade();
+  Upgrade(const Upgrade&) = delete;
+  Upgrade& operator=(const Upgrade&) = delete;
+
+  struct Given {
+    unsigned worker;
+    int descriptor;
+    Address address;
+  };
+  /// Starts this program anew, with the arguments that it was started with. With an `identity` there is a
+  /// channel (a unix socket) to each of `workers`, and a new process that says otherwise of itself refuses to
+  /// serve. Error: it could not be started. What follows is told to `done`, or to the log.
+  Status begin(const std::vector<Given>& sockets, const std::string& identity, unsigned workers);
+  bool under_way() const { return child_ != 0; }
+  /// At SIGCHLD: did it end before it served?
+  void look_after_child();
+  /// Of a process, by what waitpid() said: "ended with status 1", "was killed by signal 9".
+  static std::string end_of(int status);
+
+ private:
+  Status start(const std::vector<Given>& sockets, const std::string& identity,
+               const std::vector<int>& channels);
+  void hear();
+  void too_late();
+  void failed(const std::string& why);
+  void close_pipe();
+  void close_channels();
+
+  io::EpollLoop& loop_;
+  Log& log_;
+  Done done_;
+  Timer deadline_;
+  pid_t child_ = 0;
+  int pipe_ = -1;
+  std::string heard_;
+  std::vector<int> channels_;
 };
-
-struct Inheritance {
-  /// Who can follow whom: equal in both processes.
-  std::string identity;
-  /// Of the listeners, in the order of WorkerProgram::addresses() of worker 0.
-  std::vector<std::string> names;
-  std::vector<Address> addresses;
-  std::vector<InheritedWorker> workers;
-
-  std::string text() const;
-  /// Error: bad_input, ours.
-  static Result<Inheritance> parse(const std::string& text);
-};
-
-/// What this process inherits, which its children will not; nothing: it was not started by another of its
-/// kind. Every descriptor is close-on-exec from then on.
-std::optional<Result<Inheritance>> take_inheritance();
-
-/// How this process was started: the program's path, which may be another binary by now, and its arguments.
-struct CommandLine {
-  std::string path;
-  std::vector<std::string> arguments;
-};
-/// To be asked at the start. Error: os.
-Result<CommandLine> present_command_line();
-
-/// Starts it with this inheritance. Its pid; the descriptors stay the caller's.
-Result<pid_t> start_next_process(const CommandLine& command, const Inheritance& inheritance);
 
 }  // namespace rejoin::serve

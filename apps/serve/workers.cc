@@ -9,9 +9,13 @@
 #include <algorithm>
 #include <cstdlib>
 #include <future>
+#include <memory>
 #include <optional>
 #include <thread>
 
+#include "apps/serve/inheritance.h"
+#include "apps/serve/privileges.h"
+#include "apps/serve/service_manager.h"
 #include "apps/serve/upgrade.h"
 #include "base/limits.h"
 #include "base/random.h"
@@ -39,17 +43,14 @@ class Seat {
     return {};
   }
 
-  Status open(const WorkerFactory& factory, const std::vector<Address>& at, Colleagues& colleagues) {
+  // `channel` to the worker of the same number in the process before us; -1: there is none.
+  Status open(const WorkerFactory& factory, const std::vector<Address>& at, int channel,
+              Colleagues& colleagues) {
     world_.emplace(loop_->world(random_, log_));
     deadline_.emplace([](void* self) { static_cast<Seat*>(self)->on_deadline(); }, this);
     program_ = factory(*world_, number_, colleagues);
-    if (inherited_) {
-      for (const InheritedWorker::Listener& listener : inherited_->listeners)
-        loop_->inherit_listener(listener.at, listener.descriptor);
-      program_->expect(std::make_unique<io::EpollPassChannel>(*loop_, inherited_->channel));
-    }
+    if (channel >= 0) program_->expect(std::make_unique<io::EpollPassChannel>(*loop_, channel));
     Status open = program_->open(at);
-    loop_->forget_inherited();
     if (!open) close();
     return open;
   }
@@ -58,17 +59,19 @@ class Seat {
   // signals).
   void turn() {
     loop_->turn(1h);
-    if (phase_ == Phase::serving && program_ && program_->over()) advance(Phase::draining);
+    if (phase_ == Phase::serving && program_ && program_->over()) advance(Phase::draining, drain_time_);
     if (phase_ != Phase::serving && program_ && program_->idle()) close();
   }
   bool ended() const { return program_ == nullptr; }
 
-  void advance(Phase to) {
-    if (to <= phase_ || ended()) return;
+  // Draining may be told again, with another time from now.
+  void advance(Phase to, Duration drain_time) {
+    if (to < phase_ || (to == phase_ && to != Phase::draining) || ended()) return;
+    const bool again = to == phase_;
     phase_ = to;
     if (to == Phase::draining) {
-      program_->drain();
-      world_->timers.arm(*deadline_, loop_->now() + drain_time_);
+      if (!again) program_->drain();
+      world_->timers.arm(*deadline_, loop_->now() + drain_time);
     } else {
       program_->stop();
       world_->timers.arm(*deadline_, loop_->now() + Duration(limits::kStopS));
@@ -78,12 +81,17 @@ class Seat {
   std::vector<Address> addresses() const { return program_->addresses(); }
   // Any thread, once open() has come back: the loop lives as long as the seat, also after its thread has
   // ended.
-  void order(Phase to) {
-    loop_->post([this, to] { advance(to); });
+  void order(Phase to, Duration drain_time = {}) {
+    loop_->post([this, to, drain_time] { advance(to, drain_time); });
+  }
+  // Its sessions go to the next process, by this channel. Any thread.
+  void order_to_hand_on(int channel) {
+    loop_->post([this, channel] {
+      auto to_next = std::make_unique<io::EpollPassChannel>(*loop_, channel);
+      if (phase_ == Phase::serving && program_) program_->hand_on(std::move(to_next));
+    });
   }
   io::EpollLoop& loop() { return *loop_; }
-  // Before open().
-  void inherit(const InheritedWorker& share) { inherited_ = share; }
   // On its own thread.
   WorkerProgram* program() { return program_.get(); }
 
@@ -91,7 +99,7 @@ class Seat {
   void on_deadline() {
     if (phase_ == Phase::draining) {
       log_.info("worker " + std::to_string(number_) + ": the time to drain is over, ending what is left");
-      advance(Phase::stopping);
+      advance(Phase::stopping, {});
       return;
     }
     log_.error("worker " + std::to_string(number_) + " does not end, which is a bug: leaving without it");
@@ -110,7 +118,6 @@ class Seat {
   std::optional<Timer> deadline_;  // of draining, then of stopping
   std::unique_ptr<WorkerProgram> program_;
   Duration drain_time_;
-  std::optional<InheritedWorker> inherited_;
   unsigned number_;
   Phase phase_ = Phase::serving;
 };
@@ -118,10 +125,8 @@ class Seat {
 // All workers of the process. Lives on the main thread, whose loop is worker 0's.
 class Crew final : public Colleagues {
  public:
-  Crew(const WorkersOptions& options, Log& log) : options_(options), log_(log) {
-    if (Result<CommandLine> command = present_command_line()) command_ = std::move(*command);
-    for (unsigned i = 0; i < options.count; ++i)
-      seats_.push_back(std::make_unique<Seat>(i, log, options.drain_time));
+  Crew(const WorkersOptions& options, Log& log) {
+    for (unsigned i = 0; i < options.count; ++i) seats_.push_back(std::make_unique<Seat>(i, log, options.drain_time));
   }
   ~Crew() override {
     for (std::thread& thread : threads_) thread.join();
@@ -129,15 +134,21 @@ class Crew final : public Colleagues {
   Crew(const Crew&) = delete;
   Crew& operator=(const Crew&) = delete;
 
-  // `before`: what the process before this one hands on, if there is one.
-  Status open(const WorkerFactory& factory, const Inheritance* before) {
-    for (std::size_t i = 0; i < seats_.size(); ++i) {
-      Status made = seats_[i]->make_loop();
+  Status make_loops() {
+    for (const auto& seat : seats_) {
+      Status made = seat->make_loop();
       if (!made) return made;
-      if (before != nullptr) seats_[i]->inherit(before->workers[i]);
     }
-    Status first_open =
-        main().open(factory, before != nullptr ? addresses_of(*before) : std::vector<Address>(), *this);
+    return {};
+  }
+  std::vector<io::EpollLoop*> loops() {
+    std::vector<io::EpollLoop*> out;
+    for (const auto& seat : seats_) out.push_back(&seat->loop());
+    return out;
+  }
+
+  Status open(const WorkerFactory& factory, Inheritance& inheritance) {
+    Status first_open = main().open(factory, {}, inheritance.take_channel(0), *this);
     if (!first_open) return first_open;
     const std::vector<Address> at = main().addresses();
     std::vector<std::future<Status>> opening;
@@ -145,8 +156,9 @@ class Crew final : public Colleagues {
       std::promise<Status> opened;
       opening.push_back(opened.get_future());
       threads_.emplace_back(
-          [this, &factory, at, seat = seats_[i].get(), opened = std::move(opened)]() mutable {
-            Status open = seat->open(factory, at, *this);
+          [this, &factory, at, seat = seats_[i].get(),
+           channel = inheritance.take_channel(static_cast<unsigned>(i)), opened = std::move(opened)]() mutable {
+            Status open = seat->open(factory, at, channel, *this);
             const bool ok = open.ok();
             opened.set_value(std::move(open));
             if (!ok) return;
@@ -168,8 +180,50 @@ class Crew final : public Colleagues {
     return all;
   }
 
-  void end(Phase how) {
-    for (Seat* seat : opened_) seat->order(how);
+  void end(Phase how, Duration drain_time = {}) {
+    for (Seat* seat : opened_) seat->order(how, drain_time);
+  }
+
+  using Sockets = std::vector<Upgrade::Given>;
+  // Asks all workers for their listening sockets, and whether a next process may begin; calls `then` with the
+  // answers on the main thread.
+  void gather_listening(std::function<void(const Sockets&, const Status& may)> then) {
+    struct Answers {
+      Sockets sockets;
+      Status may;
+      std::size_t missing;
+    };
+    auto all = std::make_shared<Answers>();
+    all->missing = seats_.size();
+    for (unsigned i = 0; i < seats_.size(); ++i) {
+      seats_[i]->loop().post([this, i, all, then] {
+        Seat& seat = *seats_[i];
+        Status may = seat.program() != nullptr ? seat.program()->may_hand_on() : this_process_ends();
+        main().loop().post([i, found = seat.loop().listening(), may = std::move(may), all, then]() mutable {
+          for (const io::EpollLoop::Listening& it : found)
+            all->sockets.push_back({i, it.descriptor, it.address});
+          if (!may && all->may) all->may = std::move(may);
+          if (--all->missing == 0) then(all->sockets, all->may);
+        });
+      });
+    }
+  }
+  // The new process has them, but for `left`.
+  void leave(const Sockets& sockets, const std::vector<int>& left) {
+    for (unsigned i = 0; i < seats_.size(); ++i) {
+      std::vector<int> theirs;
+      for (const Upgrade::Given& it : sockets) {
+        if (it.worker == i && std::find(left.begin(), left.end(), it.descriptor) == left.end())
+          theirs.push_back(it.descriptor);
+      }
+      io::EpollLoop& loop = seats_[i]->loop();
+      loop.post([&loop, theirs] { loop.leave_to_others(theirs); });
+    }
+  }
+
+  // One channel for each worker, which are theirs now.
+  void hand_on(const std::vector<int>& channels) {
+    for (std::size_t i = 0; i < seats_.size(); ++i) seats_[i]->order_to_hand_on(channels[i]);
   }
 
   // Until every worker that was opened has ended, which end() begins.
@@ -178,47 +232,6 @@ class Crew final : public Colleagues {
   }
 
   Seat& main() { return *seats_.front(); }
-
-  // --- the next process ---
-  // What it needs is asked of every worker, then it is started, then every worker hands on.
-  Status upgrade() override {
-    if (options_.identity.empty()) return not_now("the next process could not read what this one has sealed; configure [keys]");
-    if (upgrade_) return not_now("an upgrade begins already");
-    const WorkerProgram* const first = main().program();
-    Status may = first != nullptr ? first->may_hand_on() : not_now("this process is ending");
-    if (!may) return may;
-    upgrade_ = std::make_unique<Upgrade>();
-    Upgrade& plan = *upgrade_;
-    plan.inheritance.identity = options_.identity;
-    plan.inheritance.names = options_.listener_names;
-    plan.inheritance.addresses = main().addresses();
-    plan.inheritance.workers.resize(seats_.size());
-    plan.missing = seats_.size();
-    for (std::size_t i = 0; i < seats_.size(); ++i) {
-      Seat* const seat = seats_[i].get();
-      seat->loop().post([this, i, seat] {
-        const WorkerProgram* const program = seat->program();
-        Status ready = program != nullptr ? program->may_hand_on() : not_now("a worker has ended");
-        InheritedWorker share;
-        for (const auto& [at, descriptor] : seat->loop().listening())
-          share.listeners.push_back({at, descriptor});
-        main().loop().post([this, i, share = std::move(share), ready = std::move(ready)]() mutable {
-          worker_is_ready(i, std::move(share), std::move(ready));
-        });
-      });
-    }
-    return {};
-  }
-
-  // SIGCHLD.
-  void look_after_child() {
-    int status = 0;
-    if (child_ <= 0 || waitpid(child_, &status, WNOHANG) != child_) return;
-    log_.warn("the new process (" + std::to_string(child_) + ") has ended" +
-              (WIFSIGNALED(status) ? " by signal " + std::to_string(WTERMSIG(status))
-                                   : " with status " + std::to_string(WEXITSTATUS(status))));
-    child_ = -1;
-  }
 
   // --- Colleagues ---
   unsigned count() const override { return static_cast<unsigned>(seats_.size()); }
@@ -240,86 +253,27 @@ class Crew final : public Colleagues {
     });
   }
 
+  void on_upgrade(std::function<void()> begin) { begin_upgrade_ = std::move(begin); }
+  io::EpollLoop* loop_of(unsigned worker) override { return &seats_[worker]->loop(); }
+  void upgrade() override {
+    main().loop().post([this] {
+      if (begin_upgrade_) begin_upgrade_();
+    });
+  }
+
  private:
-  struct Upgrade {
-    Inheritance inheritance;
-    std::size_t missing = 0;
-    Status why_not;
-  };
-  static Error not_now(std::string why) {
-    return {ErrorKind::unsupported, Side::ours, Retry::yes, std::move(why)};
+  static Status this_process_ends() {
+    return Error{ErrorKind::unsupported, Side::ours, Retry::no, "this process is ending"};
   }
 
-  std::vector<Address> addresses_of(const Inheritance& before) const {
-    std::vector<Address> out;
-    for (const std::string& name : options_.listener_names) {
-      const auto at = std::find(before.names.begin(), before.names.end(), name);
-      out.push_back(at == before.names.end()
-                        ? Address()
-                        : before.addresses[static_cast<std::size_t>(at - before.names.begin())]);
-    }
-    return out;
-  }
-
-  void worker_is_ready(std::size_t number, InheritedWorker share, Status ready) {
-    upgrade_->inheritance.workers[number] = std::move(share);
-    if (!ready && upgrade_->why_not) upgrade_->why_not = std::move(ready);
-    if (--upgrade_->missing != 0) return;
-    const std::unique_ptr<Upgrade> plan = std::move(upgrade_);
-    const Status started = plan->why_not ? start_next(plan->inheritance) : std::move(plan->why_not);
-    if (!started) log_.error("no upgrade: " + to_string(started.error()));
-  }
-
-  Status start_next(Inheritance& inheritance) {
-    std::vector<int> ours;
-    Status made;
-    for (InheritedWorker& worker : inheritance.workers) {
-      const auto ends = io::EpollPassChannel::make_pair();
-      if (!ends) {
-        made = ends.error();
-        break;
-      }
-      ours.push_back(ends->first);
-      worker.channel = ends->second;
-    }
-    if (made) {
-      const Result<pid_t> child = start_next_process(command_, inheritance);
-      if (child) {
-        child_ = *child;
-        log_.info("upgrade: the new process is " + std::to_string(child_));
-      } else {
-        made = child.error();
-      }
-    }
-    for (const InheritedWorker& worker : inheritance.workers) {
-      if (worker.channel >= 0) ::close(worker.channel);
-    }
-    for (std::size_t i = 0; i < ours.size(); ++i) {
-      if (!made) {
-        ::close(ours[i]);
-        continue;
-      }
-      Seat* const seat = seats_[i].get();
-      seat->loop().post([seat, channel = ours[i]] {
-        auto end = std::make_unique<io::EpollPassChannel>(seat->loop(), channel);
-        if (WorkerProgram* program = seat->program()) program->hand_on(std::move(end));
-      });
-    }
-    return made;
-  }
-
-  const WorkersOptions& options_;
-  Log& log_;
-  CommandLine command_;
-  std::unique_ptr<Upgrade> upgrade_;
-  pid_t child_ = -1;  // the next process, while it lives
+  std::function<void()> begin_upgrade_;
   std::vector<std::unique_ptr<Seat>> seats_;
   std::vector<Seat*> opened_;
   std::vector<std::thread> threads_;
   std::size_t others_ = 0;  // workers on other threads that have not ended. Touched by the main thread only
 };
 
-// SIGTERM, SIGINT, SIGUSR2 and SIGCHLD as something to read, on the main worker's loop.
+// SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2 and SIGCHLD as something to read, on the main worker's loop.
 class Signals {
  public:
   // Blocks them for this thread and all that it starts.
@@ -328,6 +282,8 @@ class Signals {
     sigemptyset(&ours);
     sigaddset(&ours, SIGTERM);
     sigaddset(&ours, SIGINT);
+    sigaddset(&ours, SIGHUP);
+    sigaddset(&ours, SIGUSR1);
     sigaddset(&ours, SIGUSR2);
     sigaddset(&ours, SIGCHLD);
     pthread_sigmask(SIG_BLOCK, &ours, nullptr);
@@ -356,42 +312,93 @@ void raise_descriptor_limit() {
   (void)setrlimit(RLIMIT_NOFILE, &limit);  // with fewer we serve fewer
 }
 
-/// May this process take over from the one before, if there is one?
-Status follows(const std::optional<Result<Inheritance>>& before, const WorkersOptions& options) {
-  if (!before) return {};
-  if (!*before) return before->error();
-  const Inheritance& inheritance = **before;
-  if (inheritance.identity != options.identity || inheritance.workers.size() != options.count) {
-    return Error{ErrorKind::config, Side::ours, Retry::no,
-                 "the process before this one is \"" + inheritance.identity + "\" with " +
-                     std::to_string(inheritance.workers.size()) + " workers, and this configuration says \"" +
-                     options.identity + "\" with " + std::to_string(options.count) +
-                     "; start it anew, or change that back"};
-  }
-  return {};
+std::vector<ListenerPlace> places_of(const WorkersOptions& options) {
+  std::vector<ListenerPlace> out;
+  for (std::size_t i = 0; i < options.listener_names.size() && i < options.listener_addresses.size(); ++i)
+    out.push_back({options.listener_names[i], options.listener_addresses[i]});
+  return out;
 }
+
+// The process that comes in the place of this one, from SIGUSR2 on. On the main thread.
+class Succession {
+ public:
+  Succession(Crew& crew, const WorkersOptions& options, const ServiceManager& manager, Log& log)
+      : crew_(crew),
+        options_(options),
+        manager_(manager),
+        log_(log),
+        upgrade_(crew.main().loop(), log, [this](const Upgrade::Successor& it) { on_served(it); }) {
+    crew.on_upgrade([this] { begin(); });
+  }
+
+  void begin() {
+    if (replaced()) return log_.error("no upgrade: process " + std::to_string(process_) + " serves already");
+    if (closed_ || upgrade_.under_way()) return log_.error("no upgrade: one is under way, or we are ending");
+    crew_.gather_listening([this](const Crew::Sockets& sockets, const Status& may) {
+      if (replaced() || closed_ || upgrade_.under_way()) return;
+      given_ = sockets;
+      Status begun = may;
+      if (begun) begun = upgrade_.begin(given_, options_.identity, options_.count);
+      if (!begun) log_.error("no upgrade: " + to_string(begun.error()));
+    });
+  }
+  // No new one begins any more.
+  void close() { closed_ = true; }
+  bool replaced() const { return process_ != 0; }
+
+  // SIGCHLD.
+  void look_after_it() {
+    int status = 0;
+    upgrade_.look_after_child();
+    if (process_ == 0 || waitpid(process_, &status, WNOHANG) != process_) return;
+    log_.error("upgrade: process " + std::to_string(process_) + ' ' + Upgrade::end_of(status) +
+               (options_.identity.empty() ? "; nobody takes new clients any more" : "; this one goes on"));
+    if (options_.identity.empty()) return;
+    process_ = 0;
+    manager_.main_process(getpid());
+  }
+
+ private:
+  void on_served(const Upgrade::Successor& it) {
+    process_ = it.process;
+    manager_.main_process(process_);
+    crew_.leave(given_, it.left);
+    const std::string who = "upgrade: process " + std::to_string(process_) + " serves; ";
+    if (it.channels.empty()) {
+      log_.info(who + "this one ends with its last client");
+      crew_.end(Phase::draining, options_.upgrade_time);
+    } else {
+      log_.info(who + "this one hands on what it has");
+      crew_.hand_on(it.channels);
+    }
+    look_after_it();  // it may have died before we knew its number
+  }
+
+  Crew& crew_;
+  const WorkersOptions& options_;
+  const ServiceManager& manager_;
+  Log& log_;
+  Upgrade upgrade_;
+  Crew::Sockets given_;
+  pid_t process_ = 0;  // which serves in our place
+  bool closed_ = false;
+};
 
 }  // namespace
-
-Status WorkerProgram::may_hand_on() const {
-  return Error{ErrorKind::unsupported, Side::ours, Retry::no, "this program cannot hand on what it has"};
-}
-
-Status Colleagues::upgrade() {
-  return Error{ErrorKind::unsupported, Side::ours, Retry::no, "this program cannot be upgraded"};
-}
 
 int run_workers(const WorkersOptions& options, Log& log, const WorkerFactory& factory) {
   Signals signals;
   raise_descriptor_limit();
-  std::optional<Result<Inheritance>> before = take_inheritance();
-  const Status may_follow = follows(before, options);
-  if (!may_follow) {
-    log.error("cannot take over: " + to_string(may_follow.error()));
-    return 1;
-  }
+  const ServiceManager manager = ServiceManager::from_environment();
+  Inheritance inheritance = Inheritance::from_environment(log);
   Crew crew(options, log);
-  Status open = crew.open(factory, before ? &**before : nullptr);
+  Status open = inheritance.admits(options.identity, options.count);
+  if (open) open = crew.make_loops();
+  if (open) {
+    inheritance.share_out(crew.loops(), places_of(options));
+    open = crew.open(factory, inheritance);
+  }
+  if (open) open = drop_privileges(options.process);
   if (!open) {
     log.error(to_string(open.error()));
     crew.end(Phase::stopping);
@@ -400,22 +407,35 @@ int run_workers(const WorkersOptions& options, Log& log, const WorkerFactory& fa
   }
 
   Phase next = Phase::draining;
+  std::optional<Succession> succession;
+  succession.emplace(crew, options, manager, log);
   crew.main().loop().watch(signals.descriptor(), [&] {
     while (const int number = signals.next()) {
-      if (number == SIGCHLD) {
-        crew.look_after_child();
+      if (number == SIGUSR2) {
+        succession->begin();
         continue;
       }
-      if (number == SIGUSR2) {
-        log.info("SIGUSR2: upgrading");
-        const Status begun = crew.upgrade();
-        if (!begun) log.error("no upgrade: " + to_string(begun.error()));
+      if (number == SIGCHLD) {
+        succession->look_after_it();
+        continue;
+      }
+      if (number == SIGHUP) {
+        WorkerProgram* const program = crew.main().program();
+        if (program == nullptr || succession->replaced() || next != Phase::draining) continue;
+        manager.reloading();
+        program->hang_up([&manager] { manager.ready("serving"); });
+        continue;
+      }
+      if (number == SIGUSR1) {
+        if (options.on_reopen) options.on_reopen();
         continue;
       }
       const bool first = next == Phase::draining;
       log.info(std::string(number == SIGINT ? "SIGINT" : "SIGTERM") +
                (first ? ": draining" : ": ending at once"));
-      crew.end(next);
+      if (!succession->replaced()) manager.stopping(first ? "draining" : "ending");
+      succession->close();
+      crew.end(next, options.drain_time);
       next = Phase::stopping;
     }
   });
@@ -424,8 +444,16 @@ int run_workers(const WorkersOptions& options, Log& log, const WorkerFactory& fa
     log.write(LogLevel::info,
               "listener " + options.listener_names[i] + ": listening on " + addresses[i].text());
   }
+  // No other thread touches its loop's inheritance any more.
+  std::vector<int> not_taken;
+  for (io::EpollLoop* loop : crew.loops()) {
+    for (const int descriptor : loop->not_taken()) not_taken.push_back(descriptor);
+  }
+  inheritance.taken_over(not_taken, log);
   log.write(LogLevel::info, "ready");
+  manager.ready("serving");
   crew.run();
+  succession.reset();
   crew.main().loop().unwatch(signals.descriptor());
   return 0;
 }

@@ -12,12 +12,17 @@
 #include <string>
 #include <vector>
 
+#include "apps/config/config.h"
 #include "base/address.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/result.h"
 #include "io/passing.h"
 #include "io/world.h"
+
+namespace rejoin::io {
+class EpollLoop;
+}
 
 namespace rejoin::serve {
 
@@ -40,12 +45,16 @@ class WorkerProgram {
   /// Ends everything now. idle() becomes true within some turns of the loop. May come with or without drain()
   /// before it.
   virtual void stop() = 0;
-  // --- the upgrade of a program: a next process takes its listeners (upgrade.h) ---
-  /// Before open(): this process follows another, whose share of the same number is at the other end.
+  /// SIGHUP: reads again what can be read again, says on the log what came of it, and calls `done` then. Of
+  /// worker 0 only.
+  virtual void hang_up(std::function<void()> done) { done(); }
+
+  // --- an upgrade: the next process takes the listeners, and what this program hands on ---
+  /// Before open(): this process follows another, whose worker of the same number is at the other end.
   virtual void expect(std::unique_ptr<io::PassChannel>) {}
   /// May a next process begin now? Error: why not.
-  virtual Status may_hand_on() const;
-  /// It begins: once it has the listeners, it says so in this channel. Only with may_hand_on().
+  virtual Status may_hand_on() const { return {}; }
+  /// The next process serves. Only with WorkersOptions::identity, and in the place of drain().
   virtual void hand_on(std::unique_ptr<io::PassChannel>) {}
   /// After hand_on(): nothing is left that this process is needed for. It is drained then.
   virtual bool over() const { return false; }
@@ -62,14 +71,18 @@ class Colleagues {
  public:
   virtual ~Colleagues() = default;
   virtual unsigned count() const = 0;
-  /// Starts the next process of this program, as SIGUSR2 does; the log says what comes of it. For worker 0.
-  /// Error: why not.
-  virtual Status upgrade();
-  /// `work` with the program of `worker`, which may be the caller itself.
+  /// `work` with the program of `worker`, which may be the caller itself. From any thread of the process.
   virtual void ask(unsigned worker, std::function<void(WorkerProgram&)> work) = 0;
   /// A connection of the caller's loop becomes one of `worker`'s. `work` takes it over.
   virtual void hand_over(unsigned worker, io::Socket socket,
                          std::function<void(WorkerProgram&, io::Socket)> work) = 0;
+  /// The caller's own loop, for what is no connection; nullptr in a simulation. `worker` is the caller.
+  virtual io::EpollLoop* loop_of(unsigned worker) {
+    (void)worker;
+    return nullptr;
+  }
+  /// As SIGUSR2 does: see run_workers(). From any thread.
+  virtual void upgrade() {}
 };
 
 /// Called once per worker, on its thread. `world` outlives what it returns.
@@ -81,10 +94,18 @@ struct WorkersOptions {
   /// Names for the line "listener NAME: listening on ADDRESS:PORT", in the order of
   /// WorkerProgram::addresses().
   std::vector<std::string> listener_names;
+  /// Where these listeners are configured to be, in the same order; port 0 is allowed, and so are fewer.
+  std::vector<Address> listener_addresses = {};
   /// After SIGTERM the clients have this long; then stop().
   Duration drain_time{};
-  /// A next process can take over (SIGUSR2) that says the same of itself: what has to be equal in both, in a
-  /// line. Empty: none can.
+  /// At SIGUSR1, on the main thread: files that were moved away are to be opened anew. May be empty.
+  std::function<void()> on_reopen{};
+  /// Who we become once every worker is open.
+  config::Process process{};
+  /// The same after an upgrade, when a new process takes all who come.
+  Duration upgrade_time = 24h;
+  /// With it, an upgrade hands on what the programs have (WorkerProgram::hand_on()), to a process that says
+  /// the same of itself: what has to be equal in both, in a line.
   std::string identity{};
 };
 
@@ -92,10 +113,14 @@ struct WorkersOptions {
 /// threads of theirs.
 ///
 /// Opens worker 0, then the others; says a line for each listener and then `ready` on the log, whatever its
-/// level, since scripts wait for them. The first signal drains, a second one stops at once. SIGUSR2 starts
-/// the next process (upgrade.h), with the same path and arguments: it takes the listeners and what the
-/// programs hand on, and this one ends when its programs are over(). SIGPIPE is ignored, and the soft limit
-/// of descriptors is raised to the hard one.
+/// level, since scripts wait for them. Sockets that systemd opened for us, or that the process before us
+/// hands over, are taken in the place of new ones (inheritance.h); systemd is told of what happens
+/// (service_manager.h).
+///
+/// The first SIGTERM or SIGINT drains, a second one stops at once. SIGHUP is WorkerProgram::hang_up().
+/// SIGUSR2 starts the program anew, which takes the listening sockets over; when it serves, this one drains
+/// for `upgrade_time` (upgrade.h), or hands on what it has and ends when its programs are over(). SIGPIPE is ignored, and the soft limit of descriptors is raised to the
+/// hard one.
 ///
 /// Returns the process's exit status: 0 when a signal ended it, 1 when a worker could not be opened (the log
 /// says why). To be called once in a process, before other threads are started, since it blocks the signals

@@ -44,7 +44,7 @@ async function script(format, names) {
     // Names of the language and the DOM stay by themselves; those of our types are what applications see.
     mangle: { properties: { reserved: ["Rejoin", ...names] } },
   });
-  return code;
+  return code + "\n";
 }
 
 /** File names of dist/ and what is in them. */

@@ -46,6 +46,8 @@ class LocalPtr {
   T* get() const { return thing_; }
   explicit operator bool() const { return thing_ != nullptr; }
   bool operator==(const LocalPtr&) const = default;
+  /// How many there are of the same thing, this one included; 0 of none.
+  std::uint32_t holders() const { return thing_ != nullptr ? thing_->holders_ : 0; }
 
  private:
   void hold() {

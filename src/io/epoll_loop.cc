@@ -12,6 +12,7 @@
 #include <array>
 #include <cerrno>
 #include <cstring>
+#include <utility>
 
 #include "io/sockaddr.h"
 
@@ -26,6 +27,10 @@ std::uint64_t make_key(int descriptor, std::uint32_t generation) {
 bool out_of_descriptors(int errnum) {
   return errnum == EMFILE || errnum == ENFILE || errnum == ENOBUFS || errnum == ENOMEM;
 }
+
+#ifndef IPPROTO_MPTCP
+constexpr int IPPROTO_MPTCP = 262;
+#endif
 
 void set_option(int descriptor, int level, int name, int value) {
   // None of the options used is essential to correctness; a kernel without one serves on.
@@ -44,10 +49,14 @@ void set_keep_alive(int descriptor) {
 
 class EpollLoop::TcpListener final : public Listener {
  public:
-  TcpListener(EpollLoop& loop, int descriptor, std::uint32_t generation, AcceptEvents& events)
+  /// `descriptor` is open and listens, or will.
+  TcpListener(EpollLoop& loop, int descriptor, const Address& asked, std::uint32_t generation,
+              AcceptEvents& events)
       : loop_(loop),
         events_(events),
         retry_([](void* self) { static_cast<TcpListener*>(self)->resume(); }, this),
+        asked_(asked),
+        number_(++loop.listeners_opened_),
         descriptor_(descriptor),
         generation_(generation) {
     set_interest(true);
@@ -55,15 +64,27 @@ class EpollLoop::TcpListener final : public Listener {
 
   ~TcpListener() override {
     // With SO_REUSEPORT what waits in this queue would be reset by the close, though other workers listen on.
-    if (!paused_) {
+    if (!paused_ && !left_) {
       while (accept_one()) {
       }
     }
     if (paused_) --loop_.paused_listeners_;
     loop_.listeners_[static_cast<std::size_t>(descriptor_)] = nullptr;
     ++loop_.slots_[static_cast<std::size_t>(descriptor_)].generation;
+    // Not by the close: where another process has the socket, too, it stays open.
+    epoll_ctl(loop_.epoll_fd_, EPOLL_CTL_DEL, descriptor_, nullptr);
     ::close(descriptor_);
   }
+
+  int descriptor() const { return descriptor_; }
+  std::uint64_t number() const { return number_; }
+  Address asked() const { return asked_.port != 0 ? asked_ : address(); }
+  void leave() {
+    left_ = true;
+    set_interest(false);
+  }
+  /// Another socket of the same address, for the same events.
+  void add(std::unique_ptr<TcpListener> other) { others_.push_back(std::move(other)); }
 
   Address address() const override { return bound_address(descriptor_); }
   bool paused() const override { return paused_; }
@@ -81,7 +102,7 @@ class EpollLoop::TcpListener final : public Listener {
   }
 
   void resume() {
-    if (!paused_) return;
+    if (!paused_ || left_) return;
     paused_ = false;
     --loop_.paused_listeners_;
     retry_.cancel();
@@ -122,7 +143,7 @@ class EpollLoop::TcpListener final : public Listener {
 
   void set_interest(bool on) {
     epoll_event event{};
-    if (on) event.events = EPOLLIN;
+    if (on && !left_) event.events = EPOLLIN;
     event.data.u64 = make_key(descriptor_, generation_);
     epoll_ctl(loop_.epoll_fd_, added_ ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, descriptor_, &event);
     added_ = true;
@@ -132,11 +153,15 @@ class EpollLoop::TcpListener final : public Listener {
   AcceptEvents& events_;
   Timer retry_;
   TimePoint quiet_until_{};
+  std::vector<std::unique_ptr<TcpListener>> others_;
+  Address asked_;
+  std::uint64_t number_;
   int descriptor_;
   std::uint32_t generation_;
   int batch_ = 1;
   bool paused_ = false;
   bool added_ = false;
+  bool left_ = false;  // to another process
 };
 
 Result<std::unique_ptr<EpollLoop>> EpollLoop::make(Log& log) {
@@ -163,8 +188,8 @@ EpollLoop::EpollLoop(Log& log, int epoll_fd, int wake_fd)
 }
 
 EpollLoop::~EpollLoop() {
+  for (const Listening& inherited : inherited_) ::close(inherited.descriptor);
   unwatch(wake_fd_);
-  forget_inherited();
   ::close(wake_fd_);
   ::close(epoll_fd_);
 }
@@ -350,59 +375,107 @@ void EpollLoop::unwatch(int descriptor) {
 
 // --- opening ---
 
-/// One that was inherited, or a new one. -1, with `errnum`.
-int EpollLoop::listening_descriptor(const Address& at, const ListenOptions& options, int& errnum) {
-  const auto inherited =
-      std::find_if(inherited_.begin(), inherited_.end(), [&](const auto& one) { return one.first == at; });
-  if (inherited != inherited_.end()) {
-    const int descriptor = inherited->second;
-    inherited_.erase(inherited);
-    return descriptor;
+Result<std::unique_ptr<Listener>> EpollLoop::listen(const Address& at, const ListenOptions& options,
+                                                    AcceptEvents& events) {
+  int descriptor = take_inherited(at);
+  const bool inherited = descriptor >= 0;
+  if (!inherited) {
+    const Result<int> opened = open_listening(at, options);
+    if (!opened) return opened.error();
+    descriptor = *opened;
   }
-  const SocketAddress address = to_sockaddr(at);
-  const int descriptor = socket(address.storage.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-  errnum = errno;
-  if (descriptor < 0) return -1;
-  set_option(descriptor, SOL_SOCKET, SO_REUSEADDR, 1);
-  if (options.reuse_port) set_option(descriptor, SOL_SOCKET, SO_REUSEPORT, 1);
-  if (at.family == Address::Family::ipv6) set_option(descriptor, IPPROTO_IPV6, IPV6_V6ONLY, 0);
   // Accepted sockets inherit these, so they cost nothing a connection.
   set_option(descriptor, IPPROTO_TCP, TCP_NODELAY, 1);
   set_keep_alive(descriptor);
-  if (options.client_speaks_first) set_option(descriptor, IPPROTO_TCP, TCP_DEFER_ACCEPT, 1);
-  if (bind(descriptor, reinterpret_cast<const sockaddr*>(&address.storage), address.length) != 0 ||
-      ::listen(descriptor, options.backlog) != 0) {
-    errnum = errno;
+  set_option(descriptor, IPPROTO_TCP, TCP_DEFER_ACCEPT, options.client_speaks_first ? 1 : 0);
+  if (!inherited && ::listen(descriptor, options.backlog) != 0) {
+    Error error = Error::from_errno(errno, "listen on " + at.text());
     ::close(descriptor);
-    return -1;
+    return error;
+  }
+  std::unique_ptr<TcpListener> listener = listener_of(descriptor, at, events);
+  for (int more = 0; inherited && at.port != 0 && (more = take_inherited(at)) >= 0;)
+    listener->add(listener_of(more, at, events));
+  return std::unique_ptr<Listener>(std::move(listener));
+}
+
+Result<int> EpollLoop::open_listening(const Address& at, const ListenOptions& options) {
+  const SocketAddress address = to_sockaddr(at);
+  const std::string what = "listen on " + at.text();
+  constexpr int kKind = SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC;
+  int descriptor = -1;
+  if (options.mptcp) {
+    descriptor = socket(address.storage.ss_family, kKind, IPPROTO_MPTCP);
+    if (descriptor < 0)
+      log_.warn(to_string(Error::from_errno(errno, what + ": no Multipath TCP here, plain TCP instead")));
+  }
+  if (descriptor < 0) descriptor = socket(address.storage.ss_family, kKind, 0);
+  if (descriptor < 0) return Error::from_errno(errno, what);
+  set_option(descriptor, SOL_SOCKET, SO_REUSEADDR, 1);
+  if (options.reuse_port) set_option(descriptor, SOL_SOCKET, SO_REUSEPORT, 1);
+  if (at.family == Address::Family::ipv6) set_option(descriptor, IPPROTO_IPV6, IPV6_V6ONLY, 0);
+  if (bind(descriptor, reinterpret_cast<const sockaddr*>(&address.storage), address.length) != 0) {
+    Error error = Error::from_errno(errno, what);
+    ::close(descriptor);
+    return error;
   }
   return descriptor;
 }
 
-Result<std::unique_ptr<Listener>> EpollLoop::listen(const Address& at, const ListenOptions& options,
-                                                    AcceptEvents& events) {
-  int errnum = 0;
-  const int descriptor = listening_descriptor(at, options, errnum);
-  if (descriptor < 0) return Error::from_errno(errnum, "listen on " + at.text());
+std::unique_ptr<EpollLoop::TcpListener> EpollLoop::listener_of(int descriptor, const Address& asked,
+                                                               AcceptEvents& events) {
   Slot& slot = open_slot(descriptor);
   slot.open = false;  // a listener, not a socket: dispatch() tells them apart by this
   --open_;
-  auto listener = std::make_unique<TcpListener>(*this, descriptor, slot.generation, events);
+  auto listener = std::make_unique<TcpListener>(*this, descriptor, asked, slot.generation, events);
   listeners_[static_cast<std::size_t>(descriptor)] = listener.get();
-  return std::unique_ptr<Listener>(std::move(listener));
+  return listener;
 }
 
-void EpollLoop::forget_inherited() {
-  for (const auto& [at, descriptor] : inherited_) ::close(descriptor);
-  inherited_.clear();
+// --- listening sockets of other processes ---
+
+void EpollLoop::inherit(int descriptor, const Address& as) { inherited_.push_back({descriptor, as}); }
+
+Address EpollLoop::address_of(int descriptor) { return bound_address(descriptor); }
+
+/// -1: there is none for this address.
+int EpollLoop::take_inherited(const Address& at) {
+  const auto fits = [&at](const Listening& it) {
+    Address any_port = it.address;
+    any_port.port = 0;
+    return it.address == at || any_port == at;
+  };
+  const auto found = std::find_if(inherited_.begin(), inherited_.end(), fits);
+  if (found == inherited_.end()) return -1;
+  const int descriptor = found->descriptor;
+  inherited_.erase(found);
+  return descriptor;
 }
 
-std::vector<std::pair<Address, int>> EpollLoop::listening() const {
-  std::vector<std::pair<Address, int>> out;
-  for (std::size_t i = 0; i < listeners_.size(); ++i) {
-    if (listeners_[i] != nullptr) out.emplace_back(listeners_[i]->address(), static_cast<int>(i));
-  }
+std::vector<int> EpollLoop::not_taken() {
+  std::vector<int> out;
+  for (const Listening& it : std::exchange(inherited_, {})) out.push_back(it.descriptor);
   return out;
+}
+
+std::vector<EpollLoop::Listening> EpollLoop::listening() const {
+  std::vector<const TcpListener*> found;
+  for (const TcpListener* listener : listeners_) {
+    if (listener != nullptr) found.push_back(listener);
+  }
+  std::sort(found.begin(), found.end(),
+            [](const TcpListener* a, const TcpListener* b) { return a->number() < b->number(); });
+  std::vector<Listening> out;
+  for (const TcpListener* listener : found) out.push_back({listener->descriptor(), listener->asked()});
+  return out;
+}
+
+void EpollLoop::leave_to_others(const std::vector<int>& descriptors) {
+  for (TcpListener* listener : listeners_) {
+    if (listener == nullptr) continue;
+    if (std::find(descriptors.begin(), descriptors.end(), listener->descriptor()) != descriptors.end())
+      listener->leave();
+  }
 }
 
 Result<Socket> EpollLoop::connect(const Address& to, const ConnectOptions& options) {

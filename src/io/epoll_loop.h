@@ -8,7 +8,6 @@
 #include <functional>
 #include <memory>
 #include <mutex>
-#include <utility>
 #include <vector>
 
 #include "io/network.h"
@@ -35,6 +34,8 @@ class EpollLoop final : public Network, public Clock {
   Duration next_wait() const;
   /// Ends run() after the present turn. Any thread.
   void stop();
+  /// For a program's own timers, on the loop's thread.
+  TimerWheel& timers() { return timers_; }
   /// Runs `work` on the loop's thread in its next turn. Any thread; the only way in from outside.
   void post(std::function<void()> work);
 
@@ -53,18 +54,29 @@ class EpollLoop final : public Network, public Clock {
   /// caller's (close-on-exec), and a copy of `descriptor`, unless it is -1, goes with the first byte.
   ReadResult read_passing(std::uint32_t id, std::vector<int>& descriptors);
   WriteResult write_passing(std::uint32_t id, Bytes bytes, int descriptor);
-  /// A descriptor that listens on `at` already, of the process before this one: the next listen() there takes
-  /// it, and with it who waits in its queue.
-  void inherit_listener(const Address& at, int descriptor) { inherited_.emplace_back(at, descriptor); }
-  /// Those that no listen() took are closed.
-  void forget_inherited();
-  /// Where this loop listens, with the descriptors, which stay its own.
-  std::vector<std::pair<Address, int>> listening() const;
 
   Result<std::unique_ptr<Listener>> listen(const Address& at, const ListenOptions& options,
                                            AcceptEvents& events) override;
   Result<Socket> connect(const Address& to, const ConnectOptions& options) override;
   std::size_t open_sockets() const override { return open_; }
+
+  // --- listening sockets that come from another process, or go to one ---
+  /// A listening socket that is open already, and this loop's from now on: the next listen() at `as` (or at
+  /// port 0 of its IP) takes it in the place of a new one. Several for one address become one Listener.
+  void inherit(int descriptor, const Address& as);
+  /// Inherited, and not wanted by any listen() so far: the caller's again.
+  std::vector<int> not_taken();
+  struct Listening {
+    int descriptor;
+    Address address;  // as listen() was asked for it, which may be a name's only; the real one for port 0
+  };
+  /// Where a socket is bound; none for what is no TCP socket.
+  static Address address_of(int descriptor);
+  /// All that listen on this loop, in the order in which they were opened.
+  std::vector<Listening> listening() const;
+  /// Another process has these sockets now: who waits in their queues is not accepted here any more, also not
+  /// when their Listener closes.
+  void leave_to_others(const std::vector<int>& descriptors);
 
   /// Tells `on_readable()` when `descriptor` (a terminal, a pipe, a signalfd), which stays the caller's, can
   /// be read. Level-triggered; at most one per descriptor. `unwatch` before it is closed. An ordinary file
@@ -96,10 +108,12 @@ class EpollLoop final : public Network, public Clock {
   };
 
   explicit EpollLoop(Log& log, int epoll_fd, int wake_fd);
+  Result<int> open_listening(const Address& at, const ListenOptions& options);
+  int take_inherited(const Address& at);
+  std::unique_ptr<TcpListener> listener_of(int descriptor, const Address& asked, AcceptEvents& events);
   Slot& slot(std::uint32_t id) { return slots_[id]; }
   const Slot& slot(std::uint32_t id) const { return slots_[id]; }
   Slot& open_slot(int descriptor);
-  int listening_descriptor(const Address& at, const ListenOptions& options, int& errnum);
   void register_for(std::uint32_t id, bool writing);
   void dispatch(std::uint64_t key, std::uint32_t happened);
   void tell_again();
@@ -130,11 +144,12 @@ class EpollLoop final : public Network, public Clock {
   std::vector<Slot> slots_;
   std::vector<TcpListener*> listeners_;  // by descriptor, nullptr elsewhere
   std::vector<Watch> watches_;
-  std::vector<std::pair<Address, int>> inherited_;
   std::vector<std::uint64_t> again_;
   std::unique_ptr<char[]> read_block_;
   std::size_t open_ = 0;
   std::size_t paused_listeners_ = 0;
+  std::vector<Listening> inherited_;
+  std::uint64_t listeners_opened_ = 0;
 
   std::mutex posted_mutex_;
   std::vector<std::function<void()>> posted_;

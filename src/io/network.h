@@ -146,6 +146,9 @@ struct ListenOptions {
   /// Only tell of connections whose first bytes have come (TCP_DEFER_ACCEPT): for protocols in which the
   /// client speaks first.
   bool client_speaks_first = false;
+  /// Multipath TCP (RFC 8684) where the kernel has it; said in the log where it has not, and plain TCP then.
+  /// Clients that do not speak it are served as ever, at no cost.
+  bool mptcp = false;
   int backlog = 4096;
 };
 

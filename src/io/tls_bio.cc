@@ -100,10 +100,14 @@ int TlsConnection::on_verify(int good, x509_store_ctx_st* store) {
   return good;
 }
 
+const Clock& TlsConnection::clock_of(const ssl_st* ssl) {
+  return static_cast<TlsConnection*>(SSL_get_app_data(ssl))->shared_.world.clock;
+}
+
 int keep_tls_session(ssl_st* ssl, ssl_session_st* session) {
   auto* self = static_cast<TlsConnection*>(SSL_get_app_data(ssl));
   if (self == nullptr || !self->is_client()) return 0;
-  self->shared_.sessions.put(self->peer_key_, TlsSession(session));
+  self->shared_.sessions.put(self->peer_key_, SSL_get_SSL_CTX(ssl), TlsSession(session));
   return 1;
 }
 

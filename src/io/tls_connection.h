@@ -20,6 +20,7 @@
 #include <string>
 
 #include "base/bytes.h"
+#include "base/clock.h"
 #include "base/intrusive_list.h"
 #include "base/timers.h"
 #include "io/network.h"
@@ -65,15 +66,42 @@ struct TlsShared {
   std::unique_ptr<char[]> block_, scratch_;
 };
 
+/// Who a client of a server is, by a certificate that was verified.
+struct TlsClientCertificate {
+  std::string subject{};  // as RFC 2253 has it, printable ASCII: "CN=ann,O=guild"
+  std::string issuer{};
+  std::string serial{};  // hex digits
+  std::string sha256{};  // of the whole certificate, hex digits
+};
+
 struct TlsInfo {
   /// The handshake is over, and the connection has not failed. All else is empty before and after.
   bool open = false;
   bool resumed = false;
-  std::string version{};      // "TLSv1.3"
-  std::string cipher{};       // "TLS_AES_128_GCM_SHA256"
-  std::string alpn{};         // what both agreed on
-  std::string server_name{};  // whom the client asked for
+  std::string version{};                                     // "TLSv1.3"
+  std::string cipher{};                                      // "TLS_AES_128_GCM_SHA256"
+  std::string alpn{};                                        // what both agreed on
+  std::string server_name{};                                 // whom the client asked for
+  std::optional<TlsClientCertificate> client_certificate{};  // of a server: the client has shown one
 };
+
+/// An open connection on its way from one TlsNetwork to another's, on another thread; its inner socket
+/// travels beside it.
+struct TlsParcel {
+  struct Free {
+    void operator()(ssl_st* ssl) const;
+  };
+  std::unique_ptr<ssl_st, Free> ssl;  // none: it has failed
+  std::string kept, unsent;           // ciphertext, as in TlsConnection
+  std::string peer_key;
+  std::optional<Error> why;
+  int errnum = 0;
+  bool heard = false;
+  bool said_end = false;
+};
+
+/// From when on the owner of an accepted socket is told of it.
+enum class TlsTold : std::uint8_t { when_accepted, when_open };
 
 class TlsConnection final : public SocketEvents, public ListNode {
  public:
@@ -82,7 +110,13 @@ class TlsConnection final : public SocketEvents, public ListNode {
   static Result<std::unique_ptr<TlsConnection>> make(TlsShared& shared,
                                                      std::shared_ptr<const TlsContext> context, Socket inner,
                                                      bool opening, const Address& peer, std::string_view name,
-                                                     Bytes arrived);
+                                                     Bytes arrived, TlsTold told = TlsTold::when_accepted);
+  /// What was packed, over its inner socket of this loop. Its owner reads and writes on.
+  static std::unique_ptr<TlsConnection> unpack(TlsShared& shared, Socket inner, TlsParcel parcel);
+  /// Not while its handshake goes on. Nothing is left of it here, but for its inner socket in `inner`.
+  static TlsParcel pack(std::unique_ptr<TlsConnection> connection, Socket& inner);
+  /// Is the handshake over, well or not?
+  bool may_be_packed() const { return phase_ == Phase::open || phase_ == Phase::broken; }
   /// Resets nobody: what has to be said is said before, by close().
   ~TlsConnection();
 
@@ -108,6 +142,10 @@ class TlsConnection final : public SocketEvents, public ListNode {
 
   void on_ready(Ready ready) override;
 
+  // --- for tls_context.cc ---
+  static int on_verify(int good, x509_store_ctx_st* store);
+  static const Clock& clock_of(const ssl_st* ssl);
+
  private:
   enum class Phase : std::uint8_t { opening, handshake, open, broken, lingering };
   enum class Input : std::uint8_t { flows, ended, failed, flooded };
@@ -123,7 +161,7 @@ class TlsConnection final : public SocketEvents, public ListNode {
 
   TlsConnection(TlsShared& shared, Socket inner);
   Status prepare(std::shared_ptr<const TlsContext> context, const Address& peer, std::string_view name);
-  Status set_peer(const Address& peer, std::string_view name);
+  Status set_peer(const Address& peer, std::string_view name, bool verifies);
 
   // The handshake.
   void opened();
@@ -160,7 +198,7 @@ class TlsConnection final : public SocketEvents, public ListNode {
   static int bio_read(bio_st* bio, char* out, std::size_t wanted, std::size_t* got);
   static int bio_write(bio_st* bio, const char* data, std::size_t length, std::size_t* written);
   static long bio_control(bio_st* bio, int command, long number, void* pointer);
-  static int on_verify(int good, x509_store_ctx_st* store);
+  Status set_bio();
 
   TlsShared& shared_;
   SocketEvents* events_ = nullptr;

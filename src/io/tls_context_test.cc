@@ -91,41 +91,41 @@ TlsSession session(int version) {
 
 TEST(TlsSessions, the_newest_first_and_a_ticket_once) {
   TlsSessions sessions;
-  EXPECT_FALSE(sessions.take("a:1"));
+  EXPECT_FALSE(sessions.take("a:1", nullptr));
   TlsSession first = session(TLS1_3_VERSION), second = session(TLS1_3_VERSION),
              third = session(TLS1_3_VERSION);
   const auto *two = second.get(), *three = third.get();
-  sessions.put("a:1", std::move(first));
-  sessions.put("a:1", std::move(second));
-  sessions.put("a:1", std::move(third));
-  EXPECT_FALSE(sessions.take("a:2"));
-  EXPECT_EQ(sessions.take("a:1").get(), three);
-  EXPECT_EQ(sessions.take("a:1").get(), two);
-  EXPECT_FALSE(sessions.take("a:1")) << "two of a peer are kept";
+  sessions.put("a:1", nullptr, std::move(first));
+  sessions.put("a:1", nullptr, std::move(second));
+  sessions.put("a:1", nullptr, std::move(third));
+  EXPECT_FALSE(sessions.take("a:2", nullptr));
+  EXPECT_EQ(sessions.take("a:1", nullptr).get(), three);
+  EXPECT_EQ(sessions.take("a:1", nullptr).get(), two);
+  EXPECT_FALSE(sessions.take("a:1", nullptr)) << "two of a peer are kept";
 }
 
 TEST(TlsSessions, one_of_tls_1_2_stays) {
   TlsSessions sessions;
   TlsSession one = session(TLS1_2_VERSION);
   const auto* it = one.get();
-  sessions.put("a:1", std::move(one));
-  for (int i = 0; i < 3; ++i) EXPECT_EQ(sessions.take("a:1").get(), it);
+  sessions.put("a:1", nullptr, std::move(one));
+  for (int i = 0; i < 3; ++i) EXPECT_EQ(sessions.take("a:1", nullptr).get(), it);
 }
 
 TEST(TlsSessions, the_peer_that_was_not_used_longest_goes) {
   TlsSessions sessions;
   for (std::size_t i = 0; i < limits::kTlsSessionPeersMax; ++i) {
-    sessions.put(std::to_string(i), session(TLS1_2_VERSION));
+    sessions.put(std::to_string(i), nullptr, session(TLS1_2_VERSION));
   }
-  EXPECT_TRUE(sessions.take("0"));
-  sessions.put("new", session(TLS1_2_VERSION));
+  EXPECT_TRUE(sessions.take("0", nullptr));
+  sessions.put("new", nullptr, session(TLS1_2_VERSION));
   EXPECT_EQ(sessions.peers(), limits::kTlsSessionPeersMax);
-  EXPECT_TRUE(sessions.take("0"));
-  EXPECT_FALSE(sessions.take("1"));
-  EXPECT_TRUE(sessions.take("2"));
-  EXPECT_TRUE(sessions.take("new"));
+  EXPECT_TRUE(sessions.take("0", nullptr));
+  EXPECT_FALSE(sessions.take("1", nullptr));
+  EXPECT_TRUE(sessions.take("2", nullptr));
+  EXPECT_TRUE(sessions.take("new", nullptr));
   sessions.clear();
-  EXPECT_FALSE(sessions.take("new"));
+  EXPECT_FALSE(sessions.take("new", nullptr));
 }
 
 }  // namespace

@@ -25,20 +25,20 @@ struct FreeNames {
 };
 
 // The peer chose these bytes, and they go into a log.
-std::string printable(std::string_view text) {
-  std::string out(text.substr(0, kNameBytesMax));
+std::string printable(std::string_view text, std::size_t most = kNameBytesMax) {
+  std::string out(text.substr(0, most));
   std::replace_if(
       out.begin(), out.end(), [](char c) { return c < 0x20 || c > 0x7e; }, '?');
   return out;
 }
 
 template <typename Print>
-std::string printed(Print print) {
+std::string printed(Print print, std::size_t most = kNameBytesMax) {
   const std::unique_ptr<BIO, FreeBio> out(BIO_new(BIO_s_mem()));
   if (!out || print(out.get()) <= 0) return "?";
   char* text = nullptr;
   const long length = BIO_get_mem_data(out.get(), &text);
-  return printable({text, static_cast<std::size_t>(std::max(length, 0L))});
+  return printable({text, static_cast<std::size_t>(std::max(length, 0L))}, most);
 }
 
 std::string subject_of(X509* certificate) {
@@ -81,6 +81,11 @@ std::string names_of(X509* certificate) {
 }
 
 }  // namespace
+
+std::string name_text(const X509_name_st* name) {
+  return printed([&](BIO* out) { return X509_NAME_print_ex(out, name, 0, XN_FLAG_RFC2253); },
+                 std::string::npos);
+}
 
 std::string openssl_reason() {
   // The first one is the cause; what follows are the callers that passed it on.

@@ -56,12 +56,16 @@ void TlsNetwork::use(TlsContexts contexts) {
 // --- opening ---
 
 Result<Socket> TlsNetwork::begin(std::shared_ptr<const TlsContext> context, Socket inner, bool opening,
-                                 const Address& peer, std::string_view name, Bytes arrived) {
+                                 const Address& peer, std::string_view name, Bytes arrived, TlsTold told) {
   assert(arrived.size() <= limits::kBufferBytes);
   if (!context) return Error{ErrorKind::config, Side::ours, Retry::no, "TLS is not configured for this"};
   auto made =
-      TlsConnection::make(shared_, std::move(context), std::move(inner), opening, peer, name, arrived);
+      TlsConnection::make(shared_, std::move(context), std::move(inner), opening, peer, name, arrived, told);
   if (!made) return std::move(made.error());
+  return keep(std::move(*made));
+}
+
+Socket TlsNetwork::keep(std::unique_ptr<TlsConnection> connection) {
   std::uint32_t id;
   if (free_ids_.empty()) {
     id = static_cast<std::uint32_t>(connections_.size());
@@ -70,7 +74,7 @@ Result<Socket> TlsNetwork::begin(std::shared_ptr<const TlsContext> context, Sock
     id = free_ids_.back();
     free_ids_.pop_back();
   }
-  connections_[id] = std::move(*made);
+  connections_[id] = std::move(connection);
   return Socket(*this, id);
 }
 
@@ -92,6 +96,41 @@ Result<Socket> TlsNetwork::begin_server(Socket inner, Bytes arrived) {
   auto begun = begin(contexts_.server, std::move(inner), false, peer, {}, arrived);
   if (begun) at(begun->id()).begin_soon();
   return begun;
+}
+
+Result<Socket> TlsNetwork::accept_with(std::shared_ptr<const TlsContext> context, Socket inner,
+                                       Bytes arrived) {
+  const Address peer = inner.peer_address();
+  auto begun = begin(std::move(context), std::move(inner), false, peer, {}, arrived, TlsTold::when_open);
+  if (begun) at(begun->id()).begin_soon();
+  return begun;
+}
+
+Result<Socket> TlsNetwork::dial_with(std::shared_ptr<const TlsContext> context, Socket inner,
+                                     std::string_view server_name) {
+  const Address peer = inner.peer_address();
+  auto begun = begin(std::move(context), std::move(inner), false, peer, server_name, {});
+  if (begun) at(begun->id()).begin_soon();
+  return begun;
+}
+
+// --- to another thread ---
+
+bool TlsNetwork::has(Socket& socket) const {
+  const std::uint32_t id = socket.id();
+  Network* const network = socket.forget();
+  socket = Socket(*network, id);
+  return network == this;
+}
+
+TlsParcel TlsNetwork::give_up(Socket& socket) {
+  const std::uint32_t id = socket.id();
+  socket.forget();
+  return TlsConnection::pack(give_up(id), socket);
+}
+
+Socket TlsNetwork::take_over(Socket inner, TlsParcel parcel) {
+  return keep(TlsConnection::unpack(shared_, std::move(inner), std::move(parcel)));
 }
 
 Result<std::unique_ptr<Listener>> TlsNetwork::listen(const Address& at, const ListenOptions& options,

@@ -88,6 +88,21 @@ class TlsNetwork final : public Network {
   Result<Socket> begin_client(Socket inner, const ConnectOptions& options, Bytes arrived = {});
   Result<Socket> begin_server(Socket inner, Bytes arrived = {});
 
+  /// The same with a context of its own, and told as a dial is: the owner hears nothing before the handshake
+  /// is over, and then that it may write; connect_status() has the outcome. Error: exhausted, or bad_input (a
+  /// server_name that cannot be one).
+  Result<Socket> accept_with(std::shared_ptr<const TlsContext> context, Socket inner, Bytes arrived = {});
+  Result<Socket> dial_with(std::shared_ptr<const TlsContext> context, Socket inner,
+                           std::string_view server_name);
+
+  /// Is this socket, which is open, one of this network?
+  bool has(Socket& socket) const;
+  /// A connection whose handshake is over goes to another thread: `socket`, one of this network, becomes the
+  /// inner one, which its loop can give away. There take_over() of that loop's TlsNetwork makes both one
+  /// again.
+  TlsParcel give_up(Socket& socket);
+  Socket take_over(Socket inner, TlsParcel parcel);
+
   /// Of a socket of this network.
   TlsInfo info(const Socket& socket) const { return at(socket.id()).info(); }
   /// Peers of whom a session is kept.
@@ -97,7 +112,9 @@ class TlsNetwork final : public Network {
   class TlsListener;
 
   Result<Socket> begin(std::shared_ptr<const TlsContext> context, Socket inner, bool opening,
-                       const Address& peer, std::string_view name, Bytes arrived);
+                       const Address& peer, std::string_view name, Bytes arrived,
+                       TlsTold told = TlsTold::when_accepted);
+  Socket keep(std::unique_ptr<TlsConnection> connection);
   TlsConnection& at(std::uint32_t id) const { return *connections_[id]; }
   std::unique_ptr<TlsConnection> give_up(std::uint32_t id);
 

@@ -9,29 +9,31 @@
 namespace rejoin::io {
 
 void FreeTlsSession::operator()(ssl_session_st* session) const { SSL_SESSION_free(session); }
+void FreeTlsHandle::operator()(ssl_ctx_st* handle) const { SSL_CTX_free(handle); }
 
-TlsSessions::Peer* TlsSessions::find(std::string_view peer) {
-  const auto found =
-      std::find_if(peers_.begin(), peers_.end(), [&](const Peer& one) { return one.name == peer; });
+TlsSessions::Peer* TlsSessions::find(std::string_view peer, ssl_ctx_st* by) {
+  const auto found = std::find_if(peers_.begin(), peers_.end(),
+                                  [&](const Peer& one) { return one.by.get() == by && one.name == peer; });
   return found == peers_.end() ? nullptr : &*found;
 }
 
-void TlsSessions::put(std::string_view peer, TlsSession session) {
-  Peer* at = find(peer);
+void TlsSessions::put(std::string_view peer, ssl_ctx_st* by, TlsSession session) {
+  Peer* at = find(peer, by);
   if (at == nullptr) {
     if (peers_.size() >= limits::kTlsSessionPeersMax) {
       peers_.erase(std::min_element(peers_.begin(), peers_.end(),
                                     [](const Peer& a, const Peer& b) { return a.used < b.used; }));
     }
-    at = &peers_.emplace_back(Peer{std::string(peer), {}, 0});
+    if (by != nullptr) SSL_CTX_up_ref(by);
+    at = &peers_.emplace_back(Peer{std::string(peer), std::unique_ptr<ssl_ctx_st, FreeTlsHandle>(by), {}, 0});
   }
   at->used = ++uses_;
   if (at->sessions.size() >= limits::kTlsSessionsPerPeerMax) at->sessions.erase(at->sessions.begin());
   at->sessions.push_back(std::move(session));
 }
 
-TlsSession TlsSessions::take(std::string_view peer) {
-  Peer* at = find(peer);
+TlsSession TlsSessions::take(std::string_view peer, ssl_ctx_st* by) {
+  Peer* at = find(peer, by);
   if (at == nullptr) return {};
   at->used = ++uses_;
   while (!at->sessions.empty()) {

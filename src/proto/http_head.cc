@@ -105,7 +105,7 @@ class HeadReader {
 
   HeadVerdict read() {
     using Phase = Head::Phase;
-    const std::size_t limit = std::min(bytes_.size(), limits::kHeadBytesMax);
+    const std::size_t limit = std::min<std::size_t>(bytes_.size(), head_.limits_.bytes);
     ControlFinder finder(bytes_.data(), head_.scanned_, limit);
     std::size_t at;
     while ((at = finder.next()) != ControlFinder::kNone) {
@@ -212,7 +212,7 @@ class HeadReader {
   Refusal field_line(std::size_t begin, std::size_t end) {
     const char* text = bytes_.data();
     if (is_space(text[begin])) return {400, head_.count_ == 0 ? "space before the first field" : "obs-fold"};
-    if (head_.count_ == limits::kHeadFieldsMax) return {431, "too many fields"};
+    if (head_.count_ == head_.limits_.fields) return {431, "too many fields"};
 
     const std::size_t length = find_near(text + begin, end - begin, bytes_.size() - begin, ':');
     if (length == end - begin) return {400, "field line without colon"};
@@ -332,7 +332,7 @@ class HeadReader {
     const bool in_start_line = head_.phase_ == Head::Phase::start_line;
     // The byte at kRequestLineBytesMax may be the CR: only when it is there and is not, the line is too long.
     if (in_start_line && head_.scanned_ > limits::kRequestLineBytesMax) return refuse(start_line_too_long());
-    if (limit == limits::kHeadBytesMax) return refuse({431, "head too large"});
+    if (limit == head_.limits_.bytes) return refuse({431, "head too large"});
     return {};
   }
 

@@ -19,6 +19,7 @@
 #pragma once
 
 #include <array>
+#include <cassert>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -70,6 +71,12 @@ enum class BodyKind : std::uint8_t {
 struct Body {
   BodyKind kind = BodyKind::none;
   std::uint64_t length = 0;  // of BodyKind::length
+};
+
+/// How much of a head is taken: beyond either it is 431.
+struct HeadLimits {
+  std::uint16_t bytes = limits::kHeadBytesMax;
+  std::uint16_t fields = limits::kHeadFieldsMax;
 };
 
 /// What requests and responses have in common: fields, and what `Connection` and the framing fields said.
@@ -160,6 +167,7 @@ class Head {
   std::uint8_t minor_version_ = 1;
   std::uint8_t connection_options_ = 0;
   std::uint8_t skipped_ = 0;  // bytes of an empty line before the head
+  HeadLimits limits_;
   std::array<Field, limits::kHeadFieldsMax> fields_;
 };
 
@@ -214,6 +222,11 @@ enum class TargetForm : std::uint8_t { origin, absolute, authority, asterisk };
 class RequestHead : public Head {
  public:
   RequestHead() {}
+  /// A listener's own bounds, at most those of base/limits.h (asserted).
+  explicit RequestHead(HeadLimits most) {
+    assert(most.bytes <= limits::kHeadBytesMax && most.fields <= limits::kHeadFieldsMax);
+    limits_ = most;
+  }
 
   /// `bytes` are all the bytes since the message's first one, not only the new ones; they may lie elsewhere
   /// than at the call before, and more may follow than the head. Looks at each byte once, however it arrives:

@@ -106,4 +106,22 @@ Result<ProxyHeader> write_proxy_v2(const Address& client, const Address& local,
   return out;
 }
 
+std::string proxy_ssl_value(const ProxyTls& tls) {
+  // PP2_CLIENT_SSL, _CERT_CONN (and _CERT_SESS: we cannot tell them apart after a resumption).
+  std::string out(1, static_cast<char>(tls.certificate ? 0x01 | 0x02 | 0x04 : 0x01));
+  // 0: the client gave a certificate and it was good.
+  out.append(3, '\0').push_back(static_cast<char>(tls.certificate && tls.verified ? 0 : 1));
+  const auto put = [&out](ProxyTlvType type, Bytes value) {
+    if (value.empty()) return;
+    char length[2];
+    store_u16(length, static_cast<std::uint16_t>(value.size()));
+    out.push_back(static_cast<char>(type));
+    out.append(length, sizeof length).append(value);
+  };
+  put(ProxyTlvType::ssl_version, tls.version);
+  put(ProxyTlvType::ssl_common_name, tls.common_name);
+  put(ProxyTlvType::ssl_cipher, tls.cipher);
+  return out;
+}
+
 }  // namespace rejoin::proto

@@ -89,5 +89,16 @@ TEST(ProxyHeader, version_2_says_when_its_fields_are_too_long) {
   }
 }
 
+TEST(ProxyHeader, says_what_tls_the_client_spoke) {
+  EXPECT_EQ(hex(proxy_ssl_value({.certificate = false, .verified = false, .version = "TLSv1.3"})),
+            "01000000012100"
+            "07544c5376312e33");
+  EXPECT_EQ(hex(proxy_ssl_value(
+                {.certificate = true, .verified = true, .version = "", .cipher = "C", .common_name = "me"})),
+            "0700000000"
+            "2200026d65"
+            "23000143");
+}
+
 }  // namespace
 }  // namespace rejoin::proto

@@ -279,6 +279,18 @@ TEST(AffinityTicket, a_client_whose_owner_refuses_comes_again_and_is_sent_to_no_
   }
 }
 
+TEST(AffinityTicket, a_client_whose_owner_breaks_unanswered_comes_again_and_others_do_not) {
+  TicketRule rule;
+  rule.come_again = 250ms;
+  Fixture f({rule, CookieInsertRule{}}, test::probed());
+  EXPECT_EQ(f.router->comes_again(f.choose({"Rejoin-Ticket: " + f.ticket("b")})), Duration(250ms));
+  EXPECT_EQ(f.router->comes_again(f.choose({})), std::nullopt) << "belongs to nobody";
+  rule.owner_gone = 0s;
+  Fixture impatient({rule}, test::probed());
+  EXPECT_EQ(impatient.router->comes_again(impatient.choose({"Rejoin-Ticket: " + impatient.ticket("b")})),
+            std::nullopt);
+}
+
 TEST(AffinityTicket, without_health_checks_the_owner_is_asked_each_time_and_gone_after_a_while) {
   TicketRule rule;
   rule.owner_gone = 10s;

@@ -24,7 +24,7 @@
 
 namespace rejoin::route {
 
-enum class HealthKind : std::uint8_t { off, tcp, http };
+enum class HealthKind : std::uint8_t { off, tcp, http, tls };
 
 /// From `first` to `last`, both included.
 struct StatusRange {

@@ -68,8 +68,9 @@ std::string_view to_string(Standing standing) {
 }
 
 Result<std::unique_ptr<Pool>> Pool::make(std::string name, std::vector<Server> servers, HealthRules health,
-                                         const Pool* before, Duration slow_start) {
-  if (Status checked = check_servers(servers); !checked) return checked.error();
+                                         const Pool* before, Duration slow_start, NoServers empty) {
+  if (Status checked = check_servers(servers); !checked && !(servers.empty() && empty == NoServers::allowed))
+    return checked.error();
   if (Status checked = check_health(health); !checked) return checked.error();
   if (slow_start < 0s) return config_error("slow_start cannot be negative");
   auto life = before != nullptr ? before->life_ : std::make_shared<PoolLife>();

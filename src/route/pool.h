@@ -42,6 +42,7 @@ struct Server {
   std::uint32_t weight = 1;
   bool backup = false;                // takes new clients only while no other server could
   std::uint32_t max_connections = 0;  // in use at once, over all workers; 0: no bound
+  std::string tls_name{};             // over TLS: whom its certificate must be for; empty: its address
 
   bool operator==(const Server&) const = default;
 };
@@ -126,6 +127,9 @@ class ServerRef {
   ServerState* state_ = nullptr;
 };
 
+/// Whether a pool may have nobody: one whose servers come and go by themselves.
+enum class NoServers : std::uint8_t { refused, allowed };
+
 /// A server's number as long as Pools that follow each other have a server of its name: what outlives one
 /// Pool (a lease) remembers it instead of the ServerIndex. Never used twice.
 using ServerNumber = std::uint32_t;
@@ -137,7 +141,8 @@ class Pool {
   /// nothing there until take_effect().
   static Result<std::unique_ptr<Pool>> make(std::string name, std::vector<Server> servers,
                                             HealthRules health = {}, const Pool* before = nullptr,
-                                            Duration slow_start = Duration(0));
+                                            Duration slow_start = Duration(0),
+                                            NoServers empty = NoServers::refused);
   Pool(const Pool&) = delete;
   Pool& operator=(const Pool&) = delete;
 

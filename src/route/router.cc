@@ -29,7 +29,7 @@ Result<std::unique_ptr<SharedRoute>> SharedRoute::make(RouteRules rules, Random&
                  "burst and the queue's timeout cannot be negative"};
   }
   auto pool = Pool::make(rules.name, rules.servers, rules.health, before ? before->pool.get() : nullptr,
-                         rules.slow_start);
+                         rules.slow_start, rules.may_be_empty ? NoServers::allowed : NoServers::refused);
   if (!pool) return pool.error();
 
   auto shared = std::make_unique<SharedRoute>();
@@ -297,6 +297,8 @@ void Router::was_full(Choice& choice, TimePoint now) {
 
 void Router::look_again(Choice& choice, TimePoint now) {
   settle(choice, now, may_try(choice));
+  if (choice.how == Chosen::pinned) ++counts_.pinned;
+  if (choice.how == Chosen::scheduled) ++counts_.scheduled;
   count_unserved(choice);
 }
 
@@ -310,17 +312,24 @@ void Router::waited_in_vain(Choice& choice, TimePoint now, bool is_full) {
   ++(is_full ? counts_.queue_full : counts_.waited_in_vain);
   const bool belongs = choice.waits_for.has_value();
   choice.gave_up = true;
-  if (belongs) {
-    settle(choice, now, may_try(choice));
-  } else {
-    choice.how = Chosen::nobody;
-  }
+  choice.how = Chosen::nobody;
+  if (belongs) settle(choice, now, may_try(choice));
+  if (choice.how == Chosen::scheduled) ++counts_.scheduled;
   count_unserved(choice);
 }
 
 bool Router::answered_badly(ServerIndex server, TimePoint now) {
   ++counts_.bad_answers;
   return pool().mark_failure(server, now);
+}
+
+std::optional<Duration> Router::comes_again(const Choice& choice) const {
+  for (std::size_t i = 0; choice.server && i < affinities_.size(); ++i) {
+    const Affinity::Patience patience = affinities_[i]->patience();
+    if (choice.pins[i].found() && choice.pins[i].server == *choice.server && patience.owner_gone > 0s)
+      return patience.come_again;
+  }
+  return std::nullopt;
 }
 
 bool Router::another(Choice& choice, TimePoint now) {

@@ -53,6 +53,7 @@ struct RouteRules {
   } queue;
   /// A response field that ends the client's pin where its value is "1"; clients never see it. Empty: none.
   std::string unpin_field = "Rejoin-Unpin";
+  bool may_be_empty = false;  // its servers come from DNS, which may know of none
 };
 
 /// What all workers share of one pool. Outlives their Routers.
@@ -189,6 +190,9 @@ class Router {
   /// as it was: there is no other (`retries` are used up, nobody is left, all are full, or the client belongs
   /// there alone).
   bool another(Choice& choice, TimePoint now);
+  /// The chosen server took the connection and broke it without an answer. Of a client that belongs to it and
+  /// is to come again when it is away (TicketRule): after how long. Nothing: of all others.
+  std::optional<Duration> comes_again(const Choice& choice) const;
 
   /// Takes out of the request what the server must not see. The same for every server, so once per request is
   /// enough. Failures are told by edits.write().

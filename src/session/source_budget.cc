@@ -1,15 +1,8 @@
 #include "session/source_budget.h"
 
 #include <algorithm>
-#include <cstring>
 
 namespace rejoin::session {
-
-std::size_t SourceBudget::Hash::operator()(const Address& address) const noexcept {
-  std::uint64_t halves[2];
-  std::memcpy(halves, address.ip.data(), sizeof halves);
-  return (halves[0] ^ (halves[1] * 0x9e3779b97f4a7c15u)) * 0xff51afd7ed558ccdu >> 7;
-}
 
 namespace {
 
@@ -36,7 +29,11 @@ void SourceBudget::spend(const Address& source, TimePoint now) {
   at->second = std::min(std::max(at->second, now) + every_, now + every_ * burst_);
 }
 
+// All of it is looked at, so not at every call: a flood that fills the table must not buy that with each of
+// its frames.
 void SourceBudget::forget_good(TimePoint now) {
+  if (looked_ != TimePoint() && now < looked_ + every_) return;
+  looked_ = now;
   std::erase_if(paid_until_, [now](const auto& entry) { return entry.second <= now; });
 }
 

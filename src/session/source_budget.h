@@ -9,15 +9,18 @@
 #include <unordered_map>
 
 #include "base/address.h"
+#include "base/address_hash.h"
 #include "base/clock.h"
+#include "base/random.h"
 
 namespace rejoin::session {
 
 class SourceBudget {
  public:
-  /// `burst` bad ones in a row, then one in each `every`. At most `addresses_max` are remembered.
-  SourceBudget(int burst, Duration every, std::size_t addresses_max)
-      : burst_(burst), every_(every), addresses_max_(addresses_max) {}
+  /// `burst` bad ones in a row, then one in each `every`. At most `addresses_max` are remembered. `random`
+  /// keys the table: nobody can choose addresses that all fall into one of its buckets.
+  SourceBudget(int burst, Duration every, std::size_t addresses_max, Random& random)
+      : burst_(burst), every_(every), addresses_max_(addresses_max), paid_until_(0, AddressHash(random)) {}
 
   /// May this address (of IPv6: its /64) be listened to?
   bool has_left(const Address& source, TimePoint now) const;
@@ -27,15 +30,13 @@ class SourceBudget {
   std::size_t remembered() const { return paid_until_.size(); }
 
  private:
-  struct Hash {
-    std::size_t operator()(const Address& address) const noexcept;
-  };
   void forget_good(TimePoint now);
 
   int burst_;
   Duration every_;
   std::size_t addresses_max_;
-  std::unordered_map<Address, TimePoint, Hash> paid_until_;  // full again at that moment
+  std::unordered_map<Address, TimePoint, AddressHash> paid_until_;  // full again at that moment
+  TimePoint looked_{};                                              // for who is good again, in a full table
 };
 
 }  // namespace rejoin::session

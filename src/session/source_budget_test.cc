@@ -10,7 +10,8 @@ Address at(int last, std::uint16_t port = 1000) {
 }
 
 TEST(SourceBudget, IsSpentByOneAddressAloneAndComesBack) {
-  SourceBudget budget(3, 100ms, 100);
+  SeededRandom random(1);
+  SourceBudget budget(3, 100ms, 100, random);
   TimePoint now{1h};
   for (int i = 0; i < 3; ++i) {
     EXPECT_TRUE(budget.has_left(at(1), now)) << i;
@@ -26,14 +27,16 @@ TEST(SourceBudget, IsSpentByOneAddressAloneAndComesBack) {
 }
 
 TEST(SourceBudget, AFloodDoesNotRunUpDebts) {
-  SourceBudget budget(3, 100ms, 100);
+  SeededRandom random(1);
+  SourceBudget budget(3, 100ms, 100, random);
   const TimePoint now{1h};
   for (int i = 0; i < 1000; ++i) budget.spend(at(1), now);
   EXPECT_TRUE(budget.has_left(at(1), now + 100ms));
 }
 
 TEST(SourceBudget, RemembersNoMoreThanItMay) {
-  SourceBudget budget(1, 100ms, 3);
+  SeededRandom random(1);
+  SourceBudget budget(1, 100ms, 3, random);
   TimePoint now{1h};
   for (int i = 0; i < 10; ++i) budget.spend(at(i), now);
   EXPECT_EQ(budget.remembered(), 3u);

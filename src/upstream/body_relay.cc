@@ -7,6 +7,8 @@
 namespace rejoin::upstream {
 namespace {
 
+constexpr Duration kPaceStep = 100ms;
+
 using proto::Body;
 using proto::BodyKind;
 using proto::ChunkScanner;
@@ -62,17 +64,34 @@ std::size_t keep_content(MutableBytes bytes, ChunkScanner& content) {
   return kept;
 }
 
+/// In steps, since an interruption of the streams does not wake who sleeps.
+Task<Status> wait_for_pace(BodyRoute& route) {
+  while (!route.pace->open(route.world.clock.now())) {
+    const TimePoint step = std::min(route.pace->opens(), route.world.clock.now() + kPaceStep);
+    const Woken woken = co_await io::sleep_until(route.world, step, *route.stop);
+    if (woken == Woken::stopped) co_return Error{ErrorKind::cancelled, Side::ours, Retry::no, "stopping"};
+    Status turn = co_await route.from.next_turn();
+    if (!turn) co_return turn;
+  }
+  co_return Status{};
+}
+
 }  // namespace
 
 Task<Status> relay_body(BodyRoute& route, Body body) {
   if (body.kind == BodyKind::none) co_return Status{};
   BodyEnd end(body);
   ChunkScanner content;
+  const bool paced = route.pace != nullptr && route.pace->bounded();
   const bool content_only = route.framing == Framing::content_only && body.kind == BodyKind::chunked;
   for (int reads = 1; !end.done(); ++reads) {
     if (reads % limits::kReadsPerTurnMax == 0) {
       Status turn = co_await route.from.next_turn();
       if (!turn) co_return turn;
+    }
+    if (paced && !route.pace->open(route.world.clock.now())) {
+      Status open = co_await wait_for_pace(route);
+      if (!open) co_return open;
     }
     // First what came together with the head, then what is read: both are bytes that the next await may take
     // away.
@@ -80,10 +99,12 @@ Task<Status> relay_body(BodyRoute& route, Body body) {
     const bool from_arrived = route.arrived && !route.arrived.empty();
     if (from_arrived) {
       bytes = {route.arrived.data(), route.arrived.size()};
+      if (paced) bytes = bytes.first(route.pace->piece(bytes.size()));
     } else {
       Status possible = co_await route.from.readable(route.world.clock.now() + route.silence_max);
       if (!possible) co_return possible;
-      const io::ReadResult read = route.from.socket().read(end.read_max());
+      const io::ReadResult read =
+          route.from.socket().read(paced ? route.pace->piece(end.read_max()) : end.read_max());
       if (read.state == io::ReadResult::State::would_block) continue;
       if (read.state == io::ReadResult::State::failed)
         co_return route.from.broken(read.errnum, "read of a body");
@@ -103,6 +124,7 @@ Task<Status> relay_body(BodyRoute& route, Body body) {
     route.moved += *taken;
     if (route.bytes_max != 0 && route.moved > route.bytes_max)
       co_return Error{ErrorKind::too_large, route.from.side(), Retry::no, "larger than allowed"};
+    if (paced) route.pace->passed(*taken, route.world.clock.now());
     const MutableBytes of_body = bytes.first(*taken);
     const std::size_t size = content_only ? keep_content(of_body, content) : *taken;
     const io::WriteResult written = route.to.socket().write({of_body.data(), size});

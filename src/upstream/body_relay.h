@@ -7,6 +7,7 @@
 #include "io/stream.h"
 #include "io/world.h"
 #include "proto/http_head.h"
+#include "upstream/pace.h"
 
 namespace rejoin::upstream {
 
@@ -29,6 +30,9 @@ struct BodyRoute {
   Framing framing = Framing::as_it_is;
   /// A body of more bytes, as they come, is an error: too_large. Zero: no bound.
   std::uint64_t bytes_max = 0;
+  /// How fast it may go, and what ends its waits then; nullptr: as fast as it can.
+  Pace* pace = nullptr;
+  Stop* stop = nullptr;
   /// Bytes of the body so far, as they came.
   std::uint64_t moved = 0;
 };

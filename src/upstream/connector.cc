@@ -13,6 +13,10 @@ constexpr std::size_t kKindBytes = 4;  // what save_kind() writes
 
 }  // namespace
 
+namespace {
+constexpr Duration kTlsWarnEvery = 10s;  // of one Connector
+}
+
 Connector::Servers::Servers(route::SharedRoute& pool, Random& random, unsigned worker)
     : seal(route::KeyRing(route::generate_key(random)), random), router(pool, seal, worker) {}
 
@@ -20,6 +24,7 @@ Connector::Connector(io::World& world, const GameRules& rules, std::string name,
                      unsigned worker)
     : world_(world),
       rules_(rules),
+      tls_(world, {}),
       echo_(std::move(name)),
       end_timer_([](void* self) { static_cast<Connector*>(self)->end_echoes(); }, this),
       probes_(world.ready) {
@@ -82,11 +87,12 @@ std::optional<route::ServerIndex> Connector::server_at(Bytes address) {
 
 std::size_t Connector::connections() const { return echoes_.live() + tcp_.live() + ws_.live(); }
 
-void Connector::probe_servers() {
+void Connector::probe_servers(std::shared_ptr<io::TlsContextInUse> tls) {
   if (!servers_) return;
   route::Pool& pool = servers_->router.pool();
+  const ProbeTls with{&tls_, std::move(tls)};
   for (std::size_t i = 0; i < pool.size(); ++i)
-    probes_.spawn(probe_for_ever(world_, pool, static_cast<route::ServerIndex>(i), {}, stop_));
+    probes_.spawn(probe_for_ever(world_, pool, static_cast<route::ServerIndex>(i), {}, stop_, with));
 }
 
 void Connector::stop() { stop_.request(); }
@@ -101,6 +107,13 @@ route::Choice Connector::choose(const Player& player) {
 
 bool Connector::next_server(route::Choice& choice, const Error& why) {
   ++counts_.failed;
+  const TimePoint now = world_.clock.now();
+  if (rules_.tls && why.kind == ErrorKind::bad_input &&
+      (tls_warned_ == TimePoint() || now >= tls_warned_ + kTlsWarnEvery)) {
+    tls_warned_ = now;
+    world_.log.warn("game server " + address_of(choice.server).text() +
+                    " cannot be spoken to: " + to_string(why));
+  }
   if (!choice.server) {
     world_.log.debug("game server " + rules_.address.text() + " did not take a player: " + to_string(why));
     return false;
@@ -121,6 +134,15 @@ Address Connector::address_of(std::optional<route::ServerIndex> server) {
 route::ServerUse Connector::use(const route::Choice& choice) {
   if (!choice.server) return {};
   return {servers_->router.pool(), *choice.server};
+}
+
+Result<io::Socket> Connector::dial(const Address& to, std::optional<route::ServerIndex> server) {
+  io::ConnectOptions options;
+  options.keep_alive = true;
+  if (!rules_.tls) return world_.network.connect(to, options);
+  options.server_name = server ? servers_->router.pool().server(*server).tls_name : rules_.tls_name;
+  tls_.use({.client = rules_.tls->get(), .server = nullptr});
+  return tls_.connect(to, options);
 }
 
 // --- echoes that end ---

@@ -17,6 +17,7 @@
 #include "base/record_pool.h"
 #include "base/scope.h"
 #include "base/timers.h"
+#include "io/tls_network.h"
 #include "io/world.h"
 #include "proto/length_framing.h"
 #include "proto/ws_handshake.h"
@@ -51,6 +52,9 @@ struct GameRules {
   std::uint32_t message_max = limits::kMessageBytesMax;  // of the game server
   std::string path = "/";                                // and query
   std::string host;                                      // the Host field; empty: the server's IP:PORT
+  // --- TLS ---
+  std::shared_ptr<io::TlsContextInUse> tls{};  // nullptr: none
+  std::string tls_name{};                      // of the one game server; empty: its address
 };
 
 /// Plain integers that only grow.
@@ -83,9 +87,9 @@ class Connector {
   /// What stands before the state: of which kind the connection is.
   void save_kind(std::string& state) const;
 
-  /// Probes the pool's servers from now on, if its health checks are on. For one worker of a process: the
-  /// results are shared.
-  void probe_servers();
+  /// Probes the pool's servers from now on, if its health checks are on, over TLS with `tls`. For one worker
+  /// of a process: the results are shared.
+  void probe_servers(std::shared_ptr<io::TlsContextInUse> tls = nullptr);
   /// Ends the probes; idle() follows some turns later. Connections stay, they are their sessions'.
   void stop();
   /// No connection and no probe is left.
@@ -101,7 +105,7 @@ class Connector {
   /// The first server for a player. With one address: a choice without a server.
   route::Choice choose(const Player& player);
   /// The chosen server could not be reached: says so to the pool, and makes `choice` name the next one.
-  /// False: there is none.
+  /// False: there is none. A server whose TLS fails is said aloud, though not each time.
   bool next_server(route::Choice& choice, const Error& why);
   /// Where a server is; the one address without one. None when there is neither.
   Address address_of(std::optional<route::ServerIndex> server);
@@ -109,6 +113,8 @@ class Connector {
   route::ServerUse use(route::ServerIndex server) { return {servers_->router.pool(), server}; }
   /// The pool's server at `address`; nothing: there is none, or no pool.
   std::optional<route::ServerIndex> server_at(Bytes address);
+  /// Begins to connect, with TLS where the rules have it: the socket is open when both are.
+  Result<io::Socket> dial(const Address& to, std::optional<route::ServerIndex> server);
   void opened() { ++counts_.opened; }
   void ended(GameEnd how) { ++counts_.ended[static_cast<std::size_t>(how)]; }
   /// Tells `events` in the next turn that the echo was stopped; forget() takes that back.
@@ -129,6 +135,7 @@ class Connector {
 
   io::World& world_;
   const GameRules& rules_;
+  io::TlsNetwork tls_;
   Echo echo_;
   proto::AcceptHasher hasher_;
   std::optional<Servers> servers_;
@@ -140,6 +147,7 @@ class Connector {
   Stop stop_;
   Scope probes_;
   GameCounts counts_;
+  TimePoint tls_warned_{};
 };
 
 }  // namespace rejoin::upstream

@@ -55,9 +55,7 @@ std::optional<Error> DialledConnection::dial() {
     const Address to = connector_.address_of(server);
     if (!to) return Error{ErrorKind::unreachable, Side::server, Retry::yes, "no game server is up"};
     use_ = connector_.use(opening_->choice);
-    io::ConnectOptions options;
-    options.keep_alive = true;
-    Result<io::Socket> dialled = connector_.world().network.connect(to, options);
+    Result<io::Socket> dialled = connector_.dial(to, server);
     if (dialled) {
       socket_ = std::move(*dialled);
       socket_.set_events(this);
@@ -244,7 +242,7 @@ constexpr std::uint8_t kStateForm = 1;
 }
 
 bool DialledConnection::may_leave() const {
-  return phase_ == GamePhase::open && !corked_ && !all_said_ && !peer_ended_ && !write_failed_ &&
+  return !connector_.rules().tls && phase_ == GamePhase::open && !corked_ && !all_said_ && !peer_ended_ && !write_failed_ &&
          outbox_.error() == 0;
 }
 

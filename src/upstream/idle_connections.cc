@@ -10,9 +10,10 @@ IdleConnections::Record::Record(IdleConnections& owner, io::Socket s, std::size_
       expiry([](void* self) { static_cast<Record*>(self)->home.drop(*static_cast<Record*>(self)); }, this),
       server(of) {}
 
-// Whatever it is, the connection cannot be used again: a FIN, a reset, or bytes that no request asked for.
+// A FIN, a reset, or bytes that no request asked for: the connection cannot be used again. Nothing at all is
+// what a message of TLS itself looks like (a session ticket).
 void IdleConnections::Record::on_ready(io::Ready ready) {
-  if (ready.readable) home.drop(*this);
+  if (ready.readable && socket.read(1).state != io::ReadResult::State::would_block) home.drop(*this);
 }
 
 IdleConnections::IdleConnections(io::World& world, std::size_t servers, Duration keep, std::size_t most)

@@ -38,10 +38,19 @@ Task<Status> ask_http(io::World& world, const route::HealthRules& rules, io::Str
   co_return ill("status " + std::to_string(head.status()) + ", expected " + to_string(rules.expect));
 }
 
+Task<Status> shake_hands(io::Stream& stream, ProbeTls tls, std::string name, TimePoint deadline) {
+  Result<io::Socket> begun = tls.network->dial_with(tls.context->get(), stream.release(), name);
+  if (!begun) co_return std::move(begun.error());
+  stream.adopt(std::move(*begun));
+  Status open = co_await stream.writable(deadline);
+  if (open) open = stream.socket().connect_status();
+  co_return open;
+}
+
 }  // namespace
 
 Task<Status> probe(io::World& world, const route::HealthRules& rules, Address server, Stop& stop,
-                   ProbeAnswer* answer) {
+                   ProbeAnswer* answer, ProbeTls tls, std::string name) {
   const TimePoint deadline = world.clock.now() + rules.timeout;
   io::Stream stream(world, Side::server, stop);
   const io::ConnectOptions options;
@@ -50,6 +59,10 @@ Task<Status> probe(io::World& world, const route::HealthRules& rules, Address se
     // Nothing was said on it: a reset spares the server a TIME_WAIT and an empty request in its log.
     if (open) stream.socket().reset();
     co_return open;
+  }
+  if (tls.context) {
+    open = co_await shake_hands(stream, std::move(tls), std::move(name), deadline);
+    if (!open || rules.kind == route::HealthKind::tls) co_return open;
   }
   std::string request = probe_request(rules, server);
   ProbeAnswer heard;
@@ -80,7 +93,7 @@ void keep_answer(io::World& world, route::Pool& pool, route::ServerIndex server,
 }  // namespace
 
 Task<void> probe_for_ever(io::World& world, route::Pool& pool, route::ServerIndex server, OnHealth on_health,
-                          Stop& stop) {
+                          Stop& stop, ProbeTls tls) {
   const route::HealthRules& rules = pool.health_rules();
   route::ProbeSchedule schedule(rules, world.clock.now(), world.random);
   while (schedule.next_probe_at() != kNever) {
@@ -88,7 +101,9 @@ Task<void> probe_for_ever(io::World& world, route::Pool& pool, route::ServerInde
     if (woken == Woken::stopped) co_return;
     schedule.probe_began(world.clock.now(), world.random);
     ProbeAnswer answer;
-    Status well = co_await probe(world, rules, pool.server(server).address, stop, &answer);
+    const Address to = pool.server(server).address;
+    std::string name_in_certificate = pool.server(server).tls_name;
+    Status well = co_await probe(world, rules, to, stop, &answer, tls, std::move(name_in_certificate));
     if (!well && well.error().kind == ErrorKind::cancelled) co_return;
     // Our own want of descriptors says nothing about the server.
     if (!well && well.error().side == Side::ours) continue;

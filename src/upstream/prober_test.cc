@@ -145,5 +145,36 @@ TEST_F(Probing, a_server_that_drains_stays_up_for_those_who_belong_to_it) {
   EXPECT_TRUE(sim.run_until([&] { return scope.running() == 0; }));
 }
 
+TEST_F(Probing, a_server_asks_for_a_share_of_its_weight_and_may_be_well_by_several_statuses) {
+  listen();
+  route::HealthRules rules;
+  rules.kind = route::HealthKind::http;
+  rules.path = "/";
+  rules.every = 2s;
+  rules.expect = {{200, 299}, {418, 418}};
+  auto pool = std::move(*route::Pool::make("p", {{"s", server.address(8000), 4}}, rules));
+  Stop stop;
+  Scope scope(prober.world().ready);
+  scope.spawn(probe_for_ever(prober.world(), *pool, 0, nullptr, stop));
+  const struct {
+    const char* answer;
+    int share;
+  } cases[] = {
+      {"HTTP/1.1 200 OK\r\nRejoin-Weight: 50%\r\n\r\n", 50},
+      {"HTTP/1.1 418 Teapot\r\nrejoin-weight: 0\r\n\r\n", 0},
+      {"HTTP/1.1 204 No Content\r\n\r\n", 100},
+      {"HTTP/1.1 204 No Content\r\nRejoin-Weight: 7\r\n\r\n", 7},
+      {"HTTP/1.1 204 No Content\r\nRejoin-Weight: much\r\n\r\n", 100},
+  };
+  for (const auto& one : cases) {
+    answering.answer = one.answer;
+    EXPECT_TRUE(sim.run_until([&] { return pool->share_percent(0) == one.share; }, 10s)) << one.answer;
+    EXPECT_TRUE(pool->up(0));
+    EXPECT_EQ(pool->steady_weight(0), 4 * route::Pool::kWeightUnits / 100 * static_cast<unsigned>(one.share));
+  }
+  stop.request();
+  EXPECT_TRUE(sim.run_until([&] { return scope.running() == 0; }));
+}
+
 }  // namespace
 }  // namespace rejoin::upstream

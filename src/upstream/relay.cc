@@ -1,6 +1,7 @@
 #include "upstream/relay.h"
 
 #include "base/limits.h"
+#include "upstream/relay_care.h"
 
 namespace rejoin::upstream {
 
@@ -10,6 +11,11 @@ std::string_view to_string(RelayEnd::How how) {
     case RelayEnd::How::broken: return "broken";
     case RelayEnd::How::idle: return "idle";
     case RelayEnd::How::cancelled: return "cancelled";
+    case RelayEnd::How::silent: return "silent";
+    case RelayEnd::How::stalled: return "stalled";
+    case RelayEnd::How::dead: return "dead";
+    case RelayEnd::How::refused: return "refused";
+    case RelayEnd::How::dismissed: return "dismissed";
   }
   return "?";
 }
@@ -24,11 +30,18 @@ Relay::Relay(io::World& world, RelayOwner& owner, io::Socket client, io::Socket 
       last_active_(opened_),
       rules_(rules) {}
 
-void Relay::start() {
+Relay::~Relay() = default;
+
+void Relay::care_for(const CareRules& rules, bool websocket) {
+  if (rules.any(websocket)) care_ = std::make_unique<RelayCare>(*this, rules, websocket);
+}
+
+void Relay::start(Buffer from_client, Buffer from_server) {
   client_.socket.set_events(&client_);
   server_.socket.set_events(&server_);
   world_.timers.arm(idle_timer_, last_active_ + rules_.idle_timeout);
-  if (client_.socket.may_read() && !move(client_, server_)) return;
+  if (care_ && !care_->start(std::move(from_client), std::move(from_server))) return;
+  if (!client_.ended && client_.socket.may_read() && !move(client_, server_)) return;
   if (server_.socket.may_read() && !move(server_, client_)) return;
 }
 
@@ -39,6 +52,7 @@ void Relay::on_ready(Half& half, io::Ready ready) {
 }
 
 bool Relay::move(Half& from, Half& to) {
+  if (care_) return care_->move(from, to);
   for (int reads = 0; reads < limits::kReadsPerTurnMax; ++reads) {
     if (from.ended || !to.backlog.empty() || !from.socket.may_read()) return true;
     const io::ReadResult read = from.socket.read();
@@ -82,8 +96,10 @@ bool Relay::drain(Half& to) {
     return false;
   }
   to.backlog.consume(written.taken);
+  if (care_) care_->progressed(to);
   if (!to.backlog.empty()) return true;
   to.backlog.release();
+  if (care_ && !care_->drained(to)) return false;
   return move(other(to), to);
 }
 
@@ -99,9 +115,24 @@ void Relay::on_idle() {
 
 void Relay::cancel() { finish({RelayEnd::How::cancelled, Side::ours}); }
 
+bool Relay::dismiss(std::uint16_t code) {
+  bool possible = false;
+  if (care_) {
+    RelayEnd end{RelayEnd::How::dismissed, Side::ours};
+    end.code = code;
+    (void)care_->close(static_cast<proto::CloseCode>(code), end, possible);
+  }
+  return possible;
+}
+
+bool Relay::may_be_dismissed() const { return care_ && care_->may_close(); }
+
 void Relay::finish(RelayEnd end) {
   idle_timer_.cancel();
-  if (end.how == RelayEnd::How::finished) {
+  const bool closing = care_ && care_->closing();
+  if (closing && end.how != RelayEnd::How::finished) end = care_->end();  // whatever came over it
+  if (care_) care_->cancel();
+  if (end.how == RelayEnd::How::finished || closing) {
     client_.socket.close();
     server_.socket.close();
   } else {

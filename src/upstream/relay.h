@@ -7,6 +7,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 
 #include "base/intrusive_list.h"
 #include "base/timers.h"
@@ -22,9 +23,16 @@ struct RelayEnd {
     broken,     // `side` broke: reset, or a write failed; the other side was reset as well
     idle,       // silent for the time-out, both ways; both were reset
     cancelled,  // we stopped
+    // where it had care (relay_care.h)
+    silent,     // `side` alone, for its own time-out
+    stalled,    // `side` took nothing for write_timeout
+    dead,       // the client answered no ping; its server was told with 1001
+    refused,    // `side` broke a rule of WebSocket, or a limit: `code` was told
+    dismissed,  // we closed it with `code`
   };
   How how;
   Side side;
+  std::uint16_t code = 0;  // of a close frame of ours
 };
 
 std::string_view to_string(RelayEnd::How how);
@@ -58,17 +66,29 @@ struct RelayRules {
   ClientFin client_fin = ClientFin::passes_on;
 };
 
+class RelayCare;
+struct CareRules;
+
 /// One thread. Not movable: the loop and the timer wheel hold its address. `world` and `owner` outlive it.
 class Relay : public ListNode {
  public:
   /// Takes over two open sockets. Nothing happens before start().
   Relay(io::World& world, RelayOwner& owner, io::Socket client, io::Socket server, RelayRules rules);
+  ~Relay();
   Relay(const Relay&) = delete;
   Relay& operator=(const Relay&) = delete;
 
+  /// Before start(): what relay_care.h offers, as far as `rules` ask for it. They outlive the relay.
+  void care_for(const CareRules& rules, bool websocket);
+  bool has_care() const { return care_ != nullptr; }
   /// Takes the sockets' events over and moves what is there already. relay_ended() may come before it
-  /// returns.
-  void start();
+  /// returns. With care also what was read, and not passed on, before.
+  void start(Buffer from_client = {}, Buffer from_server = {});
+  /// Ends a WebSocket whose frames are followed with a close frame of `code` for the client and an orderly
+  /// end of both; relay_ended() comes with `dismissed`. False: there is no such care, and nothing happened.
+  bool dismiss(std::uint16_t code);
+  /// Whether dismiss() would do anything.
+  bool may_be_dismissed() const;
   /// Ends it now, both sides reset; relay_ended() is called with `cancelled`.
   void cancel();
 
@@ -80,6 +100,7 @@ class Relay : public ListNode {
   std::uint32_t pauses() const { return pauses_; }
 
  private:
+  friend class RelayCare;
   // One direction's source, and the sink of the other direction. 72 bytes: vptr 8, relay 8, socket 16,
   // backlog 32, count 8.
   struct Half final : io::SocketEvents {
@@ -106,6 +127,7 @@ class Relay : public ListNode {
   Half client_, server_;
   Timer idle_timer_;
   TimePoint opened_, last_active_;
+  std::unique_ptr<RelayCare> care_;  // nullptr: none is asked for
   RelayRules rules_;
   std::uint32_t pauses_ = 0;
   Side first_ended_ = Side::ours;

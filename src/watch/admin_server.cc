@@ -1,6 +1,12 @@
 // Read it from serve() down.
 #include "watch/admin_server.h"
 
+#include <openssl/crypto.h>
+#include <openssl/evp.h>
+
+#include <algorithm>
+#include <array>
+
 #include "io/stream.h"
 #include "proto/http_response.h"
 #include "watch/json.h"
@@ -57,18 +63,28 @@ bool is_here(Bytes host) {
   return proto::equals_ignoring_case(name, "localhost") || Address::parse_ip(name).ok();
 }
 
-/// What is against answering at all.
-std::optional<AdminReply> refused(const RequestHead& request) {
-  if (request.has(proto::KnownField::origin))
-    return AdminReply::error(403, "pages may not ask here: the request has an Origin");
-  if (!is_here(request.host()))
-    return AdminReply::error(403, "ask by an IP address or localhost: the Host is another name");
-  if (request.body().kind != proto::BodyKind::none)
-    return AdminReply::error(400, "no body is read here: parameters stand behind the '?' of the path");
-  if (request.target_form() != proto::TargetForm::origin &&
-      request.target_form() != proto::TargetForm::absolute)
-    return AdminReply::error(400, "ask for a path, such as /sessions");
-  return std::nullopt;
+/// As long as it takes for any other: digests are compared, which say nothing of where two texts differ.
+bool same_secret(Bytes a, Bytes b) {
+  std::array<std::array<unsigned char, EVP_MAX_MD_SIZE>, 2> digests{};
+  for (const auto& [text, digest] : {std::pair{a, &digests[0]}, std::pair{b, &digests[1]}}) {
+    unsigned int length = 0;
+    if (EVP_Digest(text.data(), text.size(), digest->data(), &length, EVP_sha256(), nullptr) != 1)
+      return false;
+  }
+  return CRYPTO_memcmp(digests[0].data(), digests[1].data(), digests[0].size()) == 0;
+}
+
+/// The token of `Authorization: Bearer TOKEN` (RFC 6750 2.1); empty when there is none.
+Bytes bearer_token(const RequestHead& request) {
+  const Bytes value = request.value_of(proto::KnownField::authorization);
+  const std::size_t space = value.find(' ');
+  if (space == Bytes::npos || !proto::equals_ignoring_case(value.substr(0, space), "Bearer")) return {};
+  return proto::trim_ows(value.substr(space));
+}
+
+bool is_open(Bytes target) {
+  const Bytes path = target.substr(0, target.find('?'));
+  return std::find(std::begin(kOpenPaths), std::end(kOpenPaths), path) != std::end(kOpenPaths);
 }
 
 std::string write_reply(const AdminReply& reply, bool with_body, bool last, int minor_version) {
@@ -170,16 +186,42 @@ AdminReply AdminReply::error(int status, std::string_view why) {
   return reply;
 }
 
+AdminReply AdminReply::wrong_method(std::string_view allowed) {
+  AdminReply reply = error(405, "ask with " + std::string(allowed));
+  reply.field_lines = "Allow: " + std::string(allowed) + "\r\n";
+  return reply;
+}
+
+AdminReply AdminReply::of(const Json& body, int status) {
+  AdminReply reply;
+  reply.status = status;
+  reply.body = write_json(body) + "\n";
+  return reply;
+}
+
+std::optional<AdminReply> unknown_parameter(const AdminRequest& request,
+                                            const std::vector<std::string_view>& known) {
+  for (const auto& [name, value] : request.query) {
+    if (std::find(known.begin(), known.end(), name) != known.end()) continue;
+    std::string words;
+    for (const std::string_view word : known) words += (words.empty() ? "" : ", ") + std::string(word);
+    return AdminReply::error(400, "unknown parameter \"" + name + "\"; " +
+                                      (words.empty() ? "there are none" : "there are " + words));
+  }
+  return std::nullopt;
+}
+
 AdminServer::AdminServer(io::World& world, AdminHandler& handler)
     : world_(world), handler_(handler), connections_(world.ready) {}
 
 AdminServer::~AdminServer() = default;
 
-Status AdminServer::open(const Address& at) {
+Status AdminServer::open(const AdminDoor& door) {
+  token_ = door.token;
   io::ListenOptions options;
   options.reuse_port = false;  // a second program on this address is a mistake
   options.backlog = static_cast<int>(kAdminConnectionsMax);
-  auto listener = world_.network.listen(at, options, *this);
+  auto listener = world_.network.listen(door.listen, options, *this);
   if (!listener) return std::move(listener.error());
   listener_ = std::move(*listener);
   return {};
@@ -193,6 +235,25 @@ void AdminServer::close() {
 void AdminServer::on_accept(io::Socket socket, const Address&) {
   if (connections_.running() >= kAdminConnectionsMax || stop_.requested()) return;
   connections_.spawn(serve(std::move(socket)));
+}
+
+/// What is against answering at all.
+std::optional<AdminReply> AdminServer::against(const RequestHead& request) const {
+  if (request.has(proto::KnownField::origin))
+    return AdminReply::error(403, "pages may not ask here: the request has an Origin");
+  if (token_.empty() && !is_here(request.host()))
+    return AdminReply::error(403, "ask by an IP address or localhost: the Host is another name");
+  if (request.target_form() != proto::TargetForm::origin &&
+      request.target_form() != proto::TargetForm::absolute)
+    return AdminReply::error(400, "ask for a path, such as /healthz");
+  if (!token_.empty() && !is_open(request.path_and_query()) && !same_secret(bearer_token(request), token_)) {
+    AdminReply reply = AdminReply::error(401, "the token is missing or wrong: Authorization: Bearer TOKEN");
+    reply.field_lines = "WWW-Authenticate: Bearer\r\n";
+    return reply;
+  }
+  if (request.body().kind != proto::BodyKind::none)
+    return AdminReply::error(400, "no body is read here: parameters stand behind the '?' of the path");
+  return std::nullopt;
 }
 
 Task<void> AdminServer::serve(io::Socket socket) {
@@ -214,11 +275,11 @@ Task<void> AdminServer::serve(io::Socket socket) {
       with_body = request.method() != Method::head;
       minor_version = request.minor_version();
       last = !request.keep_alive();
-      std::optional<AdminReply> against = refused(request);
+      std::optional<AdminReply> refusal = against(request);
       std::optional<AdminRequest> asked = parse_admin_target(request.path_and_query());
-      if (!against && !asked) against = AdminReply::error(400, "a '%' without two hex digits behind it");
-      if (against) {
-        reply = std::move(*against);
+      if (!refusal && !asked) refusal = AdminReply::error(400, "a '%' without two hex digits behind it");
+      if (refusal) {
+        reply = std::move(*refusal);
         last = true;
       } else {
         asked->method = with_body ? request.method() : Method::get;

@@ -3,9 +3,10 @@
 // Place: beside the path, never on it. Hears a head, hands what was asked to an AdminHandler, writes its
 // reply, and hears the next one. Bodies of requests are not read: parameters stand in the query.
 //
-// There is no password. What keeps strangers out is the address that it listens on; what keeps the pages of
-// the operator's own browser out is that a request with an Origin, or for a Host that is a name (a page whose
-// name was made to point here: DNS rebinding), is answered 403.
+// What keeps strangers out is the address that it listens on, or a token (`Authorization: Bearer ...`),
+// without which everything but kOpenPaths is answered 401. What keeps the pages of the operator's own browser
+// out is that a request with an Origin is answered 403, and where there is no token, so is one for a Host
+// that is a name (a page whose name was made to point here: DNS rebinding).
 //
 // Owner: one worker; its thread.
 #pragma once
@@ -14,6 +15,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -27,6 +29,8 @@
 
 namespace rejoin::watch {
 
+class Json;
+
 // Limits of the admin port.
 inline constexpr std::size_t kAdminConnectionsMax = 64;
 /// From the first byte of a request to its whole head, and for the first one.
@@ -35,6 +39,15 @@ inline constexpr std::chrono::seconds kAdminHeadS{10};
 inline constexpr std::chrono::seconds kAdminIdleS{60};
 /// For a whole answer.
 inline constexpr std::chrono::seconds kAdminAnswerS{30};
+
+/// Asked by balancers and supervisors, who have no token; they tell nothing but yes or no.
+inline constexpr std::string_view kOpenPaths[] = {"/healthz", "/readyz"};
+
+/// Where an admin port is, and who may ask there.
+struct AdminDoor {
+  Address listen;
+  std::string token = {};  // empty: whoever reaches it
+};
 
 /// What was asked, decoded.
 struct AdminRequest {
@@ -59,7 +72,13 @@ struct AdminReply {
 
   /// `{"error": "..."}`, for people and scripts alike.
   static AdminReply error(int status, std::string_view why);
+  /// 405, with the method that is allowed.
+  static AdminReply wrong_method(std::string_view allowed);
+  static AdminReply of(const Json& body, int status = 200);
 };
+/// 400 for a parameter that is not among `known`: a misspelt one would otherwise be ignored in silence.
+std::optional<AdminReply> unknown_parameter(const AdminRequest& request,
+                                            const std::vector<std::string_view>& known);
 
 class AdminHandler {
  public:
@@ -78,7 +97,7 @@ class AdminServer final : private io::AcceptEvents {
   ~AdminServer();
 
   /// Error: the address cannot be listened on.
-  Status open(const Address& at);
+  Status open(const AdminDoor& door);
   /// The real one; none when it is not open.
   Address address() const { return listener_ ? listener_->address() : Address(); }
   /// Stops listening and ends every connection; idle() follows within some turns.
@@ -87,10 +106,12 @@ class AdminServer final : private io::AcceptEvents {
 
  private:
   void on_accept(io::Socket socket, const Address& peer) override;
+  std::optional<AdminReply> against(const proto::RequestHead& request) const;
   Task<void> serve(io::Socket socket);
 
   io::World& world_;
   AdminHandler& handler_;
+  std::string token_;
   std::unique_ptr<io::Listener> listener_;
   Stop stop_;
   Scope connections_;

@@ -38,7 +38,7 @@ struct Admin : testing::Test {
     waiter = std::make_unique<Waiter>(server.world().ready, server.world().timers, never);
     parrot.waiter = waiter.get();
     admin = std::make_unique<AdminServer>(server.world(), parrot);
-    ASSERT_TRUE(admin->open(server.address(9090)));
+    ASSERT_TRUE(admin->open({server.address(9090)}));
   }
   void TearDown() override {
     clients.clear();
@@ -183,6 +183,46 @@ TEST(AdminTarget, parameters_are_written_so_that_they_are_read_again) {
   EXPECT_EQ(read->parameter("m"), std::nullopt);
   EXPECT_FALSE(parse_admin_target("/x?a=%g0"));
   EXPECT_FALSE(parse_admin_target("/x%"));
+}
+
+TEST_F(Admin, with_a_token_answers_who_has_it) {
+  AdminServer guarded(server.world(), parrot);
+  ASSERT_TRUE(guarded.open({server.address(9091), "0123456789abcdef"}));
+  const struct {
+    const char* fields;
+    const char* path;
+    int status;
+  } cases[] = {
+      {"Host: 10.0.0.1\r\n", "/a", 401},
+      {"Host: 10.0.0.1\r\nAuthorization: Bearer 0123456789abcdef\r\n", "/a", 200},
+      {"Host: 10.0.0.1\r\nauthorization: bearer   0123456789abcdef\r\n", "/a", 200},
+      {"Host: admin.example\r\nAuthorization: Bearer 0123456789abcdef\r\n", "/a", 200},
+      {"Host: 10.0.0.1\r\nAuthorization: Bearer 0123456789abcde\r\n", "/a", 401},
+      {"Host: 10.0.0.1\r\nAuthorization: Bearer 0123456789abcdefg\r\n", "/a", 401},
+      {"Host: 10.0.0.1\r\nAuthorization: Bearer\r\n", "/a", 401},
+      {"Host: 10.0.0.1\r\nAuthorization: Basic 0123456789abcdef\r\n", "/a", 401},
+      {"Host: 10.0.0.1\r\nAuthorization: 0123456789abcdef\r\n", "/a", 401},
+      {"Host: 10.0.0.1\r\nAuthorization: Bearer 0123456789abcdef\r\nOrigin: http://x\r\n", "/a", 403},
+      {"Host: 10.0.0.1\r\n", "/healthz", 200},
+      {"Host: 10.0.0.1\r\n", "/readyz?verbose", 200},
+      {"Host: 10.0.0.1\r\n", "/healthz/x", 401},
+      {"Host: 10.0.0.1\r\n", "/%68ealthz", 401},
+  };
+  for (const auto& one : cases) {
+    auto socket = phone.network().connect(server.address(9091), {});
+    clients.push_back(std::make_unique<io::contract::End>(std::move(*socket)));
+    io::contract::End& end = *clients.back();
+    end.told = [&end] { end.drain(); };
+    EXPECT_TRUE(sim.run_until([&] { return end.writable != 0; }));
+    end.write(std::string("GET ") + one.path + " HTTP/1.1\r\n" + one.fields + "\r\n");
+    sim.run_for(3s);
+    EXPECT_TRUE(end.received.starts_with("HTTP/1.1 " + std::to_string(one.status)))
+        << one.fields << end.received;
+    EXPECT_EQ(end.received.find("WWW-Authenticate: Bearer\r\n") != std::string::npos, one.status == 401);
+  }
+  guarded.close();
+  clients.clear();
+  EXPECT_TRUE(sim.run_until([&] { return guarded.idle(); }));
 }
 
 }  // namespace

@@ -10,7 +10,7 @@ import { chromium } from "playwright-core";
 import { chance, CutWorld, numbered, until } from "./cut_world.mjs";
 import { CHROMIUM_FLAGS } from "./world.mjs";
 
-const LIMIT = { timeout: 150_000 };
+const LIMIT = { timeout: 280_000 };
 const BREAKS = 200;
 const DIST = fileURLToPath(new URL("../../clients/js/dist/", import.meta.url));
 

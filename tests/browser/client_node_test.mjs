@@ -6,7 +6,15 @@ import WebSocket from "ws";
 import { RejoinSession, RejoinSocket } from "../../clients/js/dist/rejoin.mjs";
 import { chance, CutWorld, heard, numbered, until } from "./cut_world.mjs";
 
-const LIMIT = { timeout: 120_000 };
+// Debian's own Node, 18, has no CustomEvent; the package asks for 20.
+globalThis.CustomEvent ??= class extends Event {
+  constructor(type, { detail } = {}) {
+    super(type);
+    this.detail = detail;
+  }
+};
+
+const LIMIT = { timeout: 280_000 };
 const BREAKS = 200;
 const options = { WebSocket };
 
@@ -55,7 +63,7 @@ test(`${BREAKS} breaks in a row at any byte: 0 lost, 0 twice, one session`, LIMI
   await until(() => {
     if (session.state === "live" && session.got.length === 2 * session.said) session.play(1);
     return session.figures.resumes >= BREAKS;
-  }, `${BREAKS} resumes`, 100_000);
+  }, `${BREAKS} resumes`, 270_000);
   await finished(session, game);
   const { resumes, logins, replayedIn, replayedOut, sent, received, unacknowledged } = session.figures;
   assert.equal(resumes, BREAKS);

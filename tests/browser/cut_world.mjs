@@ -153,10 +153,9 @@ ${keys}
 /** An event of the session, or of anything else that has addEventListener. */
 export function heard(target, type, fits = () => true, ms = 20_000) {
   return new Promise((resolve, reject) => {
-    const timer = setTimeout(() => reject(new Error(`no "${type}" within ${ms} ms`)), ms);
+    AbortSignal.timeout(ms).addEventListener("abort", () => reject(new Error(`no "${type}" within ${ms} ms`)));
     const listener = (event) => {
       if (!fits(event)) return;
-      clearTimeout(timer);
       target.removeEventListener(type, listener);
       resolve(event);
     };

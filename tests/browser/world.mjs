@@ -1,9 +1,10 @@
 // What a browser test stands on: gateways and a balancer as real processes on ports of the kernel's choice, a page on the
 // same site, and Debian's Chromium. Everything started here is ended by World.stop(), and ended well: SIGTERM gives 0.
 import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
+import { execFileSync, spawn } from "node:child_process";
+import { createHash, X509Certificate } from "node:crypto";
 import { once } from "node:events";
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { createServer } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -71,14 +72,17 @@ export class Program {
 }
 
 export class World {
-  /** `keys` by gateway: lines more for its configuration. */
-  static async start(keys = {}) {
+  /** `keys` by gateway: lines more for its configuration. `tls`: the balancer speaks https and wss. */
+  static async start(keys = {}, { tls = false } = {}) {
     assert.ok(REJOIN, "the environment names the program: REJOIN=build/dev/apps/rejoin");
     const world = new World();
     world.folder = await mkdtemp(join(tmpdir(), "rejoin-browser-"));
     world.gateways = new Map();
     world.keys = keys;
+    world.tls = tls;
+    const flags = [...CHROMIUM_FLAGS];
     try {
+      if (tls) flags.push(`--ignore-certificate-errors-spki-list=${await world.makeCertificate()}`);
       for (const [name, address] of [["g1", "127.0.0.1"], ["g2", "127.0.0.2"]]) await world.startGateway(name, `${address}:0`);
       world.balancer = await Program.start(["balancer", "-c", await world.write("balancer.toml", world.balancerText())]);
       world.page = createServer((request, response) => {
@@ -91,7 +95,7 @@ export class World {
         executablePath: CHROMIUM,
         headless: true,
         chromiumSandbox: false,
-        args: CHROMIUM_FLAGS,
+        args: flags,
         timeout: START_MS,
       });
     } catch (error) {
@@ -117,6 +121,18 @@ export class World {
     this.gateways.set(name, await Program.start(["gateway", "-c", await this.write(`${name}.toml`, text)]));
   }
 
+  /** A new certificate over the one that is there, for the same key; what Chromium is told to trust. */
+  async makeCertificate() {
+    const [key, certificate] = ["play.key", "play.pem"].map((name) => join(this.folder, name));
+    this.certificates = (this.certificates ?? 0) + 1;
+    const openssl = (...args) => execFileSync("openssl", args, { stdio: ["ignore", "ignore", "pipe"] });
+    if (this.certificates === 1) openssl("genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256", "-out", key);
+    openssl("req", "-x509", "-key", key, "-out", certificate, "-days", "30", "-subj", "/CN=play.example", "-set_serial",
+      String(this.certificates), "-addext", "subjectAltName=IP:127.0.0.1");
+    const spki = new X509Certificate(await readFile(certificate)).publicKey.export({ type: "spki", format: "der" });
+    return createHash("sha256").update(spki).digest("base64");
+  }
+
   balancerText() {
     const port = (name) => this.gateways.get(name).ports[0];
     return `
@@ -125,11 +141,12 @@ name = "play"
 listen = "127.0.0.1:0"
 mode = "http"
 pool = "gateways"
+${this.tls ? 'tls = { certificate = "play.pem", key = "play.key" }' : ""}
 
 [[pool]]
 name = "gateways"
 scheduler = "round-robin"
-affinity = [ { kind = "cookie-insert" } ]
+affinity = [ { kind = "cookie-insert", secure = ${this.tls} } ]
 server = [ { name = "g1", address = "127.0.0.1:${port("g1")}" }, { name = "g2", address = "127.0.0.2:${port("g2")}" } ]
 `;
   }

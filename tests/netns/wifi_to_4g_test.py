@@ -43,7 +43,7 @@ class WifiTo4g(ProgramsTest):
         account = self.connect(f"ws://{hosts.SERVICE}:{port}/play", *options, wrap=hosts.on("client"), **popen)[0]
         left_by = account["local"].rsplit(":", 1)[0]
         # The balancer's own word for it; X-Forwarded-For and leases are made of the same.
-        self.proxy.wait_for(rf" {account['local'].replace('.', '[.]')}: tunnel to {account['server']} ended")
+        self.proxy.wait_for(rf" {account['local'].replace('.', '[.]')}: tunnel to [a-z]+/{account['server']} ended")
         return account["server"], left_by, account
 
     def play(self):

@@ -5,6 +5,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -15,6 +16,9 @@
 #include "apps/gateway/worker.h"
 #include "base/scope.h"
 #include "io/sim_network.h"
+#include "io/tls_network.h"
+#include "io/tls_test_certificates.h"
+#include "io/tls_test_random.h"
 #include "tests/sim/http_echo.h"
 #include "tests/sim/players.h"
 
@@ -27,6 +31,8 @@ struct ArenaOptions {
   PlayerOptions player{};
   /// Small socket buffers, so that back-pressure happens.
   std::size_t socket_buffer_bytes = 8 * 1024;
+  /// Every listener of the balancer, and the web servers.
+  bool tls = false;
 };
 
 class Arena {
@@ -40,6 +46,14 @@ class Arena {
   io::SimHost& gateway_host(std::size_t i) { return *gateway_hosts_[i]; }
   const Tally& tally() const { return tally_; }
 
+  /// What may change in the balancer's configuration under players who must not notice. Bits of a variant.
+  static constexpr unsigned kServersInAnotherOrder = 1, kListenerChanged = 2, kListenerMore = 4,
+                            kServerMore = 8, kOtherWeight = 16, kOtherLeases = 32, kPoolMore = 64,
+                            kVariants = 128;
+  enum class Reload { commit, abandon };
+  /// The balancer goes over to a variant of its configuration; or only prepares to.
+  void reload(unsigned variant, Reload how = Reload::commit);
+
   /// Starts the players and runs until all of them are done (faults on), then heals. False: some never ended.
   bool play();
   /// Ends clients, then the balancer, then servers, and says what any of them left behind; empty when
@@ -49,9 +63,13 @@ class Arena {
  private:
   void start_servers();
   void start_balancer();
+  void start_tls();
 
   ArenaOptions options_;
+  std::optional<io::SeededOpenssl> openssl_;
   io::Simulation sim_;
+  std::shared_ptr<const io::TlsContext> tls_client_, tls_server_;
+  std::vector<std::unique_ptr<io::TlsNetwork>> web_tls_;
   io::SimHost& balancer_host_;
   std::vector<io::SimHost*> gateway_hosts_, web_hosts_, client_hosts_;
   std::vector<std::unique_ptr<gateway::Plan>> gateway_plans_;
@@ -61,7 +79,10 @@ class Arena {
   std::unique_ptr<balancer::Worker> balancer_;
 
   struct Client {
-    explicit Client(io::World& world) : scope(world.ready) {}
+    Client(io::World& plain, const std::shared_ptr<const io::TlsContext>& trust) : scope(plain.ready) {
+      if (trust) tls.emplace(plain, io::TlsContexts{.client = trust});
+    }
+    std::optional<io::TlsNetwork> tls;
     Stop stop;
     Scope scope;
   };

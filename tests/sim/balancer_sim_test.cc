@@ -27,6 +27,33 @@ TEST(BalancerSim, on_a_good_network_every_message_comes_back_and_every_pin_holds
   }
 }
 
+TEST(BalancerSim, over_tls_on_both_sides_it_is_the_same) {
+  const Seeds seeds = Seeds::ordinary(60);
+  std::uint64_t resumed = 0, echoes = 0;
+  for (std::uint64_t seed = seeds.first; seed < seeds.first + seeds.count; ++seed) {
+    SCOPED_TRACE(replay(seed));
+    SeededRandom random(seed);
+    const bool calm = seed % 3 == 0;
+    ArenaOptions options{.seed = seed,
+                         .faults = calm ? io::Faults::harmless() : io::Faults::from_seed(random)};
+    options.tls = true;
+    Arena arena(options);
+    ASSERT_TRUE(arena.play());
+    const Tally& tally = arena.tally();
+    EXPECT_EQ(tally.crossed, 0u);
+    EXPECT_EQ(arena.web(0).bad() + arena.web(1).bad(), 0u);
+    if (calm) {
+      EXPECT_EQ(tally.strayed, 0u);
+      EXPECT_EQ(tally.opened, tally.dials);
+    }
+    echoes += tally.echoes;
+    resumed += arena.balancer().counts().tls_resumed;
+    ASSERT_EQ(arena.end(), "");
+  }
+  EXPECT_GT(echoes, 0u);
+  EXPECT_GT(resumed, 0u);
+}
+
 TEST(BalancerSim, on_a_bad_network_nothing_is_left_behind_and_no_bytes_cross) {
   const Seeds seeds = Seeds::ordinary(1000);
   io::Counters seen;

@@ -1,5 +1,5 @@
-// What a pool does over time, with the whole balancer on a simulated network: clients that wait for room, a server
-// that starts slowly, a page's first burst, a server that vanishes.
+// What a pool does over time, with the whole balancer on a simulated network: clients that wait for room, a
+// server that starts slowly, a page's first burst, a server that vanishes.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -59,8 +59,8 @@ class Holding final : private io::AcceptEvents {
         co_await io::sleep_until(world_, world_.clock.now() + hold_, stop_);
         --at_once;
       }
-      const std::string out = "HTTP/1.1 " + std::to_string(status) + " X\r\nX-Server: " + name_ +
-                              "\r\nContent-Length: 0\r\n\r\n";
+      const std::string out =
+          "HTTP/1.1 " + std::to_string(status) + " X\r\nX-Server: " + name_ + "\r\nContent-Length: 0\r\n\r\n";
       Status sent = co_await client.write_all(out, world_.clock.now() + 10s);
       if (!sent) co_return;
     }
@@ -118,13 +118,13 @@ struct Stage {
     for (int i = 0; i < count; ++i) {
       const std::string ip = "10.0.2." + std::to_string(i + 1), name(1, static_cast<char>('a' + i));
       hosts.push_back(&sim.add_host({.name = name, .addresses = {ip}}));
-      servers.push_back(std::make_unique<Holding>(hosts.back()->world(), hosts.back()->address(kPort),
-                                                        name, hold));
-      list += std::string(list.empty() ? "" : ", ") + "{ name = \"" + name + "\", address = \"" + ip + ":8000\"" +
-              server + " }";
+      servers.push_back(
+          std::make_unique<Holding>(hosts.back()->world(), hosts.back()->address(kPort), name, hold));
+      list += std::string(list.empty() ? "" : ", ") + "{ name = \"" + name + "\", address = \"" + ip +
+              ":8000\"" + server + " }";
     }
-    const std::string text = "[[listener]]\nlisten = \"10.0.0.1:80\"\nmode = \"" + mode + "\"\n[[pool]]\nname = \"p\"\n" +
-                             keys + "\nserver = [ " + list + " ]\n";
+    const std::string text = "[[listener]]\nlisten = \"10.0.0.1:80\"\nmode = \"" + mode +
+                             "\"\n[[pool]]\nname = \"p\"\n" + keys + "\nserver = [ " + list + " ]\n";
     auto config = config::parse_config(text, "test");
     EXPECT_TRUE(config.ok()) << (config ? "" : config.error().detail) << text;
     Random& random = front.world().random;
@@ -203,9 +203,9 @@ TEST(RoomSim, servers_have_no_more_than_their_limit_and_no_room_is_left_unused) 
   for (const auto& server : stage.servers) {
     EXPECT_EQ(server->most_at_once, 2);
     EXPECT_EQ(server->heard.size(), 20u);
-    EXPECT_TRUE(std::is_sorted(server->heard.begin(), server->heard.end(),
-                               [](const auto& a, const auto& b) { return std::stoi(a.substr(1)) < std::stoi(b.substr(1)); }))
-        << "who came first is served first";
+    EXPECT_TRUE(std::is_sorted(server->heard.begin(), server->heard.end(), [](const auto& a, const auto& b) {
+      return std::stoi(a.substr(1)) < std::stoi(b.substr(1));
+    })) << "who came first is served first";
   }
   // 40 requests of 100 ms, four at a time; what is above is round trips of 4 ms.
   EXPECT_LT(last - stage.asked[0]->begun, 1100ms);
@@ -247,8 +247,8 @@ TEST(RoomSim, those_who_belong_to_a_server_come_first_and_others_wait_no_longer_
 TEST(RoomSim, who_belongs_to_a_full_server_goes_elsewhere_after_the_timeout_unless_strict) {
   for (const bool strict : {false, true}) {
     Stage stage(2,
-                std::string("affinity = [ { kind = \"cookie-insert\", strict = ") + (strict ? "true" : "false") +
-                    " } ]\nqueue = { size = 3, timeout = \"500ms\" }",
+                std::string("affinity = [ { kind = \"cookie-insert\", strict = ") +
+                    (strict ? "true" : "false") + " } ]\nqueue = { size = 3, timeout = \"500ms\" }",
                 ", max_connections = 1");
     const std::string cookie = stage.cookie_of("a");
     stage.servers[0]->hold_ = 5s;
@@ -278,8 +278,8 @@ TEST(RoomSim, a_client_that_leaves_while_it_waits_leaves_the_queue) {
 }
 
 TEST(RoomSim, a_server_that_comes_back_starts_slowly) {
-  Stage stage(2, "slow_start = \"100s\"\nhealth = { kind = \"tcp\", every = \"500ms\", rise = 1, fall = 1 }", "",
-              1ms);
+  Stage stage(2, "slow_start = \"100s\"\nhealth = { kind = \"tcp\", every = \"500ms\", rise = 1, fall = 1 }",
+              "", 1ms);
   const auto share_of_b = [&](int requests) {
     int b = 0;
     for (int i = 0; i < requests; ++i) b += stage.done("/").server == "b";
@@ -289,7 +289,8 @@ TEST(RoomSim, a_server_that_comes_back_starts_slowly) {
   stage.servers[1]->stop();
   ASSERT_TRUE(stage.sim.run_until([&] { return !stage.pool().up(1); }, 5s));
   stage.sim.run_for(5s);
-  stage.servers[1] = std::make_unique<Holding>(stage.hosts[1]->world(), stage.hosts[1]->address(kPort), "b", 1ms);
+  stage.servers[1] =
+      std::make_unique<Holding>(stage.hosts[1]->world(), stage.hosts[1]->address(kPort), "b", 1ms);
   ASSERT_TRUE(stage.sim.run_until([&] { return stage.pool().up(1); }, 5s));
   const TimePoint up = stage.sim.now();
   EXPECT_LE(share_of_b(100), 0.04) << "0 to 1 s: a hundredth";
@@ -321,11 +322,13 @@ TEST(RoomSim, a_pages_first_burst_stays_together) {
 
 TEST(RoomSim, a_server_that_vanishes_takes_its_connections_with_it_where_that_is_asked) {
   for (const bool close : {true, false}) {
-    Stage stage(1,
-                std::string("connect_timeout = \"1s\"\nhealth = { kind = \"tcp\", every = \"500ms\", timeout = \"500ms\", "
-                            "fall = 2") +
-                    (close ? ", on_down = \"close\" }" : " }"),
-                "", 30s, "tcp");
+    Stage stage(
+        1,
+        std::string(
+            "connect_timeout = \"1s\"\nhealth = { kind = \"tcp\", every = \"500ms\", timeout = \"500ms\", "
+            "fall = 2") +
+            (close ? ", on_down = \"close\" }" : " }"),
+        "", 30s, "tcp");
     Asked& tunnel = stage.begin("/");
     stage.sim.run_for(1s);
     EXPECT_EQ(stage.worker->tunnels(), 1u);
@@ -339,14 +342,15 @@ TEST(RoomSim, a_server_that_vanishes_takes_its_connections_with_it_where_that_is
 }
 
 TEST(RoomSim, a_request_in_progress_at_a_server_that_vanishes_is_answered_at_once) {
-  Stage stage(2,
-              "health = { kind = \"tcp\", every = \"500ms\", timeout = \"500ms\", fall = 1, on_down = \"close\" }", "",
-              30s);
+  Stage stage(
+      2, "health = { kind = \"tcp\", every = \"500ms\", timeout = \"500ms\", fall = 1, on_down = \"close\" }",
+      "", 30s);
   Asked& one = stage.begin("/");
   stage.sim.run_for(100ms);
   const std::size_t at = stage.servers[0]->heard.empty() ? 1 : 0;
   stage.sim.black_hole(*stage.hosts[at], stage.front);
-  ASSERT_TRUE(stage.sim.run_until([&] { return !stage.pool().up(static_cast<route::ServerIndex>(at)); }, 10s));
+  ASSERT_TRUE(
+      stage.sim.run_until([&] { return !stage.pool().up(static_cast<route::ServerIndex>(at)); }, 10s));
   stage.sim.run_for(10ms);
   EXPECT_EQ(one.status, 502);
   stage.sim.reopen(*stage.hosts[at], stage.front);

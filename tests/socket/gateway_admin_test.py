@@ -118,7 +118,7 @@ class TwoWorkers(AdminTest):
         self.assertIn(f'rejoin_gateway_sessions{{phase="attached"}} {CLIENTS}\n', text)
         self.assertIn(f"rejoin_gateway_sessions_opened_total {CLIENTS}\n", text)
         for line in text.splitlines():
-            self.assertRegex(line, r"^(# (HELP|TYPE) rejoin_gateway_[a-z_]+ .+|rejoin_gateway_[a-z_]+(\{[a-z_]+=\"[^\"]*\"\})? \d+)$")
+            self.assertRegex(line, r"^(# (HELP|TYPE) [a-z_]+ .+|(rejoin|process)_[a-z_]+(\{[a-z_]+=\"[^\"]*\"(,[a-z_]+=\"[^\"]*\")*\})? [0-9.e+-]+)$")
 
     def test_pages_are_refused_and_a_full_admin_port_disturbs_no_player(self):
         admin = self.one.address("admin")
@@ -137,7 +137,7 @@ class Alone(AdminTest):
     def test_what_is_wrong_is_said_with_what_to_do(self):
         done = run(["ctl", "--admin", "127.0.0.1:1", "sessions"])
         self.assertEqual(done.returncode, 1)
-        self.assertIn("cannot ask the gateway at 127.0.0.1:1", done.stderr)
+        self.assertIn("cannot ask the program at 127.0.0.1:1", done.stderr)
         self.assertIn("[admin]", done.stderr)
         for arguments in (["ctl"], ["ctl", "drain", "--over", "30"], ["ctl", "--admin", "localhost", "sessions"],
                           ["ctl", "session"], ["ctl", "sesions"]):

@@ -94,10 +94,10 @@ class Haproxy:
         with socket.socket(socket.AF_UNIX) as stats:
             try:
                 stats.connect(self.stats)
-            except OSError:
+                stats.sendall(command.encode() + b"\n")
+                return b"".join(iter(lambda: stats.recv(65536), b"")).decode()
+            except OSError:  # it is not up yet
                 return ""
-            stats.sendall(command.encode() + b"\n")
-            return b"".join(iter(lambda: stats.recv(65536), b"")).decode()
 
     def wait_until(self, name, state):
         line = f"p,{name},"

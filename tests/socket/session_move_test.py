@@ -62,7 +62,7 @@ class Upgrade(ProgramsTest):
     def next_pid(self, gateway, count):
         """The new process, when it is up for the `count`th time."""
         poll(lambda: len(gateway.said(r"(^|\s)ready$")) == count + 1, f"the new process is ready: {gateway.log()}")
-        return int(re.search(r"the new process is (\d+)", gateway.said("the new process is")[-1])[1])
+        return int(re.search(r"process (\d+) serves", gateway.said("process .* serves")[-1])[1])
 
     def upgrade(self, gateway, count):
         os.kill(self.pid, signal.SIGUSR2)
@@ -131,9 +131,12 @@ class Upgrade(ProgramsTest):
             (good + "\nnonsense = 1\n", "nonsense"),
         ):
             self.config.write_text(bad)
-            seen = len(gateway.said("did not come up"))
+            seen = len(gateway.said("ended with status . before it served; this one goes on"))
             os.kill(gateway.pid, signal.SIGUSR2)
-            poll(lambda: len(gateway.said("did not come up")) == seen + 1, f"the old one says so: {gateway.log()}")
+            poll(
+                lambda: len(gateway.said("ended with status . before it served; this one goes on")) == seen + 1,
+                f"the old one says so: {gateway.log()}",
+            )
             self.assertTrue(gateway.said(says), gateway.log())
         self.config.write_text(good)
         self.upgrade(gateway, 1)

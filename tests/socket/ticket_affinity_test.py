@@ -31,6 +31,11 @@ def says_its_name(name):
     return handle
 
 
+def hangs_up(peer):
+    """A server that hears a request and dies of it."""
+    peer.more()
+
+
 class TicketTest(ProgramsTest):
     def setUp(self):
         super().setUp()
@@ -123,6 +128,19 @@ class Layer7(TicketTest):
         self.assertIn(answer.get("x-server"), "ac")
         self.assertIsNotNone(answer.get("set-cookie"), "from now on the cookie keeps them")
         self.assertIn(503, tries, "not at once")
+
+
+    def test_an_owner_that_breaks_before_it_answers_is_an_owner_that_is_away(self):
+        address = self.before(lambda name: hangs_up if name == "b" else told_by_requests(name))
+        sealed = self.ticket("b")
+        one = WebSocket(address, fields=[resume.offer(sealed)])
+        self.assertEqual((one.handshake.status, resume.detach(one.hear()[1])), (101, AGAIN))
+        self.assertEqual(struct.unpack(">H", one.hear()[1][:2])[0], 4404)
+        one.close()
+        plain = ask(address, fields=[*WebSocket.upgrade_fields(), ("Cookie", f"REJOIN-TICKET={sealed}")])
+        self.assertEqual((plain.status, plain.get("retry-after")), (503, "1"))
+        # What may have been done already is not told to come again.
+        self.assertEqual(ask(address, "POST", "/", [("Rejoin-Ticket", sealed), ("Content-Length", "0")]).status, 502)
 
 
 class Layer4(TicketTest):

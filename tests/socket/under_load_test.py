@@ -2,7 +2,7 @@
 connection was on a server that was killed.
 
 What happens is the list EVENTS: each is a function of the Scene that makes one thing happen and returns when it has. To add one
-(a reload, other certificates, an upgrade of the binary) is to write such a function and name it there. Longer and wider:
+(other certificates, an upgrade of the binary) is to write such a function and name it there. Longer and wider:
 
     REJOIN=build/release/apps/rejoin BENCH_TOOLS=build/release/bench LOAD_ROUNDS=60 LOAD_PLAYERS=500 LOAD_CONNECTIONS=100 \\
       python3 tests/socket/under_load_test.py
@@ -11,6 +11,7 @@ What happens is the list EVENTS: each is a function of the Scene that makes one 
 import os
 import re
 import shutil
+import signal
 import socket
 import subprocess
 import threading
@@ -118,7 +119,15 @@ def nothing(scene):
     poll(lambda: sum(player.echoes for player in scene.players) > before + PLAYERS, "the players play")
 
 
-EVENTS = [nothing, kill_and_restart("a"), kill_and_restart("b"), kill_and_restart("c")]
+def reloads(scene):
+    """The configuration is read again, five times."""
+    for _ in range(5):
+        before = len(scene.balancer.said("reload: "))
+        scene.balancer.signal(signal.SIGHUP)
+        poll(lambda: len(scene.balancer.said("reload: ")) > before, "the balancer has read its configuration again")
+
+
+EVENTS = [nothing, reloads, kill_and_restart("a"), kill_and_restart("b"), kill_and_restart("c")]
 
 
 class UnderLoad(ProgramsTest):

@@ -4,10 +4,8 @@
 //
 // A calculator: time in, what to do out. Milliseconds.
 
-const { min, max } = Math;
+const { min } = Math;
 const PONG_MS = 2_000;
-/** On a path that has shown to be that slow. */
-const PONG_MS_MAX = 10_000;
 /** A timer this late shows that we slept. (In a tab in the background, each is up to a second late.) */
 const LATE_MS = 1_500;
 
@@ -37,7 +35,6 @@ export function createLiveness() {
   let asked = Asked.off;
   let pingMs = 0;
   let deadMs = 0;
-  let patience = PONG_MS;
   let heardAt = 0;
   /** Of the oldest PING that may still be answered, and of the last one. */
   let oldestAt = 0;
@@ -82,15 +79,14 @@ export function createLiveness() {
       oldestAt = lastAt;
       if (asked < Asked.yes || number < lastNumber) return;
       asked = Asked.no;
-      patience = min(max(2 * (now - lastAt), PONG_MS), PONG_MS_MAX);
       return now - lastAt;
     },
 
     due(): number {
       let at = heardAt + deadMs;
-      if (asked === Asked.no) at = min(at, unansweredAt + patience, heardAt + pingMs + patience);
+      if (asked === Asked.no) at = min(at, unansweredAt + PONG_MS, heardAt + pingMs + PONG_MS);
       if (asked === Asked.now) at = -Infinity;
-      if (asked === Asked.yes) at = min(at, oldestAt + patience);
+      if (asked === Asked.yes) at = min(at, oldestAt + PONG_MS);
       return asked ? at : Infinity;
     },
     act(now: number): Act {
@@ -100,10 +96,10 @@ export function createLiveness() {
         if (now - deadAt <= LATE_MS) return Act.dead;
         // We slept, and what came meanwhile may still be to be read. (What is late with a PONG is dialled beside, late or not:
         // in a tab whose timers sleep messages are read in time, and to dial beside harms nobody.)
-        heardAt = now - deadMs + 2 * patience;
+        heardAt = now - deadMs + 2 * PONG_MS;
       }
       if (asked < Asked.yes) return Act.ping;
-      if (asked === Asked.late || oldestAt + patience > now) return Act.nothing;
+      if (asked === Asked.late || oldestAt + PONG_MS > now) return Act.nothing;
       asked = Asked.late;
       return Act.dial;
     },

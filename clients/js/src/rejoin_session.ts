@@ -43,7 +43,7 @@ function urlOf(given: string | URL): string {
     url.protocol = url.protocol.replace("http", "ws");
     if (/^wss?:[^#]*$/.test(url.href)) return url.href;
   } catch {}
-  throw failure("SyntaxError", "no ws(s) URL without fragment: " + given);
+  throw failure("SyntaxError", "no ws URL: " + given);
 }
 
 /** @internal Throws like the standard WebSocket's close(). */
@@ -185,10 +185,14 @@ function drive(target: EventTarget, url: string, options: SessionOptions) {
   /** Everything that happens comes through here: what is due by now is done, too, since timers of a tab may sleep. */
   function turn(work?: () => void): void {
     ++inside;
-    work?.();
-    if (running) watch(now());
-    --inside;
-    settle();
+    // What a function of the application's throws is its own, and is not caught here.
+    try {
+      work?.();
+      if (running) watch(now());
+    } finally {
+      --inside;
+      settle();
+    }
   }
 
   function watch(time: number): void {
@@ -246,14 +250,15 @@ function drive(target: EventTarget, url: string, options: SessionOptions) {
   function startDial(began: number): void {
     const link: Dialled = (dial = { number: ++counts.dials, url: redial.dial(), began, epoch: 0 });
     const hello = session.phase === Phase.fresh;
-    const frame = open(link);
-    if (!frame) return;
-    const item = !hello && redial.mayUseItem() && resumeItem(frame);
-    if (item) redial.itemUsed();
-    else if (!hello) environment.tellTicket(link.url, session.ticket);
-    tell("dialing", link);
-    if (dial !== link) return;  // the application had enough
+    // An identity that cannot be had now is a failed dial, too.
     try {
+      const frame = open(link);
+      if (!frame) return;
+      const item = !hello && redial.mayUseItem() && resumeItem(frame);
+      if (item) redial.itemUsed();
+      else if (!hello) environment.tellTicket(link.url, session.ticket);
+      tell("dialing", link);
+      if (dial !== link) return;  // the application had enough
       attend(link, environment.connect(link.url, item ? [PROTOCOL, item] : [PROTOCOL]), item ? null : frame);
     } catch (error) {
       note(String(error));
@@ -474,7 +479,11 @@ function drive(target: EventTarget, url: string, options: SessionOptions) {
   function save(): void {
     if (!keeper || session.phase !== Phase.kept) return;
     saved = session.snapshot();
-    keeper.save(saved);
+    try {
+      keeper.save(saved);
+    } catch {
+      return;  // full, say. An older entry has an epoch that was used, and a gateway tells (4412)
+    }
     emit("saved", { epoch: session.epoch });
   }
 
@@ -486,8 +495,16 @@ function drive(target: EventTarget, url: string, options: SessionOptions) {
     dial = null;
     redial.told(session.terms);
   }
+  /** A keeper that fails keeps nothing: the session lives as long as the page. */
+  async function load(): Promise<string | null | undefined> {
+    try {
+      return await keeper?.load();
+    } catch {
+      return;
+    }
+  }
   async function start(): Promise<void> {
-    const text = await keeper?.load();
+    const text = await load();
     if (over) return;
     turn(() => {
       adopt(text);
@@ -503,7 +520,7 @@ function drive(target: EventTarget, url: string, options: SessionOptions) {
     }
     if (what === "returned") {
       // Another page of this tab may have gone on with the session, and left our counts behind.
-      const text = await keeper?.load();
+      const text = await load();
       if (running) turn(() => adopt(text));
     }
     self.networkChanged();

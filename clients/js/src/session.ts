@@ -157,7 +157,7 @@ export function createSession<L extends Link>(hello: () => [Uint8Array, Uint8Arr
         const [version, ticket, key, epoch, ...terms] = JSON.parse(text);
         const bytes = fromChars(atob(key));
         const [, , windowBytes, windowMessages, , addresses] = terms;
-        const whole = bytes.length === SECRET_BYTES && epoch * windowBytes * windowMessages > 0 && Array.isArray(addresses);
+        const whole = bytes.length === SECRET_BYTES && epoch * windowBytes * windowMessages > 0 && addresses.filter;
         if (version !== 1 || !ticket || !whole) return false;
         forget();
         begin(ticket, bytes, epoch, terms as Terms);

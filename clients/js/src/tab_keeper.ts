@@ -34,13 +34,6 @@ export function tabKeeper(key: string, { setTimer, random }: Environment): Keepe
   let channel: BroadcastChannel | undefined;
   let stop = () => {};
 
-  const write = (key: string, text: string) => {
-    try {
-      storage.setItem(key, text);
-    } catch {
-      // Full: the session lives as long as the page. An older entry says an epoch that was used, and a gateway tells (4412).
-    }
-  };
   /** Answers whoever asks for us, and gives the session free when the page goes. */
   const claim = () => {
     taken.add(key);
@@ -73,10 +66,10 @@ export function tabKeeper(key: string, { setTimer, random }: Environment): Keepe
       const holder = storage.getItem(holderKey);
       const copied = text && holder && holder !== name && (await lives(holder));
       if (copied) storage.removeItem(key);
-      write(holderKey, name);
+      storage.setItem(holderKey, name);
       return copied ? null : text;
     },
-    save: (text) => write(key, text),
+    save: (text) => storage.setItem(key, text),
     clear: () => storage.removeItem(key),
     release,
   };

@@ -12,7 +12,7 @@ export type SessionState = "connecting" | "live" | "detached" | "resuming" | "en
 
 /** Where a session is kept so that it outlives the page. What it holds is a right to take the session, as secret as a password. */
 export interface Keeper {
-  /** What was saved last; null or undefined: nothing. Called at the start, and when the page comes back from the browser's cache. */
+  /** What was saved last (load and save may throw: then nothing is kept); null or undefined: nothing. Called at the start, and when the page comes back from the browser's cache. */
   load(): string | null | undefined | Promise<string | null | undefined>;
   /** Stored before it returns: what it says leaves right after. */
   save(text: string): void;

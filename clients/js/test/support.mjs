@@ -3,6 +3,14 @@ import { fileURLToPath } from "node:url";
 import { readFileSync } from "node:fs";
 import { build } from "esbuild";
 
+// Debian's own Node, 18, has no CustomEvent; the package asks for 20.
+globalThis.CustomEvent ??= class extends Event {
+  constructor(type, { detail } = {}) {
+    super(type);
+    this.detail = detail;
+  }
+};
+
 const HERE = new URL("..", import.meta.url);
 const MODULES = ["frame", "sha256", "session", "liveness", "redial", "environment", "tab_keeper", "rejoin_session", "rejoin_socket"];
 

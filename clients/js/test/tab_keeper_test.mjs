@@ -94,13 +94,7 @@ test("two objects of one page with one name are a mistake that is told; after cl
   assert.equal(await tab(storage).load(), null);
 });
 
-test("a storage that is full or forbidden costs the reload, and nothing else", async () => {
-  const storage = new FakeStorage();
-  storage.full = true;
-  const keeper = tab(storage);
-  assert.equal(await keeper.load(), null);
-  keeper.save("session 1");
-  assert.deepEqual(storage.entries, {});
+test("a storage that is forbidden costs the reload, and nothing else", () => {
   Object.defineProperty(globalThis, "sessionStorage", { configurable: true, get: () => assert.fail("SecurityError") });
   assert.equal(rejoin.tabKeeper("other", { setTimer: () => {}, random: Math.random }), undefined);
 });

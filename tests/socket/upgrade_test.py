@@ -1,0 +1,213 @@
+"""socket/balancer/upgrade: the binary is replaced under load and nobody is refused; sockets from systemd; what systemd is told."""
+
+import os
+import re
+import signal
+import socket
+import threading
+import time
+import unittest
+
+from programs import Connection, Program, ProgramsTest, WebSocket, keys, poll, rejoin_binary, servers
+from servers import Listener
+
+TWO = "[balancer]\nworkers = 2\n"
+
+
+class Upgrade(ProgramsTest):
+    def setUp(self):
+        super().setUp()
+        self.children = []
+        self.web = Listener(self, self.serve)
+        self.path = self.folder / "balancer.toml"
+
+    def serve(self, peer):
+        while request := peer.request():
+            peer.body_of(request)
+            peer.answer(body=b"here")
+
+    def write(self, head=TWO, listener=None, more="", pool_servers=None):
+        self.path.write_text(
+            head
+            + "[[listener]]\n"
+            + keys(**{"name": "play", "listen": "127.0.0.1:0", "pool": "pool", **(listener or {})})
+            + "[[pool]]\n"
+            + keys(name="pool", server=pool_servers or servers(self.web.address))
+            + more
+        )
+
+    def begin(self, **options):
+        self.write(**options)
+        return self.start("balancer", "-c", self.path).wait_ready()
+
+    def upgrade(self, program):
+        """The process that has taken over. Its log is on the same stderr."""
+        program.signal(signal.SIGUSR2)
+        found = re.search(r"process (\d+) serves", program.wait_for("upgrade: process .* serves"))
+        child = int(found[1])
+        self.keep(child)
+        return child
+
+    def keep(self, child):
+        """Ends it before the program that it came from, whose stderr it has."""
+        self.children.append(child)
+        self.addCleanup(self.end_children)
+
+    def ended(self, program):
+        """Its exit status; its stderr lives on in the process that has taken over."""
+        return poll(lambda: program.process.poll() is not None and (program.process.returncode,), f"{program} ends")[0]
+
+    def end_children(self):
+        for child in self.children:
+            try:
+                os.kill(child, signal.SIGTERM)
+                os.kill(child, signal.SIGTERM)
+            except ProcessLookupError:
+                continue
+
+    def alive(self, process):
+        try:
+            with open(f"/proc/{process}/stat") as file:
+                return file.read().rsplit(")", 1)[1].split()[0] != "Z"
+        except FileNotFoundError:
+            return False
+
+    def test_under_load_nobody_is_refused_and_tunnels_live_on(self):
+        gateway = self.gateway("g1")
+        more = "[[listener]]\n" + keys(name="ws", listen="127.0.0.1:0", pool="gateways")
+        more += "[[pool]]\n" + keys(name="gateways", server=servers(gateway.address("websocket")))
+        old = self.begin(more=more)
+        http = old.address("play")
+        tunnel = WebSocket(old.address("ws"))
+        tunnel.greeting()
+        over, wrong, done = threading.Event(), [], [0, 0, 0]
+
+        def client(number):
+            while not over.is_set():
+                try:
+                    with Connection(http) as one:
+                        self.assertEqual(one.ask().body, b"here")
+                    done[number] += 1
+                except Exception as error:  # whatever it is, a client saw it
+                    wrong.append(repr(error))
+                    return
+
+        threads = [threading.Thread(target=client, args=(i,)) for i in range(len(done))]
+        for thread in threads:
+            thread.start()
+        child = self.upgrade(old)
+        self.assertTrue(tunnel.echoes("in the old process"))
+        self.assertTrue(old.running())
+        before = sum(done)
+        poll(lambda: wrong or sum(done) > before + 50, "the new process serves")
+        over.set()
+        for thread in threads:
+            thread.join()
+        self.assertEqual(wrong, [])
+        self.assertTrue(tunnel.echoes("still"))
+        tunnel.close()
+        self.assertEqual(self.ended(old), 0)  # with its last client
+        self.assertTrue(self.alive(child))
+        with Connection(http) as one:
+            self.assertEqual(one.ask().body, b"here")
+
+    def test_twice_with_other_numbers_of_workers(self):
+        old = self.begin(head="[balancer]\nworkers = 3\n")
+        address = old.address("play")
+        self.write(head="[balancer]\nworkers = 1\n")  # it has all three sockets
+        first = self.upgrade(old)
+        self.assertEqual(self.ended(old), 0)
+        for _ in range(30):
+            with Connection(address) as one:
+                self.assertEqual(one.ask().body, b"here")
+        self.write(head="[balancer]\nworkers = 2\n")
+        os.kill(first, signal.SIGUSR2)
+        poll(lambda: not self.alive(first), "the second process has ended")
+        found = [line for line in old.lines if "serves" in line]
+        self.keep(int(re.search(r"process (\d+) serves", found[-1])[1]))
+        for _ in range(30):
+            with Connection(address) as one:
+                self.assertEqual(one.ask().body, b"here")
+
+    def test_a_new_process_that_fails_leaves_the_old_one_in_service(self):
+        old = self.begin()
+        good = self.path.read_text()
+        self.path.write_text("[[listener]]\nlisten = 1\n")
+        old.signal(signal.SIGUSR2)
+        old.wait_for(r"upgrade: process \d+ ended with status 2 before it served; this one goes on")
+        with Connection(old.address()) as one:
+            self.assertEqual(one.ask().body, b"here")
+        self.path.write_text(good)
+        self.upgrade(old)
+        self.assertEqual(self.ended(old), 0)
+
+    def test_sigterm_to_the_old_process_ends_its_tunnels(self):
+        gateway = self.gateway("g1")
+        old = self.begin(pool_servers=servers(gateway.address("websocket")), head="[balancer]\ndrain_timeout = \"100ms\"\n")
+        tunnel = WebSocket(old.address("play"))
+        tunnel.greeting()
+        self.upgrade(old)
+        self.assertTrue(tunnel.echoes("here"))
+        old.signal(signal.SIGTERM)
+        self.assertEqual(self.ended(old), 0)
+
+    # --- systemd ---
+
+    def activated(self, sockets, names, **popen):
+        """A balancer that systemd would start with these listening sockets."""
+        wrap = ["python3", "-c", "import os, sys\nos.environ['LISTEN_PID'] = str(os.getpid())\nos.execv(sys.argv[1], sys.argv[1:])"]
+        environment = {**os.environ, "LISTEN_FDS": str(len(sockets)), "LISTEN_FDNAMES": ":".join(names), **popen.pop("env", {})}
+
+        def place():
+            for i, one in enumerate(sockets):
+                os.dup2(one.fileno(), 3 + i)
+
+        program = Program(
+            ["balancer", "-c", str(self.path)], wrap=wrap, env=environment, preexec_fn=place, close_fds=False, **popen
+        )
+        self.programs.append(program)
+        self.addCleanup(self.end, program)
+        return program.wait_ready()
+
+    def test_sockets_of_systemd_are_taken_by_address_or_by_name(self):
+        by_address, by_name, strange = (socket.create_server(("127.0.0.1", 0)) for _ in range(3))
+        waiting = socket.create_connection(by_address.getsockname())  # before anybody is there
+        self.write(
+            listener={"listen": "{}:{}".format(*by_address.getsockname())},
+            more='[[listener]]\nname = "named"\nlisten = "127.0.0.1:1"\npool = "pool"\n',
+        )
+        program = self.activated([by_address, by_name, strange], ["x", "named", "y"])
+        self.assertTrue(program.said("no listener is at {}:{}".format(*strange.getsockname())))
+        waiting.sendall(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        waiting.settimeout(30)
+        self.assertIn(b"200 OK", waiting.recv(4096))
+        waiting.close()
+        for _ in range(10):
+            for one in (by_address, by_name):
+                with Connection(one.getsockname()) as client:
+                    self.assertEqual(client.ask().body, b"here")
+        for one in (by_address, by_name, strange):
+            one.close()
+
+    def test_systemd_is_told(self):
+        path = str(self.folder / "notify")
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+            manager.bind(path)
+            manager.settimeout(30)
+            self.write()
+            old = self.start("balancer", "-c", self.path, env={**os.environ, "NOTIFY_SOCKET": path}).wait_ready()
+            self.assertIn(b"READY=1", manager.recv(4096))
+            old.signal(signal.SIGHUP)
+            self.assertRegex(manager.recv(4096), rb"RELOADING=1\nMONOTONIC_USEC=\d+")
+            self.assertIn(b"READY=1", manager.recv(4096))
+            child = self.upgrade(old)
+            told = manager.recv(4096), manager.recv(4096)  # two processes: in any order
+            self.assertIn(b"MAINPID=%d" % child, told)
+            self.assertTrue(any(b"READY=1" in one for one in told))
+            self.assertEqual(self.ended(old), 0)
+            os.kill(child, signal.SIGTERM)
+            self.assertIn(b"STOPPING=1", manager.recv(4096))
+
+
+if __name__ == "__main__":
+    unittest.main()
