@@ -218,7 +218,8 @@ void add_ctl_operations(CLI::App& sub, Run& run, const std::shared_ptr<CtlLine>&
   add_ctl_question(sub, run, line, Verb::reload, "reload", "Balancer: read the configuration again");
   add_ctl_question(
       sub, run, line, Verb::upgrade, "upgrade",
-      "Start the program anew: it takes the listeners over, and a gateway's sessions with their game servers' "
+      "Start the program anew: it takes the listeners over, and a gateway's sessions with their game "
+      "servers' "
       "connections",
       [&](CLI::App& it) {
         it.add_option("--over", line->move_over,
@@ -227,8 +228,7 @@ void add_ctl_operations(CLI::App& sub, Run& run, const std::shared_ptr<CtlLine>&
             ->type_name("DURATION");
       },
       [line] {
-        if (!line->move_over.empty())
-          line->options->move_over = duration_option("--over", line->move_over);
+        if (!line->move_over.empty()) line->options->move_over = duration_option("--over", line->move_over);
       });
 }
 

@@ -24,9 +24,9 @@ constexpr std::string_view kSessions = "/sessions", kDrain = "/drain", kUndrain 
                            kUpgrade = "/upgrade", kMetrics = "/metrics", kHealth = "/healthz",
                            kReady = "/readyz", kVersion = "/version";
 constexpr std::string_view kRoutes[] = {
-    "GET /",          "GET /sessions", "GET /sessions/{id}", "DELETE /sessions/{id}",
-    "POST /drain",    "POST /undrain", "POST /upgrade",      "GET /metrics",
-    "GET /healthz",   "GET /readyz",   "GET /version",
+    "GET /",        "GET /sessions", "GET /sessions/{id}", "DELETE /sessions/{id}",
+    "POST /drain",  "POST /undrain", "POST /upgrade",      "GET /metrics",
+    "GET /healthz", "GET /readyz",   "GET /version",
 };
 
 std::int64_t ms(Duration time) { return std::chrono::duration_cast<std::chrono::milliseconds>(time).count(); }

@@ -126,7 +126,8 @@ class Seat {
 class Crew final : public Colleagues {
  public:
   Crew(const WorkersOptions& options, Log& log) {
-    for (unsigned i = 0; i < options.count; ++i) seats_.push_back(std::make_unique<Seat>(i, log, options.drain_time));
+    for (unsigned i = 0; i < options.count; ++i)
+      seats_.push_back(std::make_unique<Seat>(i, log, options.drain_time));
   }
   ~Crew() override {
     for (std::thread& thread : threads_) thread.join();
@@ -155,16 +156,16 @@ class Crew final : public Colleagues {
     for (std::size_t i = 1; i < seats_.size(); ++i) {
       std::promise<Status> opened;
       opening.push_back(opened.get_future());
-      threads_.emplace_back(
-          [this, &factory, at, seat = seats_[i].get(),
-           channel = inheritance.take_channel(static_cast<unsigned>(i)), opened = std::move(opened)]() mutable {
-            Status open = seat->open(factory, at, channel, *this);
-            const bool ok = open.ok();
-            opened.set_value(std::move(open));
-            if (!ok) return;
-            while (!seat->ended()) seat->turn();
-            main().loop().post([this] { --others_; });  // the last thing that this thread does
-          });
+      threads_.emplace_back([this, &factory, at, seat = seats_[i].get(),
+                             channel = inheritance.take_channel(static_cast<unsigned>(i)),
+                             opened = std::move(opened)]() mutable {
+        Status open = seat->open(factory, at, channel, *this);
+        const bool ok = open.ok();
+        opened.set_value(std::move(open));
+        if (!ok) return;
+        while (!seat->ended()) seat->turn();
+        main().loop().post([this] { --others_; });  // the last thing that this thread does
+      });
     }
     Status all;
     for (std::size_t i = 0; i < opening.size(); ++i) {

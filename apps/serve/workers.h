@@ -119,8 +119,8 @@ struct WorkersOptions {
 ///
 /// The first SIGTERM or SIGINT drains, a second one stops at once. SIGHUP is WorkerProgram::hang_up().
 /// SIGUSR2 starts the program anew, which takes the listening sockets over; when it serves, this one drains
-/// for `upgrade_time` (upgrade.h), or hands on what it has and ends when its programs are over(). SIGPIPE is ignored, and the soft limit of descriptors is raised to the
-/// hard one.
+/// for `upgrade_time` (upgrade.h), or hands on what it has and ends when its programs are over(). SIGPIPE is
+/// ignored, and the soft limit of descriptors is raised to the hard one.
 ///
 /// Returns the process's exit status: 0 when a signal ended it, 1 when a worker could not be opened (the log
 /// says why). To be called once in a process, before other threads are started, since it blocks the signals

@@ -242,8 +242,8 @@ constexpr std::uint8_t kStateForm = 1;
 }
 
 bool DialledConnection::may_leave() const {
-  return !connector_.rules().tls && phase_ == GamePhase::open && !corked_ && !all_said_ && !peer_ended_ && !write_failed_ &&
-         outbox_.error() == 0;
+  return !connector_.rules().tls && phase_ == GamePhase::open && !corked_ && !all_said_ && !peer_ended_ &&
+         !write_failed_ && outbox_.error() == 0;
 }
 
 io::Socket DialledConnection::leave(std::string& state) {

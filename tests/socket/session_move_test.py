@@ -16,6 +16,7 @@ import unittest
 import urllib.request
 from pathlib import Path
 
+from certificates import Authority
 from programs import ProgramsTest, keys, poll, rejoin_binary
 from storm_test import Tool
 
@@ -36,10 +37,13 @@ class Upgrade(ProgramsTest):
         config = '[keys]\nseal = ["env:REJOIN_TEST_KEY"]\n[admin]\n' + keys(listen="127.0.0.1:0") + "[gateway]\n" + keys(
             name="g1",
             workers=workers,
-            listener=[{"listen": "127.0.0.1:0"}, {"listen": "127.0.0.1:0", "kind": "tcp", "protocol": "rejoin"}],
             upstream={"kind": "tcp", "address": game},
             session={"spread": "500ms"},
-            **{"upgrade": {"over": "1s", "wait": "2s", "linger": "3s"}, **more},
+            **{
+                "listener": [{"listen": "127.0.0.1:0"}, {"listen": "127.0.0.1:0", "kind": "tcp", "protocol": "rejoin"}],
+                "upgrade": {"over": "1s", "wait": "2s", "linger": "3s"},
+                **more,
+            },
         )
         self.config = Path(self.file(config))
         gateway = self.start("gateway", "-c", str(self.config), env={**os.environ, **KEY}).wait_ready()
@@ -114,6 +118,31 @@ class Upgrade(ProgramsTest):
 
     def test_the_same_with_two_workers(self):
         self.play(2, workers=2)
+
+    def test_links_over_tls_move_as_well(self):
+        authority = Authority(self.folder)
+        play = authority.issue("play", ["127.0.0.1"])
+        game = Tool(self, "numbers_server", "--every", 100, "--count", 60, listeners=1)
+        gateway = self.start_gateway(
+            game.addresses[0],
+            listener=[
+                {"listen": "127.0.0.1:0", "tls": play.files()},
+                {"listen": "127.0.0.1:0", "kind": "tcp", "protocol": "rejoin", "tls": play.files()},
+            ],
+        )
+        players = Tool(
+            self,
+            "numbers_clients",
+            *("--url", "wss://%s:%d/play" % gateway.address("websocket"), "--url", "tls://%s:%d" % gateway.address("tcp")),
+            *("--ca", authority.pem, "--clients", 40, "--every", 100, "--count", 60, "--patience", 60),
+        )
+        self.all_play(gateway, 40)
+        self.upgrade(gateway, 1)
+        heard = players.result(90)
+        self.assertEqual((heard["complete"], heard["lost"], heard["twice"], heard["logins"]), (40, 0, 0, 40))
+        self.assertEqual(game.ask()["players"], 40)
+        self.assertTrue(gateway.said("40 sessions have moved, 0 cannot"), gateway.log())
+        self.end_gateway(gateway)
 
     def test_a_new_process_that_cannot_take_over_changes_nothing(self):
         game = Tool(self, "numbers_server", "--every", 100, "--count", 60, listeners=1)
