@@ -270,12 +270,19 @@ def page(results):
     return "\n".join(parts)
 
 
-def write_page(results, folder):
-    for group in results.groups():
-        (folder / f"bench-{group}.svg").write_text(plots.growth(results) if group == "growth" else plots.bars(results, group))
+def files_of(results):
+    """name: text, of everything that is written to docs/."""
+    found = {f"bench-{group}.svg": plots.growth(results) if group == "growth" else plots.bars(results, group)
+             for group in results.groups()}
     if any(figure.endswith("/rate") for figure in results.figures()):
-        (folder / "bench-latency.svg").write_text(plots.latency(results))
+        found["bench-latency.svg"] = plots.latency(results)
     text = json.dumps({"meta": results.meta, "samples": results.samples}, separators=(",", ":"))
-    (folder / "bench.json").write_text(text.replace('},{"figure"', '},\n{"figure"') + "\n")
-    (folder / "benchmarks.md").write_text(page(results))
+    found["bench.json"] = text.replace('},{"figure"', '},\n{"figure"') + "\n"
+    found["benchmarks.md"] = page(results)
+    return found
+
+
+def write_page(results, folder):
+    for name, text in files_of(results).items():
+        (folder / name).write_text(text)
     print(f"written: {folder / 'benchmarks.md'}, its plots, {folder / 'bench.json'}")

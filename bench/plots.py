@@ -98,7 +98,7 @@ def bar_panel(svg, results, figure, left, top, width):
     svg.text(left, top + 13, f"{what.short} ({'bytes' if what.unit == 'bytes' else 'us of CPU'})", "title")
     label, values_right = 96, 62
     start, room = left + label, width - label - values_right
-    highest = max(max(results.values(figure, name)) for name in names)
+    highest = max(1, *(max(results.values(figure, name)) for name in names))
     step = step_of(highest)
     scale = room / highest
     bottom = top + 20 + len(names) * 20 + 4
@@ -185,7 +185,7 @@ def growth(results):
         svg.text(left, top + 13, f"{what.short} ({unit}) by number of {what.x}", "title")
         legend(svg, names, left, top + 30, width)
         shown = [value for name in names for x in xs for value in results.values(figure, name, x)]
-        frame = Frame(svg, left, top + 36, width, inner, [f"{x:,}" for x in xs], max(shown) * 1.05)
+        frame = Frame(svg, left, top + 36, width, inner, [f"{x:,}" for x in xs], max(1, max(shown) * 1.05))
         svg.text((frame.left + frame.right) / 2, frame.bottom + 30, what.x, "small", "middle")
         for name in names:
             points = []

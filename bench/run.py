@@ -28,6 +28,7 @@ import growth
 import web
 from driver import Bench, Load, Subject
 from machine import HERE, Cores, Failure, environment
+from page import files_of, write_page
 from report import print_report
 from results import Results
 
@@ -179,8 +180,9 @@ def main():
         results = Results(found)
         print_report(results, found["meta"]["quick"])
         if arguments.page:
-            from page import write_page
             write_page(results, ROOT / "docs")
+        elif found["meta"]["quick"]:
+            files_of(results)  # thrown away: that it can be made is what a smoke run shows
     except Failure as failure:
         print(f"bench/run.py: {failure}", file=sys.stderr)
         return 1
