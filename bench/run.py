@@ -65,6 +65,8 @@ def arguments_of():
     for name in arguments.groups:
         if name not in GROUPS:
             parser.error(f"unknown group: {name} (known: {', '.join(GROUPS)})")
+    if arguments.page and not arguments.source and (arguments.groups or arguments.only):
+        parser.error("a page is of all groups and subjects, from one run")
     arguments.groups = arguments.groups or list(GROUPS)
     wanted = arguments.only.split(",") if arguments.only else []
     known = [*balancers.BALANCERS, *gateways.GATEWAYS]
@@ -150,7 +152,7 @@ def measure(arguments):
         print("One core only: subjects and load share it, so that even ratios are rough.")
     meta = environment(arguments)
     rounds = 1 if arguments.quick else arguments.rounds
-    meta.update(rounds=rounds, links=arguments.links, quick=arguments.quick, plan=plan)
+    meta.update(links=arguments.links, quick=arguments.quick, plan=plan)
     for name, text in meta["versions"].items():
         print(f"{name:<14} {text}")
     sys.stdout.flush()
@@ -164,8 +166,12 @@ def measure(arguments):
                 begun = time.monotonic()
                 GROUPS[group][0](bench, names, number)
                 print(f"round {number + 1} of {rounds}, {group}: {time.monotonic() - begun:.1f} s", file=sys.stderr, flush=True)
-    meta.update(seconds=round(time.monotonic() - start), load_after=os.getloadavg()[0])
-    return {"meta": meta, "samples": bench.samples}
+            meta.update(rounds=number + 1, seconds=round(time.monotonic() - start), load_after=os.getloadavg()[0])
+            found = {"meta": meta, "samples": bench.samples}
+            if not arguments.quick:  # after each round, so that a run that fails later leaves what it had
+                arguments.json.parent.mkdir(parents=True, exist_ok=True)
+                arguments.json.write_text(json.dumps(found, separators=(",", ":")) + "\n")
+    return found
 
 
 def main():
@@ -174,8 +180,6 @@ def main():
     try:
         found = json.loads(arguments.source.read_text()) if arguments.source else measure(arguments)
         if not arguments.source and not arguments.quick:
-            arguments.json.parent.mkdir(parents=True, exist_ok=True)
-            arguments.json.write_text(json.dumps(found, separators=(",", ":")) + "\n")
             print(f"samples: {arguments.json}")
         results = Results(found)
         print_report(results, found["meta"]["quick"])

@@ -7,58 +7,92 @@
 #include <stdlib.h>
 #include <string.h>
 
-struct session {
-  unsigned char *kept; /* LWS_PRE bytes of room, then the message; kept for the next one, too */
+enum { messages_max = 4096 }; /* that wait to be written on one connection; beyond it, it is closed */
+
+struct message {
+  unsigned char *kept; /* LWS_PRE bytes of room, then the message; the memory stays for the next one */
   size_t room;
   size_t size;
-  int waits;
   int binary;
+};
+
+struct session {
+  struct message *ring; /* as large as ever so many waited at once */
+  unsigned slots, first, waiting;
   unsigned told; /* the last broadcast that it was told */
 };
 
-static unsigned char *broadcast;
-static size_t broadcast_room, broadcast_size;
+static struct message broadcast;
 static unsigned broadcasts;
 
-static void keep(unsigned char **kept, size_t *room, const void *bytes, size_t size) {
-  if (*room < LWS_PRE + size) {
-    *room = LWS_PRE + size;
-    *kept = realloc(*kept, *room);
+static void keep(struct message *message, const void *bytes, size_t size, int binary) {
+  if (message->room < LWS_PRE + size) {
+    message->room = LWS_PRE + size;
+    message->kept = realloc(message->kept, message->room);
   }
-  memcpy(*kept + LWS_PRE, bytes, size);
+  memcpy(message->kept + LWS_PRE, bytes, size);
+  message->size = size;
+  message->binary = binary;
+}
+
+static int write_message(struct lws *link, struct message *message) {
+  const enum lws_write_protocol kind = message->binary ? LWS_WRITE_BINARY : LWS_WRITE_TEXT;
+  return lws_write(link, message->kept + LWS_PRE, message->size, kind) < 0 ? -1 : 0;
+}
+
+/* A slot behind those that wait, or NULL. */
+static struct message *next_slot(struct session *session) {
+  if (session->waiting == session->slots) {
+    const unsigned slots = session->slots == 0 ? 1 : 2 * session->slots;
+    struct message *ring = slots > messages_max ? NULL : calloc(slots, sizeof(struct message));
+    if (ring == NULL) return NULL;
+    for (unsigned i = 0; i < session->slots; ++i) ring[i] = session->ring[(session->first + i) % session->slots];
+    free(session->ring);
+    session->ring = ring;
+    session->slots = slots;
+    session->first = 0;
+  }
+  return &session->ring[(session->first + session->waiting++) % session->slots];
+}
+
+static int on_message(struct lws *link, struct session *session, void *bytes, size_t size) {
+  const int binary = lws_frame_is_binary(link);
+  if (size > 0 && *(char *)bytes == 'b') {
+    keep(&broadcast, bytes, size, binary);
+    ++broadcasts;
+    return lws_callback_on_writable_all_protocol(lws_get_context(link), lws_get_protocol(link)) < 0 ? -1 : 0;
+  }
+  struct message *slot = next_slot(session);
+  if (slot == NULL) return -1;
+  keep(slot, bytes, size, binary);
+  lws_callback_on_writable(link);
+  return 0;
+}
+
+static int on_writable(struct lws *link, struct session *session) {
+  int failed = 0;
+  if (session->waiting > 0) {
+    failed = write_message(link, &session->ring[session->first]);
+    session->first = (session->first + 1) % session->slots;
+    --session->waiting;
+  } else if (session->told != broadcasts) {
+    session->told = broadcasts;
+    failed = write_message(link, &broadcast);
+  }
+  if (session->waiting > 0 || session->told != broadcasts) lws_callback_on_writable(link);
+  return failed;
 }
 
 static int on_event(struct lws *link, enum lws_callback_reasons reason, void *user, void *in, size_t size) {
   struct session *session = user;
   switch (reason) {
     case LWS_CALLBACK_ESTABLISHED: session->told = broadcasts; return 0;
-    case LWS_CALLBACK_RECEIVE:
-      if (size > 0 && *(char *)in == 'b') {
-        keep(&broadcast, &broadcast_room, in, size);
-        broadcast_size = size;
-        ++broadcasts;
-        lws_callback_on_writable_all_protocol(lws_get_context(link), lws_get_protocol(link));
-        return 0;
-      }
-      keep(&session->kept, &session->room, in, size);
-      session->size = size;
-      session->waits = 1;
-      session->binary = lws_frame_is_binary(link);
-      lws_callback_on_writable(link);
-      return 0;
-    case LWS_CALLBACK_SERVER_WRITEABLE:
-      if (session->waits) {
-        session->waits = 0;
-        lws_write(link, session->kept + LWS_PRE, session->size, session->binary ? LWS_WRITE_BINARY : LWS_WRITE_TEXT);
-        if (session->told != broadcasts) lws_callback_on_writable(link);
-      } else if (session->told != broadcasts) {
-        session->told = broadcasts;
-        lws_write(link, broadcast + LWS_PRE, broadcast_size, LWS_WRITE_BINARY);
-      }
-      return 0;
+    case LWS_CALLBACK_RECEIVE: return on_message(link, session, in, size);
+    case LWS_CALLBACK_SERVER_WRITEABLE: return on_writable(link, session);
     case LWS_CALLBACK_CLOSED:
-      free(session->kept);
-      session->kept = NULL;
+      for (unsigned i = 0; i < session->slots; ++i) free(session->ring[i].kept);
+      free(session->ring);
+      session->ring = NULL;
       return 0;
     default: return 0;
   }
