@@ -24,7 +24,7 @@ namespace rejoin::serve {
 namespace {
 
 // How far the end of a worker has come. Only grows.
-enum class Phase : std::uint8_t { serving, draining, stopping };
+enum class Phase : std::uint8_t { serving, retiring, draining, stopping };
 
 // One worker: its loop, its chance, its program. Made and destroyed by the main thread; open(), turn() and
 // advance() are called on the worker's own thread alone.
@@ -57,25 +57,21 @@ class Seat {
   }
   bool ended() const { return program_ == nullptr; }
 
-  // Draining may be told again, with another time from now.
-  void advance(Phase to, Duration drain_time) {
-    if (to < phase_ || (to == phase_ && to != Phase::draining) || ended()) return;
-    const bool again = to == phase_;
+  // `time` is for retiring and draining.
+  void advance(Phase to, Duration time) {
+    if (to <= phase_ || ended()) return;
     phase_ = to;
-    if (to == Phase::draining) {
-      if (!again) program_->drain();
-      world_->timers.arm(*deadline_, loop_->now() + drain_time);
-    } else {
-      program_->stop();
-      world_->timers.arm(*deadline_, loop_->now() + Duration(limits::kStopS));
-    }
+    if (to == Phase::retiring) program_->retire();
+    if (to == Phase::draining) program_->drain();
+    if (to == Phase::stopping) program_->stop();
+    world_->timers.arm(*deadline_, loop_->now() + (to == Phase::stopping ? Duration(limits::kStopS) : time));
   }
 
   std::vector<Address> addresses() const { return program_->addresses(); }
   // Any thread, once open() has come back: the loop lives as long as the seat, also after its thread has
   // ended.
-  void order(Phase to, Duration drain_time = {}) {
-    loop_->post([this, to, drain_time] { advance(to, drain_time); });
+  void order(Phase to, Duration time = {}) {
+    loop_->post([this, to, time] { advance(to, time); });
   }
   io::EpollLoop& loop() { return *loop_; }
   // On its own thread.
@@ -83,7 +79,7 @@ class Seat {
 
  private:
   void on_deadline() {
-    if (phase_ == Phase::draining) {
+    if (phase_ != Phase::stopping) {
       log_.info("worker " + std::to_string(number_) + ": the time to drain is over, ending what is left");
       advance(Phase::stopping, {});
       return;
@@ -101,7 +97,7 @@ class Seat {
   SystemRandom random_;
   std::unique_ptr<io::EpollLoop> loop_;
   std::optional<io::World> world_;
-  std::optional<Timer> deadline_;  // of draining, then of stopping
+  std::optional<Timer> deadline_;  // of the phase
   std::unique_ptr<WorkerProgram> program_;
   unsigned number_;
   Phase phase_ = Phase::serving;
@@ -164,8 +160,8 @@ class Crew final : public Colleagues {
     return all;
   }
 
-  void end(Phase how, Duration drain_time = {}) {
-    for (Seat* seat : opened_) seat->order(how, drain_time);
+  void end(Phase how, Duration time = {}) {
+    for (Seat* seat : opened_) seat->order(how, time);
   }
 
   using Sockets = std::vector<Upgrade::Given>;
@@ -307,13 +303,14 @@ int run_workers(const WorkersOptions& options, Log& log, const WorkerFactory& fa
   Phase next = Phase::draining;
   std::optional<Upgrade> upgrade;
   Crew::Sockets given;
-  bool replaced = false;
+  bool replaced = false, reload_next = false;
   upgrade.emplace(crew.main().loop(), log, [&](pid_t process, const std::vector<int>& left) {
     replaced = true;
     log.info("upgrade: process " + std::to_string(process) + " serves; this one ends with its last client");
     manager.main_process(process);
+    if (reload_next) kill(process, SIGHUP);
     crew.leave(given, left);
-    crew.end(Phase::draining, options.upgrade_time);
+    crew.end(Phase::retiring, options.upgrade_time);
   });
   const auto begin_upgrade = [&] {
     if (replaced || upgrade->under_way() || next != Phase::draining) return;
@@ -333,6 +330,7 @@ int run_workers(const WorkersOptions& options, Log& log, const WorkerFactory& fa
       if (number == SIGHUP) {
         WorkerProgram* const program = crew.main().program();
         if (program == nullptr || replaced || next != Phase::draining) continue;
+        reload_next = upgrade->under_way();  // it may have read its files before they were changed
         manager.reloading();
         program->hang_up([&manager] { manager.ready("serving"); });
         continue;

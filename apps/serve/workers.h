@@ -41,13 +41,16 @@ class WorkerProgram {
 
   /// Takes no new clients; those that are there end in an orderly way. May be called more than once.
   virtual void drain() = 0;
+  /// Takes no new clients, since another process does (an upgrade), and is in no hurry: who is connected may
+  /// still ask once. Once, before drain(), which may follow.
+  virtual void retire() { drain(); }
   /// Ends everything now. idle() becomes true within some turns of the loop. May come with or without drain()
   /// before it.
   virtual void stop() = 0;
   /// SIGHUP: reads again what can be read again, says on the log what came of it, and calls `done` then. Of
   /// worker 0 only.
   virtual void hang_up(std::function<void()> done) { done(); }
-  /// Nothing is left: no connection, task or parked record. Asked after each turn once drain() was called;
+  /// Nothing is left: no connection, task or parked record. Asked after each turn once drain() or retire() was called;
   /// the program is destroyed when it says true.
   virtual bool idle() const = 0;
 };
@@ -103,7 +106,7 @@ struct WorkersOptions {
 /// (service_manager.h).
 ///
 /// The first SIGTERM or SIGINT drains, a second one stops at once. SIGHUP is WorkerProgram::hang_up().
-/// SIGUSR2 starts the program anew, which takes the listening sockets over; when it serves, this one drains
+/// SIGUSR2 starts the program anew, which takes the listening sockets over; when it serves, this one retires,
 /// for `upgrade_time` (upgrade.h). SIGPIPE is ignored, and the soft limit of descriptors is raised to the
 /// hard one.
 ///
