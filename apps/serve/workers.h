@@ -50,8 +50,8 @@ class WorkerProgram {
   /// SIGHUP: reads again what can be read again, says on the log what came of it, and calls `done` then. Of
   /// worker 0 only.
   virtual void hang_up(std::function<void()> done) { done(); }
-  /// Nothing is left: no connection, task or parked record. Asked after each turn once drain() or retire() was called;
-  /// the program is destroyed when it says true.
+  /// Nothing is left: no connection, task or parked record. Asked after each turn once drain() or retire()
+  /// was called; the program is destroyed when it says true.
   virtual bool idle() const = 0;
 };
 

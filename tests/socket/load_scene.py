@@ -193,9 +193,10 @@ class Scene:
         self.over = threading.Event()
         self.shot, self.dead, self.settled = (dict.fromkeys(NAMES, 0) for _ in range(3))
         self.done = {"upgrade": 0, "certificates": 0, "reload": 0, "kill": 0}
+        self.failed_upgrades = 0
         self.servers = {name: GameServer(test, name) for name in NAMES}
         self.steady_server = GameServer(test, "s")
-        self.upgrading = threading.Lock()
+        self.upgrading, self.configuring = threading.Lock(), threading.Lock()
         self.authority = Authority(test.folder)
         self.trust = ssl.create_default_context(cafile=str(self.authority.pem))
         self.written, self.live = [], test.folder / "live"
@@ -212,9 +213,10 @@ class Scene:
 
     def configure(self):
         """Puts a configuration in place that differs from the one before."""
-        new = self.test.folder / "balancer.new"
-        new.write_text(self.configuration(self.test, next(self.weights)))
-        new.rename(self.path)
+        with self.configuring:
+            new = self.test.folder / "balancer.new"
+            new.write_text(self.configuration(self.test, next(self.weights)))
+            new.rename(self.path)
 
     def configuration(self, test, weight):
         health = {"kind": "http", "path": "/healthz", "every": "100ms", "timeout": "100ms", "fall": 5, "rise": 1}
@@ -294,6 +296,9 @@ class Scene:
         return statuses
 
     def kill_processes(self):
-        for process in {*self.processes, *self.takers()}:
+        """What a failed test has left; the first one last, whose stderr the others have."""
+        for process in [*self.takers(), self.balancer.pid]:
             if not self.ended(process):
                 os.kill(process, signal.SIGKILL)
+        if self.balancer.process.returncode is None:
+            self.balancer.wait()

@@ -7,8 +7,9 @@ is to write such a function and name it there. The last one is all of them at on
     REJOIN=build/release/apps/rejoin BENCH_TOOLS=build/release/bench LOAD_SECONDS=60 LOAD_PLAYERS=60 LOAD_CONNECTIONS=16 \\
       python3 tests/socket/under_load_test.py
 
-With LOAD_SECONDS everything happens at once for so long: a reload each second, servers killed and restarted in turn without a
-pause, new certificates every 3 s, an upgrade of the binary every 5 s. What was counted is printed.
+With LOAD_SECONDS everything happens at once for so long: a reload and a server killed and restarted each second, new
+certificates every 3 s, an upgrade of the binary every 5 s. What was counted is printed; LOAD_LOG=FILE keeps the whole
+log of the balancers.
 """
 
 import os
@@ -16,15 +17,17 @@ import signal
 import threading
 import time
 import unittest
+from pathlib import Path
 
 from load_scene import NAMES, Player, Scene, Steady, Wrk
 from programs import ProgramsTest, poll
 
 ROUNDS = int(os.environ.get("LOAD_ROUNDS", "2"))
+LOG = os.environ.get("LOAD_LOG")
 SECONDS = float(os.environ.get("LOAD_SECONDS", "0"))
 PLAYERS = int(os.environ.get("LOAD_PLAYERS", "20"))
 CONNECTIONS = int(os.environ.get("LOAD_CONNECTIONS", "8"))
-RELOAD_EVERY_S, CERTIFICATES_EVERY_S, UPGRADE_EVERY_S = 1, 3, 5
+RELOAD_EVERY_S, KILL_EVERY_S, CERTIFICATES_EVERY_S, UPGRADE_EVERY_S = 1, 1, 3, 5
 STEADY_BURST_S = 1
 
 
@@ -83,12 +86,25 @@ def certificates(scene):
 
 
 def upgrade(scene):
-    """The binary is replaced: another process takes the listening sockets over, and the old one keeps whom it has."""
+    """The binary is replaced: another process takes the listening sockets over, and the old one keeps whom it has. Where
+    certificates are being renewed just then, the new process may find one's file and the other's key: it ends, the old one goes on,
+    and the operator asks again."""
+    failed = r"upgrade: process \d+ ended with status 2 before it served; this one goes on"
     with scene.upgrading:
-        before = len(scene.takers())
-        scene.signal(signal.SIGUSR2)
-        poll(lambda: len(scene.takers()) > before, "a new process serves")
+        before, asked = len(scene.takers()), None
+
+        def done():
+            nonlocal asked
+            mismatches = len(scene.balancer.said("key: it does not belong to the certificate"))
+            failures = len(scene.balancer.said(failed))
+            if failures != asked and failures <= mismatches:
+                asked = failures
+                scene.signal(signal.SIGUSR2)
+            return len(scene.takers()) > before
+
+        poll(done, "a new process serves")
         scene.processes.append(scene.takers()[-1])
+        scene.failed_upgrades = len(scene.balancer.said(failed))
     scene.done["upgrade"] += 1
 
 
@@ -126,9 +142,8 @@ def all_at_once(scene):
     at_once(scene, (reloads, None), (kill_and_restart("a"), None), (certificates, None), (upgrade, None))
 
 
-def kills(scene):
-    for name in NAMES:
-        kill_and_restart(name)(scene)
+def kill_the_next(scene):
+    kill_and_restart(NAMES[scene.done["kill"] % len(NAMES)])(scene)
 
 
 EVENTS = [nothing, reloads, *map(kill_and_restart, NAMES), certificates, upgrade_and_the_old_one_goes, all_at_once]
@@ -154,7 +169,7 @@ class UnderLoad(ProgramsTest):
         if SECONDS:
             timer = threading.Timer(SECONDS, scene.enough.set)
             timer.start()
-            at_once(scene, (reload, RELOAD_EVERY_S), (kills, 0), (certificates, CERTIFICATES_EVERY_S), (upgrade, UPGRADE_EVERY_S))
+            at_once(scene, (reload, RELOAD_EVERY_S), (kill_the_next, KILL_EVERY_S), (certificates, CERTIFICATES_EVERY_S), (upgrade, UPGRADE_EVERY_S))
             return
         for number in range(ROUNDS):
             for event in EVENTS:
@@ -163,7 +178,8 @@ class UnderLoad(ProgramsTest):
 
     def report(self, scene, seconds, requests):
         players = scene.players
-        print(f"\n{seconds:.0f} s; " + ", ".join(f"{what} {count}" for what, count in scene.done.items()))
+        print(f"\n{seconds:.0f} s; " + ", ".join(f"{what} {count}" for what, count in scene.done.items())
+              + f"; upgrades that found half of a new certificate and were asked again {scene.failed_upgrades}")
         for name, (count, errors) in requests.items():
             print(f"  wrk, {name}: {count} requests, errors {errors or 0}")
         print(f"  bench_ws_load: {scene.steady.round_trips} messages and back, errors {len(scene.steady.errors)}")
@@ -179,18 +195,21 @@ class UnderLoad(ProgramsTest):
         scene = Scene(self)
         scene.enough = threading.Event()
         scene.players = [Player(scene, secure=number % 2 == 1) for number in range(PLAYERS)]
-        scene.steady = Steady(scene, CONNECTIONS, SECONDS or STEADY_BURST_S)
+        scene.steady = Steady(scene, CONNECTIONS, min(SECONDS / 4, 60) if SECONDS else STEADY_BURST_S)
         loads = self.loads(scene)
-        begun = time.monotonic()
+        begun, well = time.monotonic(), False
         try:
             self.play(scene)
+            well = True
         finally:
             scene.over.set()
-        requests = {load.name: load.end() for load in loads}
-        for one in (*scene.players, scene.steady):
-            one.join(60)
-        if SECONDS or self.errors(scene) or any(errors for _, errors in requests.values()):
-            self.report(scene, time.monotonic() - begun, requests)
+            requests = {load.name: load.end() for load in loads}
+            for one in (*scene.players, scene.steady):
+                one.join(60)
+            if SECONDS or not well or self.errors(scene) or any(errors for _, errors in requests.values()):
+                self.report(scene, time.monotonic() - begun, requests)
+            if LOG:
+                Path(LOG).write_text(scene.balancer.log() + "\n")
         self.assertEqual(self.errors(scene), {})
         self.assertEqual({name: errors for name, (_, errors) in requests.items() if errors}, {})
         self.assertTrue(all(count > 0 for count, _ in requests.values()), requests)
