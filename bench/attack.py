@@ -352,8 +352,8 @@ server = [ {{ name = "a", address = "127.0.0.1:{server}" }} ]
         """Every slow connection that was ended has its reason."""
         reasons = ("client_full",) if limited else ("head_timeout",)
         counts = self.settled(reasons[0], 1)
-        if not all(counts[reason] for reason in reasons):
-            raise Failure(f"{guard}: slow connections are not counted as {reasons}: {dict(counts)}, attacker: {said}")
+        if not all(counts[reason] for reason in reasons) or sum(counts.values()) < said["ended"]:
+            raise Failure(f"{guard}: slow connections are not counted as {reasons}: {dict(+counts)}, attacker: {said}")
         if not limited and said["peak"] < self.arguments.slow * 0.98:
             raise Failure(f"only {said['peak']} slow connections were held")
         self.found[-1].update(attack=f"{said['begun']} begun, at most {said['peak']} held", counted=dict(+counts))
