@@ -164,7 +164,7 @@ Duration duration_option(const std::string& name, const std::string& text) {
 /// What all questions of `rejoin ctl` share while the line is read.
 struct CtlLine {
   std::shared_ptr<ctl::CtlOptions> options = std::make_shared<ctl::CtlOptions>();
-  std::string admin = "127.0.0.1:9090", over = "30s", end_after;
+  std::string admin = "127.0.0.1:9090", over = "30s", end_after, move_over;
 };
 
 /// One question: its own options by `bind`; `read` is called once the line was understood.
@@ -216,8 +216,20 @@ void add_ctl_operations(CLI::App& sub, Run& run, const std::shared_ptr<CtlLine>&
         it.add_flag("--close", options.close, "drain, maintenance, remove: end its open tunnels, too");
       });
   add_ctl_question(sub, run, line, Verb::reload, "reload", "Balancer: read the configuration again");
-  add_ctl_question(sub, run, line, Verb::upgrade, "upgrade",
-                   "Balancer: start the program anew; it takes the listeners over");
+  add_ctl_question(
+      sub, run, line, Verb::upgrade, "upgrade",
+      "Start the program anew: it takes the listeners over, and a gateway's sessions with their game "
+      "servers' "
+      "connections",
+      [&](CLI::App& it) {
+        it.add_option("--over", line->move_over,
+                      "Gateway: ask the clients to move evenly within this time (default: [gateway] "
+                      "upgrade.over)")
+            ->type_name("DURATION");
+      },
+      [line] {
+        if (!line->move_over.empty()) line->options->move_over = duration_option("--over", line->move_over);
+      });
 }
 
 /// Questions that only a balancer answers.

@@ -499,6 +499,13 @@ struct Session {
   Duration spread = 1s;  // clients that all lose their link dial again within this time
 };
 
+/// How sessions go to the next process when the gateway is upgraded.
+struct Upgrade {
+  Duration over = 10s;     // links are told within this time, evenly
+  Duration wait = 10s;     // and have so long to dial the new process beside
+  Duration linger = 600s;  // clients without a way back keep the old process for so long
+};
+
 struct Heartbeat {
   bool operator==(const Heartbeat&) const = default;
   Duration ping = 15s;
@@ -582,6 +589,7 @@ struct Gateway {
       cookie;  // a session cookie that the handshake sets for clients without one of ours; empty: none
   Session session;
   Heartbeat heartbeat;
+  Upgrade upgrade;
   ClientRate rate;
   Compression compression;
   std::optional<SessionCookie> session_cookie;  // none: a plain client's session ends with its connection

@@ -118,6 +118,7 @@ void visit(KeyVisitor& visitor, Pool& it);
 void visit(KeyVisitor& visitor, Dns& it);
 void visit(KeyVisitor& visitor, GatewayListener& it);
 void visit(KeyVisitor& visitor, Session& it);
+void visit(KeyVisitor& visitor, Upgrade& it);
 void visit(KeyVisitor& visitor, Heartbeat& it);
 void visit(KeyVisitor& visitor, ClientRate& it);
 void visit(KeyVisitor& visitor, Compression& it);

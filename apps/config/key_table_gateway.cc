@@ -25,6 +25,12 @@ void visit(KeyVisitor& v, Gateway& it) {
          it.cookie, TextForm::cookie_name);
   v.table({"session", "What outlives a client's connection, and for how long.", R"({ grace = "60s" })"},
           it.session);
+  v.table({"upgrade",
+           "How sessions, with their game servers' connections, go to the next process of this gateway when "
+           "it is "
+           "upgraded (SIGUSR2, `rejoin ctl upgrade`). Needs `[keys] seal`.",
+           R"({ over = "10s", wait = "10s", linger = "10m" })"},
+          it.upgrade);
   v.table({"heartbeat", "How a silent link is found out.", R"({ ping = "15s", dead = "40s" })"},
           it.heartbeat);
   v.table({"rate", "What one client may send.", R"({ messages = 100, bytes = "64KiB" })"}, it.rate);
@@ -85,13 +91,6 @@ void visit(KeyVisitor& v, Session& it) {
   v.duration({"spread",
               "Clients that all lose their connection at once come back within this time, not all at once."},
              it.spread, kFromZero);
-}
-
-void visit(KeyVisitor& v, Heartbeat& it) {
-  v.duration({"ping", "A client is asked for a sign of life when it was silent for so long."}, it.ping,
-             {100ms, 24h});
-  v.duration({"dead", "A link that was silent for so long is lost; its session waits for the next one."},
-             it.dead, {200ms, 24h});
 }
 
 void visit(KeyVisitor& v, ClientRate& it) {

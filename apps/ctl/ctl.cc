@@ -93,6 +93,11 @@ AdminCall call_of(const CtlOptions& options) {
       call.method = "POST";
       call.target = "/undrain";
       break;
+    case Verb::upgrade:
+      call.method = "POST";
+      call.target = "/upgrade";
+      if (options.move_over) call.target += "?over=" + config::duration_text(*options.move_over);
+      break;
     case Verb::metrics: call.target = "/metrics"; break;
     case Verb::status: call.target = "/"; break;
     case Verb::pools:
@@ -109,10 +114,6 @@ AdminCall call_of(const CtlOptions& options) {
     case Verb::reload:
       call.method = "POST";
       call.target = "/reload";
-      break;
-    case Verb::upgrade:
-      call.method = "POST";
-      call.target = "/upgrade";
       break;
     case Verb::connections:
       call.target = with_parameters("/connections", {{"limit", std::to_string(options.limit)},
@@ -158,7 +159,7 @@ std::string show(const CtlOptions& options, const watch::Json& answer) {
     case Verb::connections: return connections_text(answer);
     case Verb::server: return server_text(answer);
     case Verb::reload: return reload_text(answer);
-    case Verb::upgrade: return "the next process starts; the log says whether it serves\n";
+    case Verb::upgrade: return upgrade_text(answer);
     case Verb::metrics: break;
   }
   return {};

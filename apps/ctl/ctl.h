@@ -51,6 +51,7 @@ struct CtlOptions {
   bool close = false;                 // server drain, maintenance, remove: its open tunnels, too
   std::optional<Duration> end_after;  // drain; nothing: whoever is there may stay
   Duration over = 30s;                // drain, with end_after
+  std::optional<Duration> move_over;  // upgrade; nothing: as its configuration says
 };
 
 /// Asks, and prints the answer on stdout. Returns the exit status: 0, 1 when the program could not be asked

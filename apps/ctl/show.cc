@@ -131,4 +131,11 @@ std::string drain_text(const Json& answer) {
   return name + " takes no new sessions; left: " + how_many(answer) + "; " + ends_in(answer) + "\n";
 }
 
+std::string upgrade_text(const Json& answer) {
+  if (answer["gateway"].is_null()) return "the next process starts; the log says whether it serves\n";
+  return "gateway " + cell(answer["gateway"]) + ": the new process begins; " + how_many(answer) +
+         " move to it when it is up. Its log says how that goes; `rejoin ctl sessions` asks the new one from "
+         "then on.\n";
+}
+
 }  // namespace rejoin::ctl

@@ -19,5 +19,7 @@ std::string sessions_text(const watch::Json& answer);
 std::string session_text(const watch::Json& answer);
 /// Of POST /drain and /undrain: what happens now.
 std::string drain_text(const watch::Json& answer);
+/// Of POST /upgrade.
+std::string upgrade_text(const watch::Json& answer);
 
 }  // namespace rejoin::ctl

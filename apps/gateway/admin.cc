@@ -21,11 +21,12 @@ using watch::Json;
 namespace {
 
 constexpr std::string_view kSessions = "/sessions", kDrain = "/drain", kUndrain = "/undrain",
-                           kMetrics = "/metrics", kHealth = "/healthz", kReady = "/readyz",
-                           kVersion = "/version";
+                           kUpgrade = "/upgrade", kMetrics = "/metrics", kHealth = "/healthz",
+                           kReady = "/readyz", kVersion = "/version";
 constexpr std::string_view kRoutes[] = {
-    "GET /",         "GET /sessions", "GET /sessions/{id}", "DELETE /sessions/{id}", "POST /drain",
-    "POST /undrain", "GET /metrics",  "GET /healthz",       "GET /readyz",           "GET /version",
+    "GET /",        "GET /sessions", "GET /sessions/{id}", "DELETE /sessions/{id}",
+    "POST /drain",  "POST /undrain", "POST /upgrade",      "GET /metrics",
+    "GET /healthz", "GET /readyz",   "GET /version",
 };
 
 std::int64_t ms(Duration time) { return std::chrono::duration_cast<std::chrono::milliseconds>(time).count(); }
@@ -83,6 +84,8 @@ Json state_of(const Answer& answer, const std::string& name, unsigned workers) {
   out.set("sessions", answer.sessions);
   out.set("attached", answer.attached);
   out.set("detached", answer.sessions - answer.attached);
+  out.set("moved_in", answer.moved_in);
+  out.set("arriving", answer.arriving);
   return out;
 }
 
@@ -104,6 +107,7 @@ std::optional<Duration> duration_of(const AdminRequest& request, std::string_vie
 
 Admin::Admin(Worker& worker, serve::Colleagues* colleagues)
     : worker_(worker),
+      colleagues_(colleagues),
       opened_(worker.world().clock.now()),
       survey_(worker.world(), worker, stop_,
               {.number = worker.number(),
@@ -135,7 +139,9 @@ Task<AdminReply> Admin::answer(AdminRequest request) {
     reply = co_await drain(std::move(request));
   } else if (request.path == kUndrain && post) {
     reply = co_await undrain();
-  } else if (request.path == kDrain || request.path == kUndrain) {
+  } else if (request.path == kUpgrade && post) {
+    reply = co_await upgrade(std::move(request));
+  } else if (request.path == kDrain || request.path == kUndrain || request.path == kUpgrade) {
     reply = AdminReply::wrong_method("POST");
   } else if (request.path == kMetrics && get) {
     reply = co_await metrics();
@@ -292,6 +298,28 @@ Task<AdminReply> Admin::undrain() {
   std::optional<Answer> answer = co_await survey_.ask(std::move(question), std::nullopt);
   if (!answer) co_return no_answer();
   worker_.world().log.info("the operator took the drain back: new sessions are taken");
+  co_return AdminReply::of(state_of(*answer, worker_.rules().name, survey_.workers()));
+}
+
+// --- the next process ---
+
+// What comes of it is not known yet when this is answered: the new process has to come up. This port is its
+// from then on, where `arriving` says how far it is.
+Task<AdminReply> Admin::upgrade(AdminRequest request) {
+  if (auto unknown = unknown_parameter(request, {"over"})) co_return std::move(*unknown);
+  Question question;
+  question.kind = Question::Kind::upgrade;
+  if (request.parameter("over")) {
+    AdminReply wrong;
+    question.over = duration_of(request, "over", wrong);
+    if (!question.over) co_return wrong;
+  }
+  std::optional<Answer> answer = co_await survey_.ask(std::move(question), std::nullopt);
+  if (!answer) co_return no_answer();
+  if (!answer->not_now.empty()) co_return AdminReply::error(409, "not now: " + answer->not_now);
+  if (colleagues_ == nullptr) co_return AdminReply::error(409, "this gateway cannot be upgraded");
+  colleagues_->upgrade();
+  worker_.world().log.info("the operator upgrades");
   co_return AdminReply::of(state_of(*answer, worker_.rules().name, survey_.workers()));
 }
 

@@ -47,9 +47,11 @@ class Admin final : private watch::AdminHandler {
   Task<watch::AdminReply> one_session(watch::AdminRequest request);
   Task<watch::AdminReply> drain(watch::AdminRequest request);
   Task<watch::AdminReply> undrain();
+  Task<watch::AdminReply> upgrade(watch::AdminRequest request);
   Task<watch::AdminReply> metrics();
 
   Worker& worker_;
+  serve::Colleagues* const colleagues_;
   TimePoint opened_;
   Stop stop_;
   AllWorkers survey_;

@@ -65,6 +65,9 @@ void Answer::add(Answer&& more) {
   attached += more.attached;
   draining = draining || more.draining;
   if (more.ends_in) ends_in = std::min(ends_in.value_or(*more.ends_in), *more.ends_in);
+  moved_in += more.moved_in;
+  arriving = arriving || more.arriving;
+  if (not_now.empty()) not_now = std::move(more.not_now);
   found = found || more.found;
   std::move(more.rows.begin(), more.rows.end(), std::back_inserter(rows));
   matching += more.matching;
@@ -94,12 +97,20 @@ Answer answer_question(Worker& worker, const Question& question) {
       break;
     case Question::Kind::drain: worker.operator_drain().begin(question.order); break;
     case Question::Kind::undrain: worker.operator_drain().take_back(); break;
+    case Question::Kind::upgrade: {
+      const Status may = worker.may_hand_on();
+      if (!may) out.not_now = may.error().detail;
+      worker.set_upgrade_over(question.over);
+      break;
+    }
     case Question::Kind::metrics: out.totals = totals_of(worker); break;
   }
   out.sessions = sessions.size();
   out.attached = sessions.with_link();
   out.draining = !worker.admits();
   out.ends_in = worker.operator_drain().ends_in();
+  out.moved_in = worker.moves().in;
+  out.arriving = worker.arrivals() != nullptr && worker.arrivals()->coming();
   return out;
 }
 

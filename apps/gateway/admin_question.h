@@ -27,6 +27,7 @@ struct Question {
     end,    // ends it, for `reason`
     drain,  // by `order`
     undrain,
+    upgrade,  // may the next process begin (`may`)? With `over`: links are told within that time
     metrics,
   };
   Kind kind = Kind::state;
@@ -35,6 +36,7 @@ struct Question {
   route::SessionId id;
   std::string reason;
   DrainOrder order;
+  std::optional<Duration> over;  // upgrade
 };
 
 /// One session, as it is shown.
@@ -62,11 +64,14 @@ struct Answer {
   std::size_t sessions = 0, attached = 0;
   bool draining = false;
   std::optional<Duration> ends_in;
+  std::uint64_t moved_in = 0;
+  bool arriving = false;  // sessions of the process before this one still come
   // By kind:
   bool found = false;            // look, end
   std::vector<SessionRow> rows;  // list, look
   std::size_t matching = 0;      // list: how many there are, beyond the limit too
   std::vector<EndedRow> ended;   // list; look: what became of a session that is not there any more
+  std::string not_now;           // upgrade: why; empty: it may
   Totals totals;                 // metrics
 
   /// Another worker's answer to the same question.

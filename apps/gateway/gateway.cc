@@ -83,6 +83,10 @@ int run_gateway(const GatewayOptions& options) {
   workers.count = static_cast<unsigned>(plan->rules.workers);
   workers.process = reading.config.process;
   workers.drain_time = plan->rules.drain_timeout;
+  // With a random key the next process could not read this one's tickets, and TLS with a game server cannot
+  // change its process: then sessions end with the process that has them.
+  if (!reading.config.keys.seal.empty() && !plan->game.rules.tls)
+    workers.identity = "gateway " + plan->rules.name;
   for (const config::GatewayListener& listener : plan->rules.listeners)
     workers.listener_names.push_back(listener.name);
   if (plan->admin) workers.listener_names.push_back("admin");

@@ -324,6 +324,91 @@ void LiveSession::close_for(LinkCode code) {
   arm();
 }
 
+// --- it goes to the next process ---
+
+void LiveSession::send_link_away(const proto::Detach& detach, LinkEnd why) {
+  if (link_ == nullptr) return;
+  Link* const link = set_link(nullptr);
+  // Who acknowledges nothing could not be told again what its window held.
+  if (state_.kind() == route::TicketKind::cookie) link->fetch_all();
+  link->dismiss(detach, why);
+  link_lost(*link, why);
+}
+
+void LiveSession::ask_to_move(Duration wait) {
+  proto::Detach move;
+  move.code = number(LinkCode::restart);
+  move.action = DetachAction::move;
+  move.wait_ms =
+      static_cast<std::uint32_t>(std::chrono::duration_cast<std::chrono::milliseconds>(wait).count());
+  move.reason = "the gateway is upgraded";
+  std::string frame;
+  proto::append_detach(frame, move, state_.ack());
+  link_->tell(frame);
+  state_.said(worker_.world().clock.now());
+}
+
+// One that never had a link is about to get its first.
+bool LiveSession::may_leave() const {
+  return state_.phase() != Phase::ended && link_ == nullptr && links_ != 0 &&
+         lasting_ == Lasting::outlives_links && (!game_ || game_over_ || game_->may_leave());
+}
+
+io::Socket LiveSession::pack_up(std::string& parcel) {
+  const TimePoint now = worker_.world().clock.now();
+  SessionParcel out;
+  out.session = &state_;
+  out.client = client_;
+  out.links = links_;
+  out.taking_bytes = taking_bytes_;
+  out.ticket_renewal = ticket_renewal_;
+  out.closing_code = closing_code_;
+  out.game_over = game_over_;
+  out.finished = finished_;
+  if (stalled_) {
+    out.has_stalled = true;
+    out.stalled_kind = stalled_->kind;
+    out.stalled = stalled_->bytes;
+  }
+  if (rate_) {
+    out.rate_messages = rate_->messages;
+    out.rate_bytes = rate_->bytes;
+  }
+  std::string game;
+  io::Socket socket;
+  if (game_ && !game_over_) {
+    worker_.games().save_kind(game);
+    socket = game_->leave(game);
+    game_over_ = true;  // for us
+  }
+  out.game = game;
+  out.has_socket = static_cast<bool>(socket);
+  out.write(parcel, now);
+  return socket;
+}
+
+bool LiveSession::arrive(const SessionParcel& parcel, io::Socket& socket) {
+  if (!parcel.game.empty()) {
+    game_ = worker_.games().adopt(*this, parcel.game, socket);
+    if (!game_) return false;
+  }
+  links_ = parcel.links;
+  taking_bytes_ = parcel.taking_bytes;
+  ticket_renewal_ = parcel.ticket_renewal;
+  closing_code_ = parcel.closing_code;
+  game_over_ = parcel.game_over;
+  finished_ = parcel.finished;
+  if (parcel.has_stalled)
+    stalled_ = std::make_unique<Stalled>(Stalled{std::string(parcel.stalled), parcel.stalled_kind});
+  if (rate_) {
+    rate_->messages = parcel.rate_messages;
+    rate_->bytes = parcel.rate_bytes;
+  }
+  account();
+  arm();
+  return true;
+}
+
 // --- it ends ---
 
 void LiveSession::end(LinkCode code, Bytes reason) {

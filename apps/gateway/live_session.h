@@ -12,6 +12,7 @@
 #include <string>
 
 #include "apps/gateway/link.h"
+#include "apps/gateway/session_parcel.h"
 #include "base/address.h"
 #include "base/intrusive_list.h"
 #include "base/timers.h"
@@ -59,6 +60,21 @@ class LiveSession final : public ListNode, private upstream::GameEvents {
   /// After each turn in which the link had something to do.
   void turn_ended();
   void link_lost(Link& link, LinkEnd how);
+
+  // --- it goes to the next process of this gateway (departure.h, arrivals.h) ---
+  /// Its link, if there is one, is told `detach` and ends; the session waits for another. Not for one that
+  /// ends with its link.
+  void send_link_away(const proto::Detach& detach, LinkEnd why = LinkEnd::dismissed);
+  /// DETACH move: the link serves on, and its client dials beside it.
+  void ask_to_move(Duration wait);
+  /// Can it be packed up now? Not with a link, and not while its game server is dialled or ends.
+  bool may_leave() const;
+  /// All of it into `parcel`, but for the game server's socket, which is returned. Only with may_leave(); the
+  /// record is to be destroyed.
+  io::Socket pack_up(std::string& parcel);
+  /// Right after it was made of a parcel's state: the rest of it. False: its game server's connection does
+  /// not fit here, and the record is to be destroyed; `socket` is untouched.
+  bool arrive(const SessionParcel& parcel, io::Socket& socket);
 
   // --- it ends ---
   /// The client is told, the game server gets what was said, and how it ended is remembered for a while.

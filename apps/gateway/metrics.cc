@@ -67,6 +67,17 @@ constexpr MetricRow<SessionCounts> kSessionCounts[] = {
 static_assert(numbers_shown(kSessionCounts) == watch::numbers_of<SessionCounts>,
               "a number of SessionCounts is not shown");
 
+constexpr MetricRow<MoveCounts> kMoveCounts[] = {
+    {&MoveCounts::out, "sessions_moved_out_total", "Sessions that went to the next process of this gateway."},
+    {&MoveCounts::in, "sessions_moved_in_total", "Sessions that came from the process before."},
+    {&MoveCounts::failed, "session_moves_failed_total", "Sessions that could not go, or could not go on."},
+    {&MoveCounts::told, "links_asked_to_move_total", "Links whose clients were asked to dial beside."},
+    {&MoveCounts::connections, "connections_passed_on_total",
+     "Connections that the next process got in the middle of their handshake."},
+};
+static_assert(numbers_shown(kMoveCounts) == watch::numbers_of<MoveCounts>,
+              "a number of MoveCounts is not shown");
+
 const std::string kPrefix = "rejoin_gateway_";
 
 void write_gauge(MetricsText& out, std::string_view name, std::string_view help, std::uint64_t value) {
@@ -80,6 +91,7 @@ Totals& Totals::operator+=(const Totals& more) {
   watch::add_numbers(now, more.now);
   watch::add_numbers(counts, more.counts);
   watch::add_numbers(sessions, more.sessions);
+  watch::add_numbers(moves, more.moves);
   watch::add_numbers(games, more.games);
   return *this;
 }
@@ -96,7 +108,9 @@ Totals totals_of(Worker& worker) {
   out.now.game_connections = worker.games().connections();
   out.now.draining = worker.admits() ? 0 : 1;
   out.counts = worker.counts();
+  out.now.arriving = worker.arrivals() != nullptr && worker.arrivals()->coming() ? 1 : 0;
   out.sessions = worker.sessions().counts();
+  out.moves = worker.moves();
   out.games = worker.games().counts();
   return out;
 }
@@ -114,6 +128,9 @@ std::string metrics_text(const Totals& totals) {
   write_gauge(out, "draining", "Workers that take no new sessions.", totals.now.draining);
   write_rows(out, kPrefix, kCounts, totals.counts);
   write_rows(out, kPrefix, kSessionCounts, totals.sessions);
+  write_gauge(out, "arriving", "Workers to which sessions of the process before this one still come.",
+              totals.now.arriving);
+  write_rows(out, kPrefix, kMoveCounts, totals.moves);
   out.family(kPrefix + "game_connections_opened_total", MetricKind::counter,
              "Connections to game servers that came to be.");
   out.sample(totals.games.opened);

@@ -23,10 +23,12 @@ struct Totals {
     std::uint64_t compression_bytes = 0;
     std::uint64_t game_connections = 0;
     std::uint64_t draining = 0;  // workers that take no new sessions
+    std::uint64_t arriving = 0;  // workers to which sessions of the process before still come
   };
   Now now;
   Counts counts;
   SessionCounts sessions;
+  MoveCounts moves;
   upstream::GameCounts games;
 
   Totals& operator+=(const Totals& more);

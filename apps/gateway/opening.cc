@@ -139,6 +139,13 @@ ResumeJudgement judge_known(Worker& worker, Bytes resume_frame, const route::Tic
     case session::Known::State::ended:
       if (!proof_holds(*resume, known->end.secret)) return bad(worker, source, counts.bad_proof);
       return log_in(static_cast<LinkCode>(known->end.code));
+    case session::Known::State::not_proved: return bad(worker, source, counts.bad_proof);
+    case session::Known::State::epoch_used: {
+      ++counts.epoch_used;
+      Detach detach = detach_of(LinkCode::epoch_used, DetachAction::again, "a later attempt was taken");
+      detach.epoch = known->epoch;
+      return refused(detach);
+    }
     case session::Known::State::elsewhere: {
       ResumeJudgement judgement;
       judgement.is = Is::strangers;
@@ -158,7 +165,12 @@ ResumeJudgement judge_known(Worker& worker, Bytes resume_frame, const route::Tic
   return log_in();
 }
 
-std::uint32_t epoch_of(Bytes resume_frame) { return proto::parse_resume(resume_frame)->epoch; }
+session::Claim claim_of(Bytes resume_frame) {
+  session::Claim claim;
+  claim.epoch = proto::parse_resume(resume_frame)->epoch;
+  claim.resume = std::string(resume_frame);
+  return claim;
+}
 
 namespace {
 
@@ -177,10 +189,15 @@ Task<void> answer_later(Worker& worker, std::unique_ptr<LinkWatch> watching, std
   const LinkWatch& watch = *watching;
   if (watch.link == nullptr) co_return;
   const Address source = watch.link->client();
+  if (judgement.is == Is::not_here && worker.moving_out()) {  // the next process knows
+    watch.link->refuse_opening(come_again());
+    co_return;
+  }
   if (judgement.is == Is::not_here) {
     const route::Ticket ticket = judgement.ticket;
+    session::Claim claim = claim_of(frame);
     const Result<session::Known> known =
-        co_await worker.sessions().store().find(ticket.session, epoch_of(frame));
+        co_await worker.sessions().store().find(ticket.session, std::move(claim));
     if (watch.link == nullptr || watch.link->phase() != LinkPhase::open) co_return;
     judgement = judge_known(worker, frame, ticket, source, known);
   }
@@ -257,22 +274,26 @@ void open_session(Worker& worker, Link& link, Bytes bytes) {
 
 // --- plain clients ---
 
-LiveSession* find_by_cookie(Worker& worker, const proto::RequestHead& request) {
+std::vector<route::SessionId> sessions_in_cookies(Worker& worker, const proto::RequestHead& request) {
   const std::string& name = worker.rules().session_cookie->name;
   SessionTable& sessions = worker.sessions();
+  std::vector<route::SessionId> out;
   for (const proto::Field& field : request.all(proto::KnownField::cookie)) {
     const auto pair = proto::find_cookie(request.value(field), name);
     if (!pair) continue;
     const route::OpenedTicket opened = sessions.open_ticket(pair->value);
-    if (!opened.ok() || opened.ticket.kind != route::TicketKind::cookie) {
+    if (opened.ok() && opened.ticket.kind == route::TicketKind::cookie) {
+      out.push_back(opened.ticket.session);
+    } else {
       ++sessions.counts().bad_ticket;
-      continue;
     }
-    LiveSession* const session = sessions.find(opened.ticket.session);
-    if (session != nullptr && session->state().kind() == route::TicketKind::cookie) return session;
-    ++sessions.counts().unknown_session;
   }
-  return nullptr;
+  return out;
+}
+
+LiveSession* find_plain(Worker& worker, const route::SessionId& id) {
+  LiveSession* const session = worker.sessions().find(id);
+  return session != nullptr && session->state().kind() == route::TicketKind::cookie ? session : nullptr;
 }
 
 std::string session_cookie_line(Worker& worker, const LiveSession& session) {

@@ -10,6 +10,7 @@
 
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "apps/gateway/link.h"
 #include "base/task.h"
@@ -51,10 +52,12 @@ void open_session(Worker& worker, Link& link, Bytes frame);
 ResumeJudgement judge_known(Worker& worker, Bytes resume_frame, const route::Ticket& ticket,
                             const Address& source, const Result<session::Known>& known);
 /// Of a frame that judge_resume() has read.
-std::uint32_t epoch_of(Bytes resume_frame);
+session::Claim claim_of(Bytes resume_frame);
 
-/// A plain client's session, by the cookie that it brought; nullptr: none that lives here.
-LiveSession* find_by_cookie(Worker& worker, const proto::RequestHead& request);
+/// The sessions that the cookies of a plain client name, as far as their tickets are right.
+std::vector<route::SessionId> sessions_in_cookies(Worker& worker, const proto::RequestHead& request);
+/// A plain client's session that lives here; nullptr: none.
+LiveSession* find_plain(Worker& worker, const route::SessionId& id);
 /// The field line that plants that cookie, with its CRLF.
 std::string session_cookie_line(Worker& worker, const LiveSession& session);
 

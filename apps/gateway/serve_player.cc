@@ -87,6 +87,14 @@ Task<void> refuse(Visit& visit, const Refusal& refusal) {
   if (written) co_await visit.client.linger();
 }
 
+Task<void> refuse_for_now(Visit& visit, Bytes why) {
+  Refusal refusal;
+  refusal.status = 503;
+  refusal.why = why;
+  refusal.field_lines = "Retry-After: 1\r\n";
+  co_await refuse(visit, refusal);
+}
+
 // --- a request ---
 
 /// Reads one whole head into visit.arrived; how many bytes of it are the head, 0 if there is none: the client
@@ -140,7 +148,7 @@ Task<After> answer_health(Visit& visit, const RequestHead& request) {
     co_return After::close;
   }
   const bool draining = !visit.worker.admits();
-  const bool stays = request.keep_alive() && !visit.worker.draining();
+  const bool stays = request.keep_alive() && !visit.worker.draining() && !visit.worker.moving_out();
   proto::SimpleResponse response;
   response.status = draining ? 503 : 200;
   response.text = draining ? "draining\n" : "ok\n";
@@ -285,6 +293,15 @@ void begin_link(Visit& visit, WebSocketLink& link, std::size_t head_bytes) {
   visit.worker.begin(link, MutableBytes(visit.arrived.data(), visit.arrived.size()));
 }
 
+/// What came on this connection is for the next process of this gateway, which begins with it anew. False: it
+/// speaks TLS, whose keys stay in this process; its client has to dial again.
+bool pass_on(Visit& visit) {
+  if (visit.listener.tls) return false;
+  const std::string said(visit.arrived.view());
+  visit.worker.pass_on(visit.client.release(), visit.address, visit.listener, said);
+  return true;
+}
+
 /// A client of the resume protocol. Without a RESUME in the request its first message is the opening frame.
 Task<void> open_resumable(Visit& visit, const RequestHead& request, Upgrade upgrade, std::string resume,
                           std::size_t head_bytes) {
@@ -304,10 +321,14 @@ Task<void> open_resumable(Visit& visit, const RequestHead& request, Upgrade upgr
                      std::move(visit.pass));
     co_return;
   }
-  if (judgement.is == ResumeJudgement::Is::not_here) {
+  if (judgement.is == ResumeJudgement::Is::not_here && worker.moving_out()) {
+    if (pass_on(visit)) co_return;
+    judgement.detach = come_again();
+  } else if (judgement.is == ResumeJudgement::Is::not_here) {
     const route::Ticket ticket = judgement.ticket;
+    session::Claim claim = claim_of(resume);
     const Result<session::Known> known =
-        co_await worker.sessions().store().find(ticket.session, epoch_of(resume));
+        co_await worker.sessions().store().find(ticket.session, std::move(claim));
     judgement = judge_known(worker, resume, ticket, visit.address, known);
   }
   if (judgement.is == ResumeJudgement::Is::strangers) {
@@ -336,23 +357,6 @@ Task<void> open_resumable(Visit& visit, const RequestHead& request, Upgrade upgr
   begin_link(visit, link, head_bytes);
 }
 
-/// Does the link that the session has still live? A ping, and two seconds for any sign: two tabs of a browser
-/// share one cookie, and the second must not take the session from the first.
-Task<bool> link_lives(Worker& worker, route::SessionId id) {
-  LiveSession* session = worker.sessions().find(id);
-  const TimePoint asked = worker.world().clock.now();
-  const TimePoint until = asked + Duration(limits::kLinkDoubtMs);
-  if (session->link() == nullptr || !session->link()->ping()) co_return false;
-  while (worker.world().clock.now() < until) {
-    const TimePoint look = std::min(until, worker.world().clock.now() + Duration(limits::kLinkLookMs));
-    const Woken woken = co_await io::sleep_until(worker.world(), look, worker.stop_switch());
-    session = worker.sessions().find(id);
-    if (woken == Woken::stopped || session == nullptr || session->link() == nullptr) co_return false;
-    if (session->state().heard_at() > asked) co_return true;
-  }
-  co_return false;
-}
-
 /// A client that knows nothing of the resume protocol: its messages are the game's.
 Task<void> open_plain(Visit& visit, const RequestHead& request, Upgrade upgrade, std::size_t head_bytes) {
   Worker& worker = visit.worker;
@@ -362,7 +366,31 @@ Task<void> open_plain(Visit& visit, const RequestHead& request, Upgrade upgrade,
   Lasting lasting = Lasting::ends_with_link;
   if (worker.rules().session_cookie) {
     lasting = Lasting::outlives_links;
-    session = find_by_cookie(worker, request);
+    const std::vector<route::SessionId> named = sessions_in_cookies(worker, request);
+    for (const route::SessionId& id : named) {
+      session = find_plain(worker, id);
+      if (session != nullptr) break;
+      const unsigned colleague = id.worker();
+      if (colleague != worker.number() && colleague < worker.colleagues_count()) {
+        std::string said(visit.arrived.view());
+        worker.hand_over(visit.client.release(), visit.address, colleague, visit.listener, std::move(said),
+                         std::move(visit.pass));
+        co_return;
+      }
+      if (worker.moving_out()) {
+        if (!pass_on(visit)) co_await refuse_for_now(visit, "its session has moved");
+        co_return;
+      }
+      session::Claim claim;
+      const Result<session::Known> known = co_await worker.sessions().store().find(id, std::move(claim));
+      session = find_plain(worker, id);
+      if (session != nullptr) break;
+      if (!known) {
+        co_await refuse_for_now(visit, "its session cannot come now");
+        co_return;
+      }
+      ++worker.sessions().counts().unknown_session;
+    }
     if (session != nullptr && session->link() != nullptr) {
       const route::SessionId id = session->state().id();
       const bool lives = co_await link_lives(worker, id);
@@ -378,11 +406,9 @@ Task<void> open_plain(Visit& visit, const RequestHead& request, Upgrade upgrade,
   if (session == nullptr && (!worker.admits() || worker.sessions().full())) {
     const bool draining = !worker.admits();
     if (draining) ++worker.sessions().counts().draining;
-    Refusal refusal;
-    refusal.status = 503;
-    refusal.why = draining ? "this gateway takes no new sessions" : "no room for more sessions";
-    refusal.field_lines = "Retry-After: 1\r\n";
-    co_await refuse(visit, refusal);
+    const Bytes why =
+        draining ? Bytes("this gateway takes no new sessions") : Bytes("no room for more sessions");
+    co_await refuse_for_now(visit, why);
     co_return;
   }
   session::SendWindow::Cursor from;
@@ -422,6 +448,21 @@ std::optional<Refusal> not_here(Worker& worker, const RequestHead& request, bool
 }
 
 }  // namespace
+
+Task<bool> link_lives(Worker& worker, route::SessionId id) {
+  LiveSession* session = worker.sessions().find(id);
+  const TimePoint asked = worker.world().clock.now();
+  const TimePoint until = asked + Duration(limits::kLinkDoubtMs);
+  if (session->link() == nullptr || !session->link()->ping()) co_return false;
+  while (worker.world().clock.now() < until) {
+    const TimePoint look = std::min(until, worker.world().clock.now() + Duration(limits::kLinkLookMs));
+    const Woken woken = co_await io::sleep_until(worker.world(), look, worker.stop_switch());
+    session = worker.sessions().find(id);
+    if (woken == Woken::stopped || session == nullptr || session->link() == nullptr) co_return false;
+    if (session->state().heard_at() > asked) co_return true;
+  }
+  co_return false;
+}
 
 Task<void> serve_websocket(Worker& worker, io::Socket accepted, Address client,
                            const config::GatewayListener& listener, std::string said,

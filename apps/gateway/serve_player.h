@@ -20,4 +20,9 @@ Task<void> serve_proxied(Worker& worker, io::Socket accepted, Address peer,
                          const config::GatewayListener& listener, serve::Gate& gate,
                          route::Admission::Pass pass);
 
+/// Does the link that a plain client's session has still live? A ping, and two seconds for any sign: two tabs
+/// of a browser share one cookie, and the second must not take the session from the first. The session is
+/// there when it begins, and may be gone when it has ended.
+Task<bool> link_lives(Worker& worker, route::SessionId id);
+
 }  // namespace rejoin::gateway

@@ -2,7 +2,6 @@
 
 #include "apps/gateway/worker.h"
 #include "base/limits.h"
-#include "session/memory_store.h"
 
 namespace rejoin::gateway {
 namespace {
@@ -33,7 +32,7 @@ SessionTable::SessionTable(Worker& worker, io::World& world, const config::Gatew
       number_(number),
       sessions_max_(static_cast<std::size_t>(rules.session.sessions_max / rules.workers + 1)),
       window_bytes_max_(rules.session.memory_max / static_cast<unsigned>(rules.workers)),
-      store_(std::make_unique<session::MemoryStore>(world.clock)),
+      memory_(world.clock),
       bad_openings_(limits::kBadOpeningsInARowMax, Duration(limits::kBadOpeningEveryMs),
                     limits::kBadOpenersMax, world.random) {}
 
@@ -62,6 +61,20 @@ LiveSession& SessionTable::adopt(session::Session state, const Address& client) 
   by_id_.emplace(id, &made);
   sessions_.push_back(made);
   return made;
+}
+
+Result<LiveSession*> SessionTable::arrive(Bytes bytes, io::Socket& socket) {
+  Result<SessionParcel> parcel = SessionParcel::read(bytes, rules_, world_.clock.now());
+  if (!parcel) return std::move(parcel.error());
+  if (find(parcel->restored->id()) != nullptr)
+    return Error{ErrorKind::unsupported, Side::ours, Retry::no, "it is here already"};
+  LiveSession& made = adopt(std::move(*parcel->restored), parcel->client);
+  if (!made.arrive(*parcel, socket)) {
+    destroy(made);
+    return Error{ErrorKind::unsupported, Side::ours, Retry::no,
+                 "its game server's connection is of another kind than [gateway] upstream"};
+  }
+  return &made;
 }
 
 void SessionTable::ended(LiveSession& session, proto::LinkCode code, Bytes reason) {

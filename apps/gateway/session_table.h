@@ -19,6 +19,7 @@
 #include "route/key_ring.h"
 #include "route/seal.h"
 #include "route/ticket.h"
+#include "session/memory_store.h"
 #include "session/session.h"
 #include "session/source_budget.h"
 #include "session/store.h"
@@ -76,6 +77,9 @@ class SessionTable {
   LiveSession& make(route::TicketKind kind, const Address& client, Lasting lasting);
   /// One that was saved elsewhere.
   LiveSession& adopt(session::Session state, const Address& client);
+  /// One that the process before this one, or this one itself, has packed up (LiveSession::pack_up()). Error:
+  /// why not; `socket` is untouched then.
+  Result<LiveSession*> arrive(Bytes parcel, io::Socket& socket);
   /// It has ended: found no more, and how it ended is told to who comes for it. `reason` is shown.
   void ended(LiveSession& session, proto::LinkCode code, Bytes reason);
   /// Gives the record back.
@@ -113,6 +117,10 @@ class SessionTable {
   bool over_budget() const { return window_bytes_ > window_bytes_max_; }
 
   session::SessionStore& store() { return *store_; }
+  /// What this worker itself remembers of ends, whatever the store is.
+  session::MemoryStore& memory() { return memory_; }
+  /// Instead of the memory alone. It outlives the table's tasks.
+  void set_store(session::SessionStore& store) { store_ = &store; }
   session::SourceBudget& bad_openings() { return bad_openings_; }
   const session::SessionRules& rules() const { return rules_; }
   SessionCounts& counts() { return counts_; }
@@ -137,7 +145,8 @@ class SessionTable {
   std::size_t sessions_max_, window_bytes_max_;
   std::size_t window_bytes_ = 0, with_link_ = 0;
   SessionCounts counts_;
-  std::unique_ptr<session::SessionStore> store_;
+  session::MemoryStore memory_;
+  session::SessionStore* store_ = &memory_;
   session::SourceBudget bad_openings_;
   RecordPool<LiveSession> records_;
   List<LiveSession> sessions_, ending_;

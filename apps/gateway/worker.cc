@@ -154,32 +154,43 @@ Worker::~Worker() = default;
 
 Status Worker::open(const std::vector<Address>& at) {
   for (std::size_t i = 0; i < entrances_.size(); ++i) {
-    Entrance& entrance = *entrances_[i];
-    io::ListenOptions options;
-    options.client_speaks_first = entrance.rules.tls ||
-                                  entrance.rules.kind == config::GatewayListenerKind::websocket ||
-                                  entrance.rules.edge.proxy_protocol == config::ProxyIn::require;
-    options.mptcp = entrance.rules.mptcp;
-    // One worker has no need to share its address, and without sharing a second gateway on it is an error.
-    options.reuse_port = rules().workers > 1;
-    const Address& address = i < at.size() ? at[i] : entrance.rules.listen;
-    auto listener = world_.network.listen(address, options, entrance);
-    if (!listener) {
-      listener.error().detail = "listener " + entrance.rules.name + ": " + listener.error().detail;
-      return std::move(listener.error());
-    }
-    entrance.listener = std::move(*listener);
+    Status open = open_listener(*entrances_[i], i < at.size() ? at[i] : entrances_[i]->rules.listen);
+    if (!open) return open;
   }
   if (number_ == 0 && plan_.admin) {
-    admin_ = std::make_unique<Admin>(*this, colleagues_);
-    Status admin = admin_->open(*plan_.admin);
-    if (!admin) {
-      admin.error().detail = "admin port: " + admin.error().detail;
-      return admin;
-    }
+    Status admin = open_admin(plan_.admin->listen);
+    if (!admin) return admin;
   }
+  opened_at_ = addresses();
   if (number_ == 0) games_.probe_servers(plan_.game.probes);
+  if (arrivals_) arrivals_->ready();
   return {};
+}
+
+Status Worker::open_listener(Entrance& entrance, const Address& at) {
+  io::ListenOptions options;
+  options.client_speaks_first = entrance.rules.tls ||
+                                entrance.rules.kind == config::GatewayListenerKind::websocket ||
+                                entrance.rules.edge.proxy_protocol == config::ProxyIn::require;
+  options.mptcp = entrance.rules.mptcp;
+  // One worker has no need to share its address, and without sharing a second gateway on it is an error.
+  options.reuse_port = rules().workers > 1;
+  auto listener = world_.network.listen(at, options, entrance);
+  if (!listener) {
+    listener.error().detail = "listener " + entrance.rules.name + ": " + listener.error().detail;
+    return std::move(listener.error());
+  }
+  entrance.listener = std::move(*listener);
+  return {};
+}
+
+Status Worker::open_admin(const Address& at) {
+  admin_ = std::make_unique<Admin>(*this, colleagues_);
+  watch::AdminDoor door = *plan_.admin;
+  door.listen = at;
+  Status admin = admin_->open(door);
+  if (!admin) admin.error().detail = "admin port: " + admin.error().detail;
+  return admin;
 }
 
 std::vector<Address> Worker::addresses() const {
@@ -190,8 +201,68 @@ std::vector<Address> Worker::addresses() const {
   return out;
 }
 
+// --- from process to process ---
+
+void Worker::expect(std::unique_ptr<io::PassChannel> before) {
+  arrivals_ = std::make_unique<Arrivals>(*this, std::move(before));
+  sessions_.set_store(*arrivals_);
+}
+
+Status Worker::may_hand_on() const {
+  const auto not_now = [](std::string why) {
+    return Error{ErrorKind::unsupported, Side::ours, Retry::yes, std::move(why)};
+  };
+  if (draining_) return not_now("this process is ending");
+  if (arrivals_ && arrivals_->coming())
+    return not_now("sessions are still coming from the process before this one");
+  if (departure_ && departure_->phase() != Departure::Phase::failed)
+    return not_now("an upgrade is under way");
+  return {};
+}
+
+void Worker::hand_on(std::unique_ptr<io::PassChannel> next) {
+  if (departure_) failed_departures_.push_back(std::move(departure_));
+  config::Upgrade order = rules().upgrade;
+  order.over = std::exchange(upgrade_over_, std::nullopt).value_or(order.over);
+  departure_ = std::make_unique<Departure>(*this, std::move(next), order);
+}
+
+void Worker::stop_accepting() {
+  for (auto& entrance : entrances_) entrance->listener.reset();
+  if (!admin_) return;
+  admin_->close();
+  last_admin_ = std::move(admin_);
+}
+
+void Worker::accept_again() {
+  if (draining_) return;
+  for (std::size_t i = 0; i < entrances_.size(); ++i) {
+    const Status open = open_listener(*entrances_[i], opened_at_[i]);
+    if (!open) world_.log.error(to_string(open.error()));
+  }
+  if (opened_at_.size() == entrances_.size()) return;
+  const Status admin = open_admin(opened_at_.back());
+  if (!admin) world_.log.error(to_string(admin.error()));
+}
+
+void Worker::pass_on(io::Socket socket, const Address& client, const config::GatewayListener& listener,
+                     Bytes said) {
+  const auto place = static_cast<std::size_t>(&listener - plan_.rules.listeners.data());
+  departure_->pass_on(std::move(socket), client, place, said);
+}
+
+void Worker::serve_passed(io::Socket socket, const Address& client, std::size_t listener, Bytes said) {
+  const auto& listeners = plan_.rules.listeners;
+  if (listener >= listeners.size() || listeners[listener].kind != config::GatewayListenerKind::websocket)
+    return;
+  // The gate of the process before let it in, whose limits it still counts towards there until that is gone.
+  spawn(serve_websocket(*this, std::move(socket), client, listeners[listener], std::string(said), {}));
+}
+
 void Worker::drain() {
   if (draining_) return;
+  // What can go to the next process does so first; it calls again.
+  if (departure_ && departure_->under_way()) return departure_->hurry();
   draining_ = true;
   for (auto& entrance : entrances_) entrance->listener.reset();
   stop_handshakes_.request();
@@ -221,6 +292,10 @@ void Worker::end_sessions() {
 
 void Worker::stop() {
   drain();
+  if (!draining_) {  // what was offered to the next process is that one's; the rest ends here
+    departure_->let_be();
+    drain();
+  }
   open_links_.for_each([](Link& link) { link.cancel(); });
   sessions_.cancel_all();
 }
@@ -236,7 +311,8 @@ const config::TlsInUse& Worker::tls_of(const config::GatewayListener& listener) 
 
 bool Worker::idle() const {
   return !flusher_->queued && handshakes_.running() == 0 && links() == 0 && relays_.live() == 0 &&
-         sessions_.empty() && games_.idle() && (!admin_ || admin_->idle());
+         sessions_.empty() && games_.idle() && (!admin_ || admin_->idle()) &&
+         (!last_admin_ || last_admin_->idle());
 }
 
 // --- connections become links ---

@@ -13,6 +13,8 @@
 #include <vector>
 
 #include "apps/config/config.h"
+#include "apps/gateway/arrivals.h"
+#include "apps/gateway/departure.h"
 #include "apps/gateway/links.h"
 #include "apps/gateway/operator_drain.h"
 #include "apps/gateway/plan.h"
@@ -80,6 +82,32 @@ class Worker final : public serve::WorkerProgram, private upstream::RelayOwner {
   bool idle() const override;
   /// SIGHUP: certificates are read again.
   void hang_up(std::function<void()> done) override;
+
+  // --- the upgrade of a gateway: sessions go from process to process (departure.h, arrivals.h) ---
+  void expect(std::unique_ptr<io::PassChannel> before) override;
+  Status may_hand_on() const override;
+  void hand_on(std::unique_ptr<io::PassChannel> next) override;
+  /// Everything has gone to the next process, or has ended.
+  bool over() const override { return departure_ && departure_->phase() == Departure::Phase::over; }
+  /// nullptr: there was no upgrade.
+  const Departure* departure() const { return departure_.get(); }
+  const Arrivals* arrivals() const { return arrivals_.get(); }
+  /// Does the next process take whoever dials?
+  bool moving_out() const { return departure_ && departure_->under_way(); }
+  MoveCounts& moves() { return moves_; }
+  const MoveCounts& moves() const { return moves_; }
+  /// For the next hand_on(), instead of what the configuration says; nothing: as that says.
+  void set_upgrade_over(std::optional<Duration> over) { upgrade_over_ = over; }
+  void stop_accepting();
+  /// After that: on the same addresses.
+  void accept_again();
+  /// A connection on a websocket listener that has said `said` is the next process's. Only while
+  /// moving_out().
+  void pass_on(io::Socket socket, const Address& client, const config::GatewayListener& listener, Bytes said);
+  /// One that the process before this one passed on; `listener`: its place in the configuration.
+  void serve_passed(io::Socket socket, const Address& client, std::size_t listener, Bytes said);
+  /// Connections that shake hands, and what else belongs to openings.
+  std::size_t shaking() const { return handshakes_.running(); }
 
   bool draining() const { return draining_; }
   /// May new sessions begin? Not once drain() was called, and not while an operator's drain is on. Those that
@@ -166,6 +194,8 @@ class Worker final : public serve::WorkerProgram, private upstream::RelayOwner {
   template <typename Pool, typename LinkKind>
   void ended(Pool& pool, LinkKind& link, LinkEnd how, std::string_view kind);
   void end_sessions();
+  Status open_listener(Entrance& entrance, const Address& at);
+  Status open_admin(const Address& at);
 
   io::World& world_;
   const Plan& plan_;
@@ -186,7 +216,13 @@ class Worker final : public serve::WorkerProgram, private upstream::RelayOwner {
   Stop stop_handshakes_;
   Scope handshakes_;
   OperatorDrain operator_drain_;
-  std::unique_ptr<Admin> admin_;
+  std::unique_ptr<Admin> admin_, last_admin_;  // the one before, while its replies go out
+  std::unique_ptr<Arrivals> arrivals_;
+  std::unique_ptr<Departure> departure_;
+  std::vector<std::unique_ptr<Departure>> failed_departures_;  // their tasks may still be there
+  std::vector<Address> opened_at_;                             // the listeners' real addresses
+  std::optional<Duration> upgrade_over_;
+  MoveCounts moves_;
   Counts counts_;
   serve::EdgeCounts edge_;
   bool draining_ = false;

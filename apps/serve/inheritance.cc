@@ -78,6 +78,14 @@ Inheritance Inheritance::from_environment(Log& log) {
     make_ours(*ready);
     out.ready_ = *ready;
   }
+  const std::string channels = taken_from_environment(kChannelsVariable);
+  for (const std::string_view one : parts(channels, ',')) {
+    const auto descriptor = number_of(one);
+    if (!descriptor || fcntl(*descriptor, F_GETFD) < 0) continue;
+    make_ours(*descriptor);
+    out.channels_.push_back(*descriptor);
+  }
+  out.identity_ = taken_from_environment(kIdentityVariable);
   const auto process = number_of(taken_from_environment("LISTEN_PID"));
   const auto count = number_of(taken_from_environment("LISTEN_FDS"));
   const std::string names = taken_from_environment("LISTEN_FDNAMES");
@@ -101,11 +109,33 @@ void Inheritance::add(Log& log, int descriptor, unsigned worker, std::string nam
 }
 
 Inheritance::Inheritance(Inheritance&& other) noexcept
-    : sockets_(std::exchange(other.sockets_, {})), ready_(std::exchange(other.ready_, -1)) {}
+    : sockets_(std::exchange(other.sockets_, {})),
+      ready_(std::exchange(other.ready_, -1)),
+      channels_(std::exchange(other.channels_, {})),
+      identity_(std::exchange(other.identity_, {})) {}
 
 Inheritance::~Inheritance() {
   for (const Socket& socket : sockets_) ::close(socket.descriptor);
+  for (const int channel : channels_) {
+    if (channel >= 0) ::close(channel);
+  }
   if (ready_ >= 0) ::close(ready_);
+}
+
+Status Inheritance::admits(const std::string& identity, unsigned workers) const {
+  if (channels_.empty() || (identity == identity_ && workers == channels_.size())) return {};
+  const auto of = [](const std::string& who, std::size_t count) {
+    return (who.empty() ? std::string("nobody that sessions can move to") : '"' + who + '"') + " with " +
+           std::to_string(count) + (count == 1 ? " worker" : " workers");
+  };
+  return Error{ErrorKind::config, Side::ours, Retry::no,
+               "cannot take over: the process before this one is " + of(identity_, channels_.size()) +
+                   ", and this configuration says " + of(identity, workers) +
+                   "; change that back, or stop the old process and start anew"};
+}
+
+int Inheritance::take_channel(unsigned worker) {
+  return worker < channels_.size() ? std::exchange(channels_[worker], -1) : -1;
 }
 
 void Inheritance::share_out(const std::vector<io::EpollLoop*>& loops,

@@ -9,6 +9,7 @@
 
 #include "base/address.h"
 #include "base/log.h"
+#include "base/result.h"
 #include "io/epoll_loop.h"
 
 namespace rejoin::serve {
@@ -24,6 +25,10 @@ struct ListenerPlace {
 /// taken over.
 inline constexpr const char* kSocketsVariable = "REJOIN_SOCKETS";
 inline constexpr const char* kReadyVariable = "REJOIN_READY";
+/// And, where what the program has goes over too (WorkerProgram::hand_on()): the descriptor of each worker's
+/// channel to its predecessor, with commas between; and who the next process has to be.
+inline constexpr const char* kChannelsVariable = "REJOIN_CHANNELS";
+inline constexpr const char* kIdentityVariable = "REJOIN_IDENTITY";
 
 class Inheritance {
  public:
@@ -43,6 +48,11 @@ class Inheritance {
   void taken_over(const std::vector<int>& not_taken, Log& log);
 
   bool is_upgrade() const { return ready_ >= 0; }
+  /// Is a program of this identity, with so many workers, who the process before hands on to? One that hands
+  /// nothing on does not mind. Error: config.
+  Status admits(const std::string& identity, unsigned workers) const;
+  /// The caller's from now on; -1: the worker before hands nothing on.
+  int take_channel(unsigned worker);
 
  private:
   struct Socket {
@@ -56,6 +66,8 @@ class Inheritance {
 
   std::vector<Socket> sockets_;
   int ready_ = -1;
+  std::vector<int> channels_;  // by worker; -1: taken
+  std::string identity_;
 };
 
 }  // namespace rejoin::serve

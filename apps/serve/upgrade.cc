@@ -15,6 +15,7 @@
 #include <utility>
 
 #include "apps/serve/inheritance.h"
+#include "io/epoll_passing.h"
 
 namespace rejoin::serve {
 namespace {
@@ -34,12 +35,26 @@ std::vector<std::string> own_arguments() {
   return out;
 }
 
-std::vector<std::string> environment_with(const std::string& sockets, int ready) {
+std::vector<std::string> own_environment() {
   std::vector<std::string> out;
   for (char** at = environ; *at != nullptr; ++at) out.emplace_back(*at);
-  out.push_back(std::string(kSocketsVariable) + '=' + sockets);
-  out.push_back(std::string(kReadyVariable) + '=' + std::to_string(ready));
   return out;
+}
+
+void close_all(std::vector<int>& descriptors) {
+  for (const int descriptor : descriptors) ::close(descriptor);
+  descriptors.clear();
+}
+
+/// Ours into `ours`, the other process's into `theirs`, of `count` channels.
+Status open_channels(unsigned count, std::vector<int>& ours, std::vector<int>& theirs) {
+  for (unsigned i = 0; i < count; ++i) {
+    const auto ends = io::EpollPassChannel::make_pair();
+    if (!ends) return ends.error();
+    ours.push_back(ends->first);
+    theirs.push_back(ends->second);
+  }
+  return {};
 }
 
 std::vector<char*> pointers(std::vector<std::string>& to) {
@@ -76,27 +91,35 @@ struct Spawn {
   posix_spawnattr_t attributes;
 };
 
-std::string end_of(int status) {
+}  // namespace
+
+std::string Upgrade::end_of(int status) {
   if (WIFSIGNALED(status)) return "was killed by signal " + std::to_string(WTERMSIG(status));
   return "ended with status " + std::to_string(WEXITSTATUS(status));
 }
-
-}  // namespace
 
 Upgrade::Upgrade(io::EpollLoop& loop, Log& log, Done done)
     : loop_(loop),
       log_(log),
       done_(std::move(done)),
-      deadline_(
-          [](void* self) {
-            static_cast<Upgrade*>(self)->failed("did not say within " + std::to_string(kUpgradeS.count()) +
-                                                " s that it serves");
-          },
-          this) {}
+      deadline_([](void* self) { static_cast<Upgrade*>(self)->too_late(); }, this) {}
 
-Upgrade::~Upgrade() { close_pipe(); }
+Upgrade::~Upgrade() {
+  close_pipe();
+  close_channels();
+}
 
-Status Upgrade::begin(const std::vector<Given>& sockets) {
+Status Upgrade::begin(const std::vector<Given>& sockets, const std::string& identity, unsigned workers) {
+  std::vector<int> theirs;
+  Status channels = open_channels(identity.empty() ? 0 : workers, channels_, theirs);
+  if (channels) channels = start(sockets, identity, theirs);
+  close_all(theirs);
+  if (!channels) close_channels();
+  return channels;
+}
+
+Status Upgrade::start(const std::vector<Given>& sockets, const std::string& identity,
+                      const std::vector<int>& channels) {
   int ends[2];
   if (pipe2(ends, O_CLOEXEC | O_NONBLOCK) != 0) return Error::from_errno(errno, "pipe");
   Spawn spawn;
@@ -107,7 +130,18 @@ Status Upgrade::begin(const std::vector<Given>& sockets) {
             std::to_string(given.descriptor) + ':' + given.address.text();
   }
   spawn.keep(ends[1]);
-  std::vector<std::string> arguments = own_arguments(), environment = environment_with(list, ends[1]);
+  std::string channel_list;
+  for (const int channel : channels) {
+    spawn.keep(channel);
+    channel_list += (channel_list.empty() ? "" : ",") + std::to_string(channel);
+  }
+  std::vector<std::string> arguments = own_arguments(), environment = own_environment();
+  environment.push_back(std::string(kSocketsVariable) + '=' + list);
+  environment.push_back(std::string(kReadyVariable) + '=' + std::to_string(ends[1]));
+  if (!channels.empty()) {
+    environment.push_back(std::string(kChannelsVariable) + '=' + channel_list);
+    environment.push_back(std::string(kIdentityVariable) + '=' + identity);
+  }
   const std::vector<char*> argv = pointers(arguments), envp = pointers(environment);
   pid_t child = 0;
   const int failed = posix_spawnp(&child, argv[0], &spawn.files, &spawn.attributes, argv.data(), envp.data());
@@ -133,35 +167,54 @@ void Upgrade::hear() {
   heard_.append(bytes, static_cast<std::size_t>(got));
   const std::size_t end = heard_.find('\n');
   if (end == heard_.npos) {
-    if (got == 0 || heard_.size() > kAnswerBytesMax) failed("");
-    return;
+    if (got != 0 && heard_.size() <= kAnswerBytesMax) return;
+    close_pipe();
+    loop_.timers().arm(deadline_, loop_.now() + Duration(kFailedS));
+    return look_after_child();
   }
   constexpr std::string_view kReady = "ready ";
   std::string_view line = std::string_view(heard_).substr(0, end);
-  if (!line.starts_with(kReady)) return failed("said what nobody understands");
-  std::vector<int> left;
+  if (!line.starts_with(kReady)) {
+    kill(child_, SIGKILL);
+    return failed("said what nobody understands");
+  }
+  Successor successor;
   for (const char* at = line.data() + kReady.size(); at < line.data() + line.size(); ++at) {
     int number = 0;
     const auto [behind, wrong] = std::from_chars(at, line.data() + line.size(), number);
     if (wrong != std::errc()) break;
-    left.push_back(number);
+    successor.left.push_back(number);
     at = behind;
   }
   close_pipe();
-  const pid_t process = std::exchange(child_, 0);
-  done_(process, left);
+  successor.process = std::exchange(child_, 0);
+  successor.channels = std::exchange(channels_, {});
+  done_(successor);
+}
+
+void Upgrade::look_after_child() {
+  int status = 0;
+  if (child_ != 0 && waitpid(child_, &status, WNOHANG) == child_) failed(end_of(status));
+}
+
+// It must not live on beside us.
+void Upgrade::too_late() {
+  const bool silent = pipe_ >= 0;
+  kill(child_, SIGKILL);
+  failed(silent ? "did not say within " + std::to_string(kUpgradeS.count()) + " s that it serves"
+                : "gave up and did not end");
 }
 
 void Upgrade::failed(const std::string& why) {
   close_pipe();
-  // Its end of the pipe is gone or it hangs: either way it must not live on beside us.
-  kill(child_, SIGKILL);
-  int status = 0;
-  waitpid(child_, &status, 0);
-  log_.error("upgrade: process " + std::to_string(child_) + ' ' + (why.empty() ? end_of(status) : why) +
+  close_channels();
+  waitpid(child_, nullptr, 0);  // it has ended, or is killed; at once either way
+  log_.error("upgrade: process " + std::to_string(child_) + ' ' + why +
              " before it served; this one goes on");
   child_ = 0;
 }
+
+void Upgrade::close_channels() { close_all(channels_); }
 
 void Upgrade::close_pipe() {
   deadline_.cancel();

@@ -24,11 +24,18 @@ namespace rejoin::serve {
 
 /// For the new process to say that it serves.
 inline constexpr std::chrono::seconds kUpgradeS{30};
+/// And to end, once it has closed the pipe without a word.
+inline constexpr std::chrono::seconds kFailedS{3};
 
 class Upgrade {
  public:
-  /// `done(process, left)`: it serves. `left` are descriptors of ours that it did not take.
-  using Done = std::function<void(pid_t process, const std::vector<int>& left)>;
+  /// It serves.
+  struct Successor {
+    pid_t process = 0;
+    std::vector<int> left;      // listening sockets of ours that it did not take
+    std::vector<int> channels;  // to each of its workers, if there are some; the receiver's to close
+  };
+  using Done = std::function<void(const Successor&)>;
 
   /// `loop` is the calling thread's; both outlive it.
   Upgrade(io::EpollLoop& loop, Log& log, Done done);
@@ -41,15 +48,24 @@ class Upgrade {
     int descriptor;
     Address address;
   };
-  /// Starts this program anew, with the arguments that it was started with. Error: it could not be started.
-  /// What follows is told to `done`, or to the log.
-  Status begin(const std::vector<Given>& sockets);
+  /// Starts this program anew, with the arguments that it was started with. With an `identity` there is a
+  /// channel (a unix socket) to each of `workers`, and a new process that says otherwise of itself refuses to
+  /// serve. Error: it could not be started. What follows is told to `done`, or to the log.
+  Status begin(const std::vector<Given>& sockets, const std::string& identity, unsigned workers);
   bool under_way() const { return child_ != 0; }
+  /// At SIGCHLD: did it end before it served?
+  void look_after_child();
+  /// Of a process, by what waitpid() said: "ended with status 1", "was killed by signal 9".
+  static std::string end_of(int status);
 
  private:
+  Status start(const std::vector<Given>& sockets, const std::string& identity,
+               const std::vector<int>& channels);
   void hear();
+  void too_late();
   void failed(const std::string& why);
   void close_pipe();
+  void close_channels();
 
   io::EpollLoop& loop_;
   Log& log_;
@@ -58,6 +74,7 @@ class Upgrade {
   pid_t child_ = 0;
   int pipe_ = -1;
   std::string heard_;
+  std::vector<int> channels_;
 };
 
 }  // namespace rejoin::serve

@@ -3,6 +3,7 @@
 #include <signal.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -19,6 +20,7 @@
 #include "base/limits.h"
 #include "base/random.h"
 #include "io/epoll_loop.h"
+#include "io/epoll_passing.h"
 
 namespace rejoin::serve {
 namespace {
@@ -30,7 +32,8 @@ enum class Phase : std::uint8_t { serving, retiring, draining, stopping };
 // advance() are called on the worker's own thread alone.
 class Seat {
  public:
-  Seat(unsigned number, Log& log) : log_(log), number_(number) {}
+  Seat(unsigned number, Log& log, Duration drain_time)
+      : log_(log), drain_time_(drain_time), number_(number) {}
 
   // On the main thread, for all before any serves: colleagues post to each other's loops.
   Status make_loop() {
@@ -40,10 +43,13 @@ class Seat {
     return {};
   }
 
-  Status open(const WorkerFactory& factory, const std::vector<Address>& at, Colleagues& colleagues) {
+  // `channel` to the worker of the same number in the process before us; -1: there is none.
+  Status open(const WorkerFactory& factory, const std::vector<Address>& at, int channel,
+              Colleagues& colleagues) {
     world_.emplace(loop_->world(random_, log_));
     deadline_.emplace([](void* self) { static_cast<Seat*>(self)->on_deadline(); }, this);
     program_ = factory(*world_, number_, colleagues);
+    if (channel >= 0) program_->expect(std::make_unique<io::EpollPassChannel>(*loop_, channel));
     Status open = program_->open(at);
     if (!open) close();
     return open;
@@ -53,6 +59,7 @@ class Seat {
   // signals).
   void turn() {
     loop_->turn(1h);
+    if (phase_ == Phase::serving && program_ && program_->over()) advance(Phase::draining, drain_time_);
     if (phase_ != Phase::serving && program_ && program_->idle()) close();
   }
   bool ended() const { return program_ == nullptr; }
@@ -72,6 +79,13 @@ class Seat {
   // ended.
   void order(Phase to, Duration time = {}) {
     loop_->post([this, to, time] { advance(to, time); });
+  }
+  // Its sessions go to the next process, by this channel. Any thread.
+  void order_to_hand_on(int channel) {
+    loop_->post([this, channel] {
+      auto to_next = std::make_unique<io::EpollPassChannel>(*loop_, channel);
+      if (phase_ == Phase::serving && program_) program_->hand_on(std::move(to_next));
+    });
   }
   io::EpollLoop& loop() { return *loop_; }
   // On its own thread.
@@ -99,6 +113,7 @@ class Seat {
   std::optional<io::World> world_;
   std::optional<Timer> deadline_;  // of the phase
   std::unique_ptr<WorkerProgram> program_;
+  Duration drain_time_;
   unsigned number_;
   Phase phase_ = Phase::serving;
 };
@@ -107,7 +122,8 @@ class Seat {
 class Crew final : public Colleagues {
  public:
   Crew(const WorkersOptions& options, Log& log) {
-    for (unsigned i = 0; i < options.count; ++i) seats_.push_back(std::make_unique<Seat>(i, log));
+    for (unsigned i = 0; i < options.count; ++i)
+      seats_.push_back(std::make_unique<Seat>(i, log, options.drain_time));
   }
   ~Crew() override {
     for (std::thread& thread : threads_) thread.join();
@@ -128,23 +144,24 @@ class Crew final : public Colleagues {
     return out;
   }
 
-  Status open(const WorkerFactory& factory) {
-    Status first_open = main().open(factory, {}, *this);
+  Status open(const WorkerFactory& factory, Inheritance& inheritance) {
+    Status first_open = main().open(factory, {}, inheritance.take_channel(0), *this);
     if (!first_open) return first_open;
     const std::vector<Address> at = main().addresses();
     std::vector<std::future<Status>> opening;
     for (std::size_t i = 1; i < seats_.size(); ++i) {
       std::promise<Status> opened;
       opening.push_back(opened.get_future());
-      threads_.emplace_back(
-          [this, &factory, at, seat = seats_[i].get(), opened = std::move(opened)]() mutable {
-            Status open = seat->open(factory, at, *this);
-            const bool ok = open.ok();
-            opened.set_value(std::move(open));
-            if (!ok) return;
-            while (!seat->ended()) seat->turn();
-            main().loop().post([this] { --others_; });  // the last thing that this thread does
-          });
+      threads_.emplace_back([this, &factory, at, seat = seats_[i].get(),
+                             channel = inheritance.take_channel(static_cast<unsigned>(i)),
+                             opened = std::move(opened)]() mutable {
+        Status open = seat->open(factory, at, channel, *this);
+        const bool ok = open.ok();
+        opened.set_value(std::move(open));
+        if (!ok) return;
+        while (!seat->ended()) seat->turn();
+        main().loop().post([this] { --others_; });  // the last thing that this thread does
+      });
     }
     Status all;
     for (std::size_t i = 0; i < opening.size(); ++i) {
@@ -165,15 +182,25 @@ class Crew final : public Colleagues {
   }
 
   using Sockets = std::vector<Upgrade::Given>;
-  // Asks all workers for their listening sockets, and calls `then` with them on the main thread.
-  void gather_listening(std::function<void(const Sockets&)> then) {
-    auto all = std::make_shared<Sockets>();
-    auto missing = std::make_shared<std::size_t>(seats_.size());
+  // Asks all workers for their listening sockets, and whether a next process may begin; calls `then` with the
+  // answers on the main thread.
+  void gather_listening(std::function<void(const Sockets&, const Status& may)> then) {
+    struct Answers {
+      Sockets sockets;
+      Status may;
+      std::size_t missing;
+    };
+    auto all = std::make_shared<Answers>();
+    all->missing = seats_.size();
     for (unsigned i = 0; i < seats_.size(); ++i) {
-      seats_[i]->loop().post([this, i, all, missing, then] {
-        main().loop().post([i, found = seats_[i]->loop().listening(), all, missing, then] {
-          for (const io::EpollLoop::Listening& it : found) all->push_back({i, it.descriptor, it.address});
-          if (--*missing == 0) then(*all);
+      seats_[i]->loop().post([this, i, all, then] {
+        Seat& seat = *seats_[i];
+        Status may = seat.program() != nullptr ? seat.program()->may_hand_on() : this_process_ends();
+        main().loop().post([i, found = seat.loop().listening(), may = std::move(may), all, then]() mutable {
+          for (const io::EpollLoop::Listening& it : found)
+            all->sockets.push_back({i, it.descriptor, it.address});
+          if (!may && all->may) all->may = std::move(may);
+          if (--all->missing == 0) then(all->sockets, all->may);
         });
       });
     }
@@ -189,6 +216,11 @@ class Crew final : public Colleagues {
       io::EpollLoop& loop = seats_[i]->loop();
       loop.post([&loop, theirs] { loop.leave_to_others(theirs); });
     }
+  }
+
+  // One channel for each worker, which are theirs now.
+  void hand_on(const std::vector<int>& channels) {
+    for (std::size_t i = 0; i < seats_.size(); ++i) seats_[i]->order_to_hand_on(channels[i]);
   }
 
   // Until every worker that was opened has ended, which end() begins.
@@ -227,6 +259,10 @@ class Crew final : public Colleagues {
   }
 
  private:
+  static Status this_process_ends() {
+    return Error{ErrorKind::unsupported, Side::ours, Retry::no, "this process is ending"};
+  }
+
   std::function<void()> begin_upgrade_;
   std::vector<std::unique_ptr<Seat>> seats_;
   std::vector<Seat*> opened_;
@@ -234,7 +270,7 @@ class Crew final : public Colleagues {
   std::size_t others_ = 0;  // workers on other threads that have not ended. Touched by the main thread only
 };
 
-// SIGTERM, SIGINT, SIGHUP, SIGUSR1 and SIGUSR2 as something to read, on the main worker's loop.
+// SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2 and SIGCHLD as something to read, on the main worker's loop.
 class Signals {
  public:
   // Blocks them for this thread and all that it starts.
@@ -246,6 +282,7 @@ class Signals {
     sigaddset(&ours, SIGHUP);
     sigaddset(&ours, SIGUSR1);
     sigaddset(&ours, SIGUSR2);
+    sigaddset(&ours, SIGCHLD);
     pthread_sigmask(SIG_BLOCK, &ours, nullptr);
     descriptor_ = signalfd(-1, &ours, SFD_NONBLOCK | SFD_CLOEXEC);
     signal(SIGPIPE, SIG_IGN);
@@ -279,6 +316,79 @@ std::vector<ListenerPlace> places_of(const WorkersOptions& options) {
   return out;
 }
 
+// The process that comes in the place of this one, from SIGUSR2 on. On the main thread.
+class Succession {
+ public:
+  Succession(Crew& crew, const WorkersOptions& options, const ServiceManager& manager, Log& log)
+      : crew_(crew),
+        options_(options),
+        manager_(manager),
+        log_(log),
+        upgrade_(crew.main().loop(), log, [this](const Upgrade::Successor& it) { on_served(it); }) {
+    crew.on_upgrade([this] { begin(); });
+  }
+
+  void begin() {
+    if (replaced()) return log_.error("no upgrade: process " + std::to_string(process_) + " serves already");
+    if (closed_ || upgrade_.under_way()) return log_.error("no upgrade: one is under way, or we are ending");
+    crew_.gather_listening([this](const Crew::Sockets& sockets, const Status& may) {
+      if (replaced() || closed_ || upgrade_.under_way()) return;
+      given_ = sockets;
+      Status begun = may;
+      if (begun) begun = upgrade_.begin(given_, options_.identity, options_.count);
+      if (!begun) log_.error("no upgrade: " + to_string(begun.error()));
+    });
+  }
+  // SIGHUP. A process that starts just now may have read its files before they were changed.
+  void on_hang_up() { told_to_reload_ = upgrade_.under_way(); }
+  // No new one begins any more.
+  void close() { closed_ = true; }
+  bool replaced() const { return process_ != 0; }
+
+  // SIGCHLD.
+  void look_after_it() {
+    int status = 0;
+    upgrade_.look_after_child();
+    if (process_ == 0 || waitpid(process_, &status, WNOHANG) != process_) return;
+    const std::string who = "upgrade: process " + std::to_string(process_) + ' ';
+    // As it does when it was replaced itself, while we still have clients of before.
+    if (options_.identity.empty() && status == 0) return log_.info(who + Upgrade::end_of(status));
+    log_.error(who + Upgrade::end_of(status) +
+               (options_.identity.empty() ? "; nobody takes new clients any more" : "; this one goes on"));
+    if (options_.identity.empty()) return;
+    process_ = 0;
+    manager_.main_process(getpid());
+  }
+
+ private:
+  void on_served(const Upgrade::Successor& it) {
+    process_ = it.process;
+    manager_.main_process(process_);
+    if (told_to_reload_) kill(process_, SIGHUP);
+    told_to_reload_ = false;
+    crew_.leave(given_, it.left);
+    const std::string who = "upgrade: process " + std::to_string(process_) + " serves; ";
+    if (it.channels.empty()) {
+      log_.info(who + "this one ends with its last client");
+      crew_.end(Phase::retiring, options_.upgrade_time);
+    } else {
+      log_.info(who + "this one hands on what it has");
+      crew_.hand_on(it.channels);
+    }
+    look_after_it();  // it may have died before we knew its number
+  }
+
+  Crew& crew_;
+  const WorkersOptions& options_;
+  const ServiceManager& manager_;
+  Log& log_;
+  Upgrade upgrade_;
+  Crew::Sockets given_;
+  pid_t process_ = 0;  // which serves in our place
+  bool closed_ = false;
+  bool told_to_reload_ = false;  // while the next process starts
+};
+
 }  // namespace
 
 int run_workers(const WorkersOptions& options, Log& log, const WorkerFactory& factory) {
@@ -287,10 +397,11 @@ int run_workers(const WorkersOptions& options, Log& log, const WorkerFactory& fa
   const ServiceManager manager = ServiceManager::from_environment();
   Inheritance inheritance = Inheritance::from_environment(log);
   Crew crew(options, log);
-  Status open = crew.make_loops();
+  Status open = inheritance.admits(options.identity, options.count);
+  if (open) open = crew.make_loops();
   if (open) {
     inheritance.share_out(crew.loops(), places_of(options));
-    open = crew.open(factory);
+    open = crew.open(factory, inheritance);
   }
   if (open) open = drop_privileges(options.process);
   if (!open) {
@@ -301,36 +412,22 @@ int run_workers(const WorkersOptions& options, Log& log, const WorkerFactory& fa
   }
 
   Phase next = Phase::draining;
-  std::optional<Upgrade> upgrade;
-  Crew::Sockets given;
-  bool replaced = false, reload_next = false;
-  upgrade.emplace(crew.main().loop(), log, [&](pid_t process, const std::vector<int>& left) {
-    replaced = true;
-    log.info("upgrade: process " + std::to_string(process) + " serves; this one ends with its last client");
-    manager.main_process(process);
-    if (reload_next) kill(process, SIGHUP);
-    crew.leave(given, left);
-    crew.end(Phase::retiring, options.upgrade_time);
-  });
-  const auto begin_upgrade = [&] {
-    if (replaced || upgrade->under_way() || next != Phase::draining) return;
-    crew.gather_listening([&](const Crew::Sockets& sockets) {
-      if (replaced || upgrade->under_way() || next != Phase::draining) return;
-      given = sockets;
-      if (Status begun = upgrade->begin(given); !begun) log.error("upgrade: " + to_string(begun.error()));
-    });
-  };
-  crew.on_upgrade(begin_upgrade);
+  std::optional<Succession> succession;
+  succession.emplace(crew, options, manager, log);
   crew.main().loop().watch(signals.descriptor(), [&] {
     while (const int number = signals.next()) {
       if (number == SIGUSR2) {
-        begin_upgrade();
+        succession->begin();
+        continue;
+      }
+      if (number == SIGCHLD) {
+        succession->look_after_it();
         continue;
       }
       if (number == SIGHUP) {
         WorkerProgram* const program = crew.main().program();
-        if (program == nullptr || replaced || next != Phase::draining) continue;
-        reload_next = upgrade->under_way();  // it may have read its files before they were changed
+        if (program == nullptr || succession->replaced() || next != Phase::draining) continue;
+        succession->on_hang_up();
         manager.reloading();
         program->hang_up([&manager] { manager.ready("serving"); });
         continue;
@@ -342,7 +439,8 @@ int run_workers(const WorkersOptions& options, Log& log, const WorkerFactory& fa
       const bool first = next == Phase::draining;
       log.info(std::string(number == SIGINT ? "SIGINT" : "SIGTERM") +
                (first ? ": draining" : ": ending at once"));
-      if (!replaced) manager.stopping(first ? "draining" : "ending");
+      if (!succession->replaced()) manager.stopping(first ? "draining" : "ending");
+      succession->close();
       crew.end(next, options.drain_time);
       next = Phase::stopping;
     }
@@ -361,7 +459,7 @@ int run_workers(const WorkersOptions& options, Log& log, const WorkerFactory& fa
   log.write(LogLevel::info, "ready");
   manager.ready("serving");
   crew.run();
-  upgrade.reset();
+  succession.reset();
   crew.main().loop().unwatch(signals.descriptor());
   return 0;
 }

@@ -17,6 +17,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/result.h"
+#include "io/passing.h"
 #include "io/world.h"
 
 namespace rejoin::io {
@@ -50,6 +51,17 @@ class WorkerProgram {
   /// SIGHUP: reads again what can be read again, says on the log what came of it, and calls `done` then. Of
   /// worker 0 only.
   virtual void hang_up(std::function<void()> done) { done(); }
+
+  // --- an upgrade: the next process takes the listeners, and what this program hands on ---
+  /// Before open(): this process follows another, whose worker of the same number is at the other end.
+  virtual void expect(std::unique_ptr<io::PassChannel>) {}
+  /// May a next process begin now? Error: why not.
+  virtual Status may_hand_on() const { return {}; }
+  /// The next process serves. Only with WorkersOptions::identity, and in the place of drain().
+  virtual void hand_on(std::unique_ptr<io::PassChannel>) {}
+  /// After hand_on(): nothing is left that this process is needed for. It is drained then.
+  virtual bool over() const { return false; }
+
   /// Nothing is left: no connection, task or parked record. Asked after each turn once drain() or retire()
   /// was called; the program is destroyed when it says true.
   virtual bool idle() const = 0;
@@ -95,6 +107,9 @@ struct WorkersOptions {
   config::Process process{};
   /// The same after an upgrade, when a new process takes all who come.
   Duration upgrade_time = 24h;
+  /// With it, an upgrade hands on what the programs have (WorkerProgram::hand_on()), to a process that says
+  /// the same of itself: what has to be equal in both, in a line.
+  std::string identity{};
 };
 
 /// Runs `options.count` workers until SIGTERM or SIGINT: worker 0 on the calling thread, the others on
@@ -106,9 +121,9 @@ struct WorkersOptions {
 /// (service_manager.h).
 ///
 /// The first SIGTERM or SIGINT drains, a second one stops at once. SIGHUP is WorkerProgram::hang_up().
-/// SIGUSR2 starts the program anew, which takes the listening sockets over; when it serves, this one retires,
-/// for `upgrade_time` (upgrade.h). SIGPIPE is ignored, and the soft limit of descriptors is raised to the
-/// hard one.
+/// SIGUSR2 starts the program anew, which takes the listening sockets over; when it serves, this one retires
+/// for `upgrade_time` (upgrade.h), or hands on what it has and ends when its programs are over(). SIGPIPE is
+/// ignored, and the soft limit of descriptors is raised to the hard one.
 ///
 /// Returns the process's exit status: 0 when a signal ended it, 1 when a worker could not be opened (the log
 /// says why). To be called once in a process, before other threads are started, since it blocks the signals

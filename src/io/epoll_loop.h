@@ -50,6 +50,10 @@ class EpollLoop final : public Network, public Clock {
   static int give_up(Socket socket);
   /// An open connection that another loop gave up is this loop's from now on. May_read() is true.
   Socket take_over(int descriptor);
+  /// Socket::read() and write() of a unix socket, with descriptors beside the bytes: those that came are the
+  /// caller's (close-on-exec), and a copy of `descriptor`, unless it is -1, goes with the first byte.
+  ReadResult read_passing(std::uint32_t id, std::vector<int>& descriptors);
+  WriteResult write_passing(std::uint32_t id, Bytes bytes, int descriptor);
 
   Result<std::unique_ptr<Listener>> listen(const Address& at, const ListenOptions& options,
                                            AcceptEvents& events) override;

@@ -61,6 +61,11 @@ int Outbox::flush(Socket& socket) {
   return errnum_;
 }
 
+void Outbox::copy_to(std::string& out) const {
+  out += block_.view();
+  if (rest_) out += Bytes(rest_->bytes).substr(rest_->sent);
+}
+
 void Outbox::sent(std::size_t count) {
   const std::size_t from_block = std::min(count, block_.size());
   block_.consume(from_block);

@@ -36,6 +36,8 @@ class Outbox {
   /// Bytes that wait.
   std::size_t size() const { return block_.size() + (rest_ ? rest_->size() : 0); }
   bool empty() const { return size() == 0; }
+  /// Appends them to `out`.
+  void copy_to(std::string& out) const;
 
  private:
   struct Rest {

@@ -7,6 +7,7 @@
 //   sim_loop.cc     time, the event queue, turns of the hosts' loops
 //   sim_tcp.cc      what arrives at a kernel, retransmission, opening and dying of connections
 //   sim_sockets.cc  what a program's calls do: the Network interface
+//   sim_passing.cc  connections that go from one program to another
 //   sim_network.cc  hosts, links, faults, leftovers: the Simulation interface
 #pragma once
 
@@ -36,6 +37,7 @@ inline constexpr Duration kTurnCost = 1us;         // time passes for a loop tha
 inline constexpr std::size_t kLogLinesMax = 1000;
 
 struct Machine;
+struct PassWire;
 struct Program;
 struct Connection;
 
@@ -98,6 +100,7 @@ struct End {
   int connect_error = 0;
   int keepalive_tries = 0;
   TimePoint heard_at{};
+  std::size_t loose = 0;  // copies that are nobody's socket (sim_passing.cc)
 };
 
 /// ends[0] dialled, ends[1] listened.
@@ -423,6 +426,10 @@ struct Core {
   };
   std::vector<CutRule> cut_rules;
   std::function<void(SimHost&)> crash_hook;
+  std::vector<std::weak_ptr<PassWire>> wires;
+
+  // --- sim_passing.cc ---
+  void crash_wires(Program& program);
 };
 
 }  // namespace rejoin::io::sim

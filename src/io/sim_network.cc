@@ -86,6 +86,7 @@ void Core::crash_one(Program& program, Crash how) {
   if (program.crashed) return;
   program.crashed = true;
   ++counters.crashes;
+  crash_wires(program);
   // First the listeners: what waits in their queues dies with them.
   const std::vector<ListenerRecord*> open_listeners = program.machine.listeners;
   for (ListenerRecord* listener : open_listeners) {
@@ -105,6 +106,7 @@ void Core::crash_one(Program& program, Crash how) {
     Connection& c = *std::exchange(slot.connection, nullptr);
     slot.may_read = slot.may_write = true;
     c.ends[slot.side].has_slot = false;
+    if (c.ends[slot.side].loose != 0 && how == Crash::killed) continue;  // another process has it, too
     switch (how) {
       case Crash::killed: close_end(c, slot.side, false); break;
       case Crash::reset: close_end(c, slot.side, true); break;

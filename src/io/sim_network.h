@@ -24,9 +24,11 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "io/network.h"
+#include "io/passing.h"
 #include "io/sim_faults.h"
 #include "io/world.h"
 
@@ -186,6 +188,12 @@ class Simulation {
   void heal();
   /// Called after Faults::crash_every crashed a host: tear its program down, restart() it, maybe later.
   void on_crash(std::function<void(SimHost&)> hook);
+
+  // --- processes that hand over ---
+  /// A channel between two programs of one machine, as between two processes; the Simulation outlives both
+  /// ends. Messages take up to 200 us. When one of them crashes, the other hears the channel's end, behind
+  /// all that was sent before.
+  std::pair<std::unique_ptr<PassChannel>, std::unique_ptr<PassChannel>> pass_channel(SimHost& a, SimHost& b);
 
   // --- what happened ---
   const Counters& counters() const;

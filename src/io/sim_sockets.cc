@@ -81,7 +81,7 @@ void Core::close_slot(Program& program, std::uint32_t id, bool with_reset) {
   --program.open;
   if (c != nullptr) {
     c->ends[side].has_slot = false;
-    close_end(*c, side, with_reset);
+    if (c->ends[side].loose == 0) close_end(*c, side, with_reset);  // else another process has it, too
   }
   for (ListenerRecord* listener : program.machine.listeners) {
     if (listener->program != &program || !listener->paused) continue;

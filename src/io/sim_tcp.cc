@@ -35,7 +35,8 @@ Connection& Core::new_connection() {
 void Core::free_if_over(Connection& c) {
   if (c.serial == 0 || c.in_queue) return;
   for (const End& end : c.ends) {
-    if (end.has_slot || end.state == EndState::opening || end.state == EndState::open) return;
+    if (end.has_slot || end.loose != 0) return;
+    if (end.state == EndState::opening || end.state == EndState::open) return;
   }
   c.serial = 0;
   free_connections.push_back(c.index);

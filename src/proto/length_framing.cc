@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "base/pack.h"
+
 namespace rejoin::proto {
 namespace {
 
@@ -83,6 +85,29 @@ LengthEvent LengthReader::take_payload(Bytes& input, bool first) {
   have_ = 0;
   if (event.last) phase_ = Phase::header;
   return event;
+}
+
+void LengthReader::save(std::string& out) const {
+  Packer pack(out);
+  pack.u8(static_cast<std::uint8_t>(phase_));
+  pack.u32(left_);
+  pack.u8(have_);
+  pack.raw({header_, sizeof header_});
+}
+
+bool LengthReader::restore(Bytes from) {
+  Unpacker in(from);
+  const std::uint8_t phase = in.u8();
+  const std::uint32_t left = in.u32();
+  const std::uint8_t have = in.u8();
+  const Bytes header = in.raw(sizeof header_);
+  if (!in.done() || phase > static_cast<std::uint8_t>(Phase::refused_above) || have > header_bytes(format_))
+    return false;
+  phase_ = static_cast<Phase>(phase);
+  left_ = left;
+  have_ = have;
+  std::copy_n(header.data(), header.size(), header_);
+  return true;
 }
 
 Result<LengthHeader> write_length(const LengthFormat& format, std::uint64_t payload_bytes) {

@@ -8,6 +8,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <string>
 #include <string_view>
 
 #include "base/bytes.h"
@@ -69,6 +70,11 @@ class LengthReader {
   /// After `refused`: a message was above message_max (else a length was below itself).
   bool too_long() const { return phase_ == Phase::refused_above; }
   const LengthFormat& format() const { return format_; }
+
+  /// Where it stands in the stream, for a reader of the same format in another process. False: `from` is no
+  /// such text, and nothing changed.
+  void save(std::string& out) const;
+  bool restore(Bytes from);
 
  private:
   enum class Phase : std::uint8_t { header, payload, refused_below, refused_above };

@@ -3,6 +3,8 @@
 // Place: under ws_frame. A calculator: no allocation, no I/O. One validator per message, used on one thread.
 #pragma once
 
+#include <algorithm>
+#include <array>
 #include <cstdint>
 
 #include "base/bytes.h"
@@ -32,6 +34,13 @@ class Utf8Validator {
   bool complete() const { return have_ == 0; }
   /// Ready for the next text.
   void reset() { have_ = 0; }
+
+  /// Its whole state, for a validator in another process.
+  std::array<unsigned char, 4> state() const { return {carried_[0], carried_[1], carried_[2], have_}; }
+  void set_state(const std::array<unsigned char, 4>& state) {
+    std::copy_n(state.begin(), 3, carried_);
+    have_ = state[3] <= 3 ? state[3] : kBroken;
+  }
 
  private:
   static constexpr std::uint8_t kBroken = 0xff;

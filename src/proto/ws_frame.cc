@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cassert>
 
+#include "base/pack.h"
+
 namespace rejoin::proto {
 
 enum class FrameReader::Refusal : std::uint8_t {
@@ -287,6 +289,59 @@ WsEvent FrameReader::finish_close(MutableBytes payload) {
   }
   phase_ = Phase::closed;
   return event;
+}
+
+void FrameReader::save(std::string& out) const {
+  Packer pack(out);
+  pack.u8(static_cast<std::uint8_t>(phase_));
+  pack.u8(static_cast<std::uint8_t>(refusal_));
+  pack.u32(message_bytes_);
+  pack.u32(left_);
+  pack.raw({mask_.data(), mask_.size()});
+  pack.raw(as_bytes(utf8_.state()));
+  pack.raw(as_bytes(header_));
+  pack.u8(have_);
+  pack.u8(message_opcode_);
+  pack.flag(in_message_);
+  pack.flag(first_piece_);
+  pack.flag(compressed_);
+  const bool in_control = phase_ == Phase::payload && is_control(header_[0]);
+  pack.bytes(in_control && control_ ? Bytes(control_.get(), have_) : Bytes());
+}
+
+bool FrameReader::restore(Bytes from) {
+  Unpacker in(from);
+  FrameReader out(role_, message_max_, rsv1_);
+  const std::uint8_t phase = in.u8();
+  out.refusal_ = static_cast<Refusal>(in.u8());
+  out.message_bytes_ = in.u32();
+  out.left_ = in.u32();
+  const Bytes mask = in.raw(mask_.size()), utf8 = in.raw(4), header = in.raw(sizeof header_);
+  out.have_ = in.u8();
+  out.message_opcode_ = in.u8() & kOpcode;
+  out.in_message_ = in.flag();
+  out.first_piece_ = in.flag();
+  out.compressed_ = in.flag();
+  const Bytes control = in.bytes();
+  const bool in_control = phase == static_cast<std::uint8_t>(Phase::payload) && !control.empty();
+  if (!in.done() || phase > static_cast<std::uint8_t>(Phase::refused)) return false;
+  if (in_control ? control.size() != out.have_ || control.size() > limits::kControlPayloadBytesMax
+                 : out.have_ > sizeof header_)
+    return false;
+  out.phase_ = static_cast<Phase>(phase);
+  std::copy_n(mask.data(), mask.size(), out.mask_.data());
+  std::array<unsigned char, 4> state{};
+  std::memcpy(state.data(), utf8.data(), state.size());
+  out.utf8_.set_state(state);
+  std::memcpy(out.header_, header.data(), header.size());
+  if (in_control) {
+    out.control_ = std::make_unique<char[]>(limits::kControlPayloadBytesMax);
+    std::memcpy(out.control_.get(), control.data(), control.size());
+  }
+  // What has begun under a higher limit may end under it.
+  out.message_max_ = std::max(message_max_, out.message_bytes_);
+  *this = std::move(out);
+  return true;
 }
 
 WsEvent FrameReader::refuse(Refusal why) {

@@ -126,6 +126,11 @@ class FrameReader {
   /// send.
   std::uint32_t frame_left() const { return phase_ == Phase::payload ? left_ : 0; }
 
+  /// Where it stands in the stream, for a reader of the same role in another process. False: `from` is no
+  /// such text, and nothing changed.
+  void save(std::string& out) const;
+  bool restore(Bytes from);
+
  private:
   enum class Phase : std::uint8_t { header, payload, closed, refused };
   enum class Refusal : std::uint8_t;

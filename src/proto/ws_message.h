@@ -30,6 +30,14 @@ class MessageAssembler {
 
   /// Bytes held of a message that has not ended.
   std::size_t held_bytes() const { return held_ && !done_ ? held_->size() : 0; }
+  /// What is held of a message that has not ended, for an assembler in another process; empty: nothing. A
+  /// message of which nothing but its beginning came is not nothing: `begun`.
+  Bytes held() const { return held_ && !done_ ? Bytes(*held_) : Bytes(); }
+  bool begun() const { return held_ && !done_; }
+  void restore(Bytes held) {
+    held_ = std::make_unique<std::string>(held);
+    done_ = false;
+  }
   /// Gives the memory back now: after the last event of an input, or when the connection ends.
   void release() {
     if (done_) held_.reset();

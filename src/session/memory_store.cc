@@ -6,14 +6,16 @@ MemoryStore::MemoryStore(const Clock& clock, std::size_t ended_max) : clock_(clo
 
 Task<Status> MemoryStore::begin(route::SessionId) { co_return Status{}; }
 
-Task<Result<Known>> MemoryStore::find(route::SessionId id, std::uint32_t) {
+Task<Result<Known>> MemoryStore::find(route::SessionId id, Claim) { co_return look(id); }
+
+Known MemoryStore::look(const route::SessionId& id) const {
   Known known;
   const auto at = ends_.find(id);
   if (at != ends_.end() && at->second.until > clock_.now()) {
     known.state = Known::State::ended;
     known.end = at->second.how;
   }
-  co_return known;
+  return known;
 }
 
 Task<Status> MemoryStore::save(route::SessionId, std::string) {

@@ -18,12 +18,19 @@ class MemoryStore final : public SessionStore {
 
   bool shared() const override { return false; }
   Task<Status> begin(route::SessionId id) override;
-  Task<Result<Known>> find(route::SessionId id, std::uint32_t epoch) override;
+  Task<Result<Known>> find(route::SessionId id, Claim claim) override;
   /// Error: unsupported. Nobody else could read it.
   Task<Status> save(route::SessionId id, std::string saved) override;
   void end(const route::SessionId& id, const SessionEnd& how, Duration keep) override;
 
   std::size_t ended() const { return ends_.size(); }
+  /// What find() would say now.
+  Known look(const route::SessionId& id) const;
+  /// Every end that is remembered: `visit(id, how, until)`.
+  template <typename Visit>
+  void for_each(Visit visit) const {
+    for (const auto& [id, end] : ends_) visit(id, end.how, end.until);
+  }
 
  private:
   struct End {

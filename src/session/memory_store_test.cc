@@ -22,7 +22,9 @@ route::SessionId numbered(std::uint8_t number) {
 }
 
 Task<void> find_into(SessionStore& store, route::SessionId id, Known& known) {
-  Result<Known> found = co_await store.find(id, 1);
+  Claim claim;
+  claim.epoch = 1;
+  Result<Known> found = co_await store.find(id, std::move(claim));
   if (found) known = *found;
 }
 

@@ -4,6 +4,7 @@
 #include <cassert>
 
 #include "base/limits.h"
+#include "base/pack.h"
 #include "proto/utf8.h"
 
 namespace rejoin::session {
@@ -56,17 +57,20 @@ bool Session::spend_resume(TimePoint now) {
   return true;
 }
 
+ResumeVerdict::Kind Session::judge(const proto::Resume& resume) const {
+  if (resume.epoch <= epoch_) return ResumeVerdict::Kind::epoch_used;
+  return resume.received > talk_.out.sent() ? ResumeVerdict::Kind::unfit : ResumeVerdict::Kind::take;
+}
+
 ResumeVerdict Session::resume(const proto::Resume& resume, TimePoint now) {
   ResumeVerdict verdict;
-  if (resume.epoch <= epoch_) {
-    verdict.kind = ResumeVerdict::Kind::epoch_used;
-    return verdict;
-  }
+  verdict.kind = judge(resume);
+  if (verdict.kind == ResumeVerdict::Kind::epoch_used) return verdict;
   if (!spend_resume(now)) {
     verdict.kind = ResumeVerdict::Kind::too_fast;
     return verdict;
   }
-  if (resume.received > talk_.out.sent()) return verdict;
+  if (verdict.kind == ResumeVerdict::Kind::unfit) return verdict;
 
   epoch_ = resume.epoch;
   verdict.kind = ResumeVerdict::Kind::take;
@@ -328,6 +332,56 @@ std::optional<Session> Session::restore(Bytes saved, const SessionRules& rules, 
   }
   out->talk_.out.set_limits(rules.window);
   if (!in.rest.empty()) return std::nullopt;
+  return out;
+}
+
+// --- for the next process of this gateway ---
+
+namespace {
+
+constexpr std::uint8_t kWholeForm = 1;
+/// A moment travels as how long ago it was, as clocks of two processes may count from different beginnings.
+constexpr std::uint64_t kNeverWas = UINT64_MAX;
+
+std::uint64_t age_of(TimePoint moment, TimePoint now) {
+  if (moment == kNever) return kNeverWas;
+  return static_cast<std::uint64_t>(std::max(now - moment, Duration(0)).count());
+}
+TimePoint moment_of(std::uint64_t age, TimePoint now) {
+  if (age == kNeverWas) return kNever;
+  return now - Duration(static_cast<Duration::rep>(std::min<std::uint64_t>(age, INT64_MAX / 4)));
+}
+
+}  // namespace
+
+void Session::save_whole(std::string& out, TimePoint now) const {
+  Packer pack(out);
+  std::string saved;
+  save(saved);
+  pack.u8(kWholeForm);
+  pack.bytes(saved);
+  pack.flag(phase_ == Phase::unconfirmed);
+  for (const TimePoint moment : {born_, since_, closing_, stalled_, resumes_paid_})
+    pack.u64(age_of(moment, now));
+  pack.u32(duplicates_);
+}
+
+std::optional<Session> Session::restore_whole(Bytes saved, const SessionRules& rules, TimePoint now) {
+  Unpacker in(saved);
+  if (in.u8() != kWholeForm) return std::nullopt;
+  std::optional<Session> out = restore(in.bytes(), rules, now);
+  const bool unconfirmed = in.flag();
+  std::uint64_t ages[5];
+  for (std::uint64_t& age : ages) age = in.u64();
+  const std::uint32_t duplicates = in.u32();
+  if (!out || !in.done()) return std::nullopt;
+  if (unconfirmed) out->phase_ = Phase::unconfirmed;
+  out->born_ = moment_of(ages[0], now);
+  out->since_ = moment_of(ages[1], now);
+  out->closing_ = moment_of(ages[2], now);
+  out->stalled_ = moment_of(ages[3], now);
+  out->resumes_paid_ = moment_of(ages[4], now);
+  out->duplicates_ = duplicates;
   return out;
 }
 

@@ -117,6 +117,8 @@ class Session {
   /// Only for a RESUME whose proof holds. With `take` the session is attached: its epoch is the RESUME's, and
   /// whatever link it had is none of its any more.
   ResumeVerdict resume(const proto::Resume& resume, TimePoint now);
+  /// What it would be worth, but for too_fast. Nothing changes.
+  ResumeVerdict::Kind judge(const proto::Resume& resume) const;
   /// For a plain client that came back with its cookie: attached; where to send on from.
   SendWindow::Cursor come_back(TimePoint now);
   /// The link is gone. An unconfirmed session ends by its own deadline.
@@ -172,6 +174,10 @@ class Session {
   void save(std::string& out) const;
   /// Nothing when `saved` is not of this form. Detached since `now`.
   static std::optional<Session> restore(Bytes saved, const SessionRules& rules, TimePoint now);
+  /// The same for another process of this gateway, in which the session goes on where it stands: its clocks
+  /// run on, and an unconfirmed one is still that. It has no link, and detach() was called.
+  void save_whole(std::string& out, TimePoint now) const;
+  static std::optional<Session> restore_whole(Bytes saved, const SessionRules& rules, TimePoint now);
 
  private:
   FrameVerdict on_data(const proto::FrameView& frame, FrameVerdict verdict, std::size_t waiting);

@@ -3,9 +3,15 @@
 #include <algorithm>
 #include <cassert>
 
+#include "base/pack.h"
 #include "upstream/prober.h"
 
 namespace rejoin::upstream {
+namespace {
+
+constexpr std::size_t kKindBytes = 4;  // what save_kind() writes
+
+}  // namespace
 
 namespace {
 constexpr Duration kTlsWarnEvery = 10s;  // of one Connector
@@ -35,6 +41,48 @@ GamePtr Connector::make(GameEvents& events) {
     case GameKind::ws: return GamePtr(&ws_.make(*this, events));
   }
   return GamePtr(&echoes_.make(*this, events));
+}
+
+// --- from another process ---
+
+// What messages look like must be the same on both sides: with a length of other width the stream would be
+// read wrongly from there on.
+void Connector::save_kind(std::string& state) const {
+  Packer pack(state);
+  pack.u8(static_cast<std::uint8_t>(rules_.kind));
+  pack.u8(static_cast<std::uint8_t>(rules_.length.length));
+  pack.u8(static_cast<std::uint8_t>(rules_.length.endian));
+  pack.u8(static_cast<std::uint8_t>(rules_.length.counts));
+}
+
+bool Connector::fits(Bytes state, bool has_socket) const {
+  std::string kind;
+  save_kind(kind);
+  return state.starts_with(kind) && has_socket == (rules_.kind != GameKind::echo);
+}
+
+GamePtr Connector::adopt(GameEvents& events, Bytes state, io::Socket& socket) {
+  if (!fits(state, static_cast<bool>(socket))) return nullptr;
+  state.remove_prefix(kKindBytes);
+  GamePtr made = make(events);
+  bool arrived = false;
+  switch (rules_.kind) {
+    case GameKind::echo: arrived = static_cast<EchoConnection&>(*made).arrive(state); break;
+    case GameKind::tcp:
+    case GameKind::ws: arrived = static_cast<DialledConnection&>(*made).arrive(state, socket); break;
+  }
+  if (!arrived) made.reset();
+  return made;
+}
+
+std::optional<route::ServerIndex> Connector::server_at(Bytes address) {
+  if (!servers_ || address.empty()) return std::nullopt;
+  const route::Pool& pool = servers_->router.pool();
+  for (std::size_t i = 0; i < pool.size(); ++i) {
+    const auto index = static_cast<route::ServerIndex>(i);
+    if (pool.server(index).address.text() == address) return index;
+  }
+  return std::nullopt;
 }
 
 std::size_t Connector::connections() const { return echoes_.live() + tcp_.live() + ws_.live(); }

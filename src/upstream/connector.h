@@ -79,6 +79,14 @@ class Connector {
   /// Connector must.
   GamePtr make(GameEvents& events);
 
+  /// A connection that left another process (GameConnection::leave()), of the kind that the rules say; it is
+  /// read and written from the next turn on. nullptr: it does not fit here, and `socket` is untouched.
+  GamePtr adopt(GameEvents& events, Bytes state, io::Socket& socket);
+  /// Could adopt() take this? `has_socket`: one came along.
+  bool fits(Bytes state, bool has_socket) const;
+  /// What stands before the state: of which kind the connection is.
+  void save_kind(std::string& state) const;
+
   /// Probes the pool's servers from now on, if its health checks are on, over TLS with `tls`. For one worker
   /// of a process: the results are shared.
   void probe_servers(std::shared_ptr<io::TlsContextInUse> tls = nullptr);
@@ -102,6 +110,9 @@ class Connector {
   /// Where a server is; the one address without one. None when there is neither.
   Address address_of(std::optional<route::ServerIndex> server);
   route::ServerUse use(const route::Choice& choice);
+  route::ServerUse use(route::ServerIndex server) { return {servers_->router.pool(), server}; }
+  /// The pool's server at `address`; nothing: there is none, or no pool.
+  std::optional<route::ServerIndex> server_at(Bytes address);
   /// Begins to connect, with TLS where the rules have it: the socket is open when both are.
   Result<io::Socket> dial(const Address& to, std::optional<route::ServerIndex> server);
   void opened() { ++counts_.opened; }

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "base/limits.h"
+#include "base/pack.h"
 #include "upstream/connector.h"
 
 namespace rejoin::upstream {
@@ -24,7 +25,9 @@ DialledConnection::DialledConnection(Connector& connector, GameEvents& events)
 
 std::string DialledConnection::where() const {
   if (has_server_) return connector_.address_of(server_).text();
-  return connector_.address_of({}).text();
+  const Address one = connector_.address_of({});
+  // One that came from another process may be of a server that this one's configuration does not have.
+  return one || !socket_ ? one.text() : socket_.peer_address().text();
 }
 
 // --- opening ---
@@ -230,6 +233,68 @@ bool DialledConnection::receive_end() {
   Error why{ErrorKind::closed, Side::server, Retry::no, {}};
   const GameEnd how = fin_means(why.detail);
   return end(how, std::move(why));
+}
+
+// --- to another process ---
+
+namespace {
+constexpr std::uint8_t kStateForm = 1;
+}
+
+bool DialledConnection::may_leave() const {
+  return !connector_.rules().tls && phase_ == GamePhase::open && !corked_ && !all_said_ && !peer_ended_ &&
+         !write_failed_ && outbox_.error() == 0;
+}
+
+io::Socket DialledConnection::leave(std::string& state) {
+  assert(may_leave());
+  Packer pack(state);
+  pack.u8(kStateForm);
+  pack.bytes(has_server_ ? where() : std::string());
+  pack.flag(reading_);
+  std::string part;
+  outbox_.copy_to(part);
+  pack.bytes(part);
+  part.clear();
+  unsent_.save(part);
+  pack.bytes(part);
+  pack.bytes(kept_ ? kept_->view() : Bytes());
+  part.clear();
+  save_reader(part);
+  pack.bytes(part);
+  socket_.set_events(nullptr);
+  io::Socket socket = std::move(socket_);
+  leave(true);
+  return socket;
+}
+
+bool DialledConnection::arrive(Bytes state, io::Socket& socket) {
+  assert(phase_ == GamePhase::fresh);
+  BufferPool& blocks = connector_.world().buffers;
+  Unpacker in(state);
+  if (in.u8() != kStateForm) return false;
+  const Bytes server = in.bytes();
+  reading_ = in.flag();
+  const Bytes unsent = in.bytes(), entries = in.bytes(), kept = in.bytes(), reader = in.bytes();
+  if (!in.done() || kept.size() > blocks.block_bytes() || !unsent_.restore(entries) ||
+      !restore_reader(reader))
+    return false;
+  if (const auto index = connector_.server_at(server)) {
+    server_ = *index;
+    has_server_ = true;
+    use_ = connector_.use(server_);
+  }
+  outbox_.keep(blocks, unsent);
+  if (!kept.empty()) {
+    kept_ = std::make_unique<Buffer>(blocks.borrow());
+    kept_->append(kept);
+  }
+  phase_ = GamePhase::open;
+  socket_ = std::move(socket);
+  socket_.set_events(this);
+  socket_.read_again();  // a turn of its own: writes what waits, and sees what has come meanwhile
+  if (!outbox_.empty()) arm(now() + limits::kLinkStallS);
+  return true;
 }
 
 // --- turns ---

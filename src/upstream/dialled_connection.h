@@ -51,6 +51,11 @@ class DialledConnection : public GameConnection, private io::SocketEvents {
   void cancel() final;
   std::size_t unsent_bytes() const final { return outbox_.size(); }
   std::string where() const final;
+  bool may_leave() const final;
+  io::Socket leave(std::string& state) final;
+  /// Instead of start(): goes on with what leave() gave, from the next turn on. False: `state` is not of this
+  /// form; nothing was done with `socket`, and the record is to be destroyed.
+  bool arrive(Bytes state, io::Socket& socket);
 
   GamePhase phase() const { return phase_; }
 
@@ -89,6 +94,9 @@ class DialledConnection : public GameConnection, private io::SocketEvents {
   virtual GameEnd fin_means(std::string& detail) const = 0;
   /// finish() was called, everything was said: the last word, if there is one.
   virtual void say_goodbye() {}
+  /// Where it stands in what the game server says, and back.
+  virtual void save_reader(std::string& out) const = 0;
+  [[nodiscard]] virtual bool restore_reader(Bytes from) = 0;
   /// Whether a FIN of ours follows the last byte (else the game server closes first).
   virtual bool ends_first() const = 0;
 

@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "base/pack.h"
 #include "upstream/connector.h"
 
 namespace rejoin::upstream {
@@ -69,6 +70,42 @@ void EchoConnection::finish() {
 void EchoConnection::cancel() {
   if (std::exchange(events_, nullptr) != nullptr) connector_.ended(GameEnd::stopped);
   connector_.forget(*this);  // it may have been finishing
+}
+
+// --- to another process ---
+
+namespace {
+constexpr std::uint8_t kStateForm = 1;
+}
+
+io::Socket EchoConnection::leave(std::string& state) {
+  Packer pack(state);
+  pack.u8(kStateForm);
+  pack.flag(backlog_ == nullptr);  // it is read
+  if (backlog_) {
+    for (const Kept& kept : backlog_->messages) {
+      pack.u8(static_cast<std::uint8_t>(kept.kind));
+      pack.flag(kept.said);
+      pack.bytes(kept.bytes);
+    }
+  }
+  events_ = nullptr;
+  return {};
+}
+
+bool EchoConnection::arrive(Bytes state) {
+  Unpacker in(state);
+  if (in.u8() != kStateForm) return false;
+  const bool reading = in.flag();
+  if (!reading) backlog_ = std::make_unique<Backlog>();
+  while (!in.done()) {
+    const auto kind = static_cast<MessageKind>(in.u8());
+    const bool said = in.flag();
+    const Bytes bytes = in.bytes();
+    if (!in.ok() || reading) return false;
+    keep({bytes, kind}, said);
+  }
+  return true;
 }
 
 std::size_t EchoConnection::unsent_bytes() const { return backlog_ ? backlog_->bytes : 0; }

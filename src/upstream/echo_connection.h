@@ -30,6 +30,10 @@ class EchoConnection final : public GameConnection {
   void cancel() override;
   std::size_t unsent_bytes() const override;
   std::string where() const override { return "echo"; }
+  bool may_leave() const override { return events_ != nullptr && !(backlog_ && backlog_->telling); }
+  io::Socket leave(std::string& state) override;
+  /// Instead of start(): goes on with what leave() gave. False: it is not of this form.
+  bool arrive(Bytes state);
 
  private:
   struct Kept {

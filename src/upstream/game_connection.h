@@ -27,6 +27,7 @@
 
 #include "base/address.h"
 #include "base/result.h"
+#include "io/network.h"
 #include "upstream/echo.h"
 #include "upstream/message.h"
 
@@ -98,6 +99,14 @@ class GameConnection {
   virtual void finish() = 0;
   /// Ends it now, with a reset. No event follows; it may be destroyed (not inside an event).
   virtual void cancel() = 0;
+
+  // --- to another process (Connector::adopt() goes on from there) ---
+  /// May it leave now? Not while it is being opened, or is ending: both are over soon.
+  virtual bool may_leave() const = 0;
+  /// It goes on elsewhere, at whatever byte it stands: its socket (an echo has none), and the rest appended
+  /// to `state`. Only with may_leave(). Nothing is told of it any more, and the record may be destroyed (not
+  /// inside an event).
+  virtual io::Socket leave(std::string& state) = 0;
 
   /// Bytes kept that the game server has not taken.
   virtual std::size_t unsent_bytes() const = 0;

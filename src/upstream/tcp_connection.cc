@@ -3,6 +3,7 @@
 #include <array>
 #include <limits>
 
+#include "base/pack.h"
 #include "proto/proxy_header.h"
 #include "upstream/connector.h"
 
@@ -66,6 +67,25 @@ GameEnd TcpConnection::fin_means(std::string& detail) const {
   }
   detail = "it hung up in the middle of a message";
   return GameEnd::broken;
+}
+
+void TcpConnection::save_reader(std::string& out) const {
+  Packer pack(out);
+  std::string part;
+  reader_.save(part);
+  pack.bytes(part);
+  pack.flag(assembler_.begun());
+  pack.bytes(assembler_.held());
+}
+
+bool TcpConnection::restore_reader(Bytes from) {
+  Unpacker in(from);
+  const Bytes reader = in.bytes();
+  const bool begun = in.flag();
+  const Bytes held = in.bytes();
+  if (!in.done() || !reader_.restore(reader)) return false;
+  if (begun) assembler_.restore(held);
+  return true;
 }
 
 void TcpConnection::give_back() {

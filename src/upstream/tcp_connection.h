@@ -27,6 +27,8 @@ class TcpConnection final : public DialledConnection {
   bool connected() override { return opened({}); }
   bool take(MutableBytes& arrived) override;
   GameEnd fin_means(std::string& detail) const override;
+  void save_reader(std::string& out) const override;
+  bool restore_reader(Bytes from) override;
   bool ends_first() const override { return true; }
   void give_back() override;
 

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cassert>
 
+#include "base/pack.h"
+
 namespace rejoin::upstream {
 
 void UnsentMessages::add(std::size_t bytes, Kind kind) {
@@ -45,6 +47,25 @@ std::size_t UnsentMessages::messages() const {
   if (!rest_) return count;
   for (std::size_t i = rest_->first; i < rest_->entries.size(); ++i) count += rest_->entries[i] & 1;
   return count;
+}
+
+void UnsentMessages::save(std::string& out) const {
+  Packer pack(out);
+  if (front_ == 0) return;
+  pack.u32(front_);
+  if (!rest_) return;
+  for (std::size_t i = rest_->first; i < rest_->entries.size(); ++i) pack.u32(rest_->entries[i]);
+}
+
+bool UnsentMessages::restore(Bytes from) {
+  assert(front_ == 0);
+  Unpacker in(from);
+  while (!in.done()) {
+    const Entry entry = in.u32();
+    if (!in.ok() || bytes_of(entry) == 0) return false;
+    add(bytes_of(entry), (entry & 1) != 0 ? Kind::message : Kind::other);
+  }
+  return true;
 }
 
 }  // namespace rejoin::upstream

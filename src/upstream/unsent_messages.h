@@ -9,7 +9,10 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <string>
 #include <vector>
+
+#include "base/bytes.h"
 
 namespace rejoin::upstream {
 
@@ -28,6 +31,11 @@ class UnsentMessages {
 
   /// Messages of which a byte still waits. Counts by walking.
   std::size_t messages() const;
+
+  /// What waits, for a connection that goes on in another process. restore() into an empty one; false: `from`
+  /// is no such text.
+  void save(std::string& out) const;
+  bool restore(Bytes from);
 
  private:
   /// bytes << 1 | is a message; 0: none.

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "base/limits.h"
+#include "base/pack.h"
 #include "upstream/connector.h"
 
 namespace rejoin::upstream {
@@ -181,6 +182,25 @@ GameEnd WsConnection::fin_means(std::string& detail) const {
 
 void WsConnection::say_goodbye() {
   say_control(proto::write_close(proto::CloseCode::normal, {}, new_mask()));
+}
+
+void WsConnection::save_reader(std::string& out) const {
+  Packer pack(out);
+  std::string part;
+  reader_.save(part);
+  pack.bytes(part);
+  pack.flag(assembler_.begun());
+  pack.bytes(assembler_.held());
+}
+
+bool WsConnection::restore_reader(Bytes from) {
+  Unpacker in(from);
+  const Bytes reader = in.bytes();
+  const bool begun = in.flag();
+  const Bytes held = in.bytes();
+  if (!in.done() || !reader_.restore(reader)) return false;
+  if (begun) assembler_.restore(held);
+  return true;
 }
 
 void WsConnection::give_back() {

@@ -30,6 +30,8 @@ class WsConnection final : public DialledConnection {
   bool take(MutableBytes& arrived) override;
   GameEnd fin_means(std::string& detail) const override;
   void say_goodbye() override;
+  void save_reader(std::string& out) const override;
+  bool restore_reader(Bytes from) override;
   bool ends_first() const override { return false; }
   void give_back() override;
 

@@ -119,6 +119,11 @@ SessionArena::~SessionArena() {
 }
 
 void SessionArena::start_gateway(std::size_t i) {
+  make_gateway(i);
+  if (!gateways_[i].worker->open({})) std::abort();
+}
+
+void SessionArena::make_gateway(std::size_t i) {
   config::Config config;
   config.gateway.emplace();
   config::Gateway& rules = *config.gateway;
@@ -135,6 +140,7 @@ void SessionArena::start_gateway(std::size_t i) {
   rules.session.window_messages = options_.window_messages;
   rules.session.pause = options_.pause;
   rules.session.spread = 200ms;
+  rules.upgrade = options_.upgrade;
   rules.heartbeat.ping = options_.ping;
   rules.heartbeat.dead = options_.dead;
   rules.advertise = {"ws://" + gateway_ip(i) + ":8000/", "tcp://" + gateway_ip(i) + ":8001"};
@@ -148,7 +154,6 @@ void SessionArena::start_gateway(std::size_t i) {
   one.plan = std::make_unique<gateway::Plan>(
       must(gateway::make_plan(config, route::KeyRing(key_), one.host->world().random)));
   one.worker = std::make_unique<gateway::Worker>(one.host->world(), *one.plan);
-  if (!one.worker->open({})) std::abort();
 }
 
 void SessionArena::start_balancer() {
@@ -212,7 +217,134 @@ void SessionArena::kill_gateway(std::size_t i, Duration down) {
   killed_at_ = sim_.now();
 }
 
+// --- gateways are upgraded ---
+
+template <typename Visit>
+void SessionArena::each_worker(Visit visit) {
+  for (std::size_t i = 0; i < 2; ++i) {
+    if (gateways_[i].worker != nullptr && !gateway_is_down(i)) visit(*gateways_[i].worker, i);
+  }
+  for (const auto& one : old_) {
+    if (!one->killed) visit(*one->worker, one->gateway);
+  }
+}
+
+SessionArena::Old* SessionArena::newest_old(std::size_t i) {
+  for (auto at = old_.rbegin(); at != old_.rend(); ++at) {
+    if ((*at)->gateway == i) return at->get();
+  }
+  return nullptr;
+}
+
+std::size_t SessionArena::old_processes(std::size_t i) const {
+  return static_cast<std::size_t>(
+      std::count_if(old_.begin(), old_.end(), [&](const auto& one) { return one->gateway == i; }));
+}
+
+bool SessionArena::upgrade_gateway(std::size_t i) {
+  Gateway& present = gateways_[i];
+  if (gateway_is_down(i) || present.worker == nullptr || !present.worker->may_hand_on()) return false;
+  io::SimHost* host = nullptr;
+  if (free_hosts_[i].empty()) {
+    host = &sim_.add_host(
+        {.name = "g" + std::to_string(i + 1) + "-" + std::to_string(++processes_), .beside = present.host});
+  } else {
+    host = free_hosts_[i].back();
+    free_hosts_[i].pop_back();
+  }
+  auto old = std::make_unique<Old>();
+  old->gateway = i;
+  old->host = present.host;
+  old->plan = std::move(present.plan);
+  old->worker = std::move(present.worker);
+  present.host = host;
+  make_gateway(i);
+  auto [ours, theirs] = sim_.pass_channel(*old->host, *host);
+  present.worker->expect(std::move(theirs));
+  old->worker->hand_on(std::move(ours));
+  // The kernel lets both listen on one socket; here one follows the other at the same moment.
+  old->worker->stop_accepting();
+  if (!present.worker->open({})) std::abort();
+  old_.push_back(std::move(old));
+  return true;
+}
+
+// Players whose session dies with a process: it is in there, or on its way.
+void SessionArena::lose_sessions_of(gateway::Worker& killed, bool and_those_between, std::size_t i) {
+  for (auto& player : players_) {
+    Account* const account = player->account();
+    if (account == nullptr || owner_of(*player) != static_cast<int>(i)) continue;
+    const route::OpenedTicket opened = killed.sessions().open_ticket(player->driver().session().ticket());
+    bool somewhere = false;
+    each_worker([&](gateway::Worker& worker, std::size_t) {
+      somewhere = somewhere || worker.sessions().find(opened.ticket.session) != nullptr;
+    });
+    const bool here = killed.sessions().find(opened.ticket.session) != nullptr;
+    if (here || (and_those_between && !somewhere)) account->owner_gone = true;
+  }
+}
+
+bool SessionArena::kill_old(std::size_t i) {
+  Old* const old = newest_old(i);
+  if (old == nullptr || old->killed || gateway_is_down(i)) return false;
+  lose_sessions_of(*old->worker, true, i);
+  old->host->crash(io::Crash::killed);
+  old->worker->stop();
+  old->killed = true;
+  killed_at_ = sim_.now();
+  return true;
+}
+
+bool SessionArena::kill_next(std::size_t i) {
+  Old* const old = newest_old(i);
+  if (old == nullptr || old->killed || gateway_is_down(i) || !old->worker->moving_out()) return false;
+  Gateway& next = gateways_[i];
+  lose_sessions_of(*next.worker, true, i);
+  next.host->crash(io::Crash::killed);
+  next.worker->stop();
+  killed_at_ = sim_.now();
+  // The old one is the gateway again.
+  auto dead = std::make_unique<Old>();
+  dead->gateway = i;
+  dead->host = std::exchange(next.host, old->host);
+  dead->plan = std::exchange(next.plan, std::move(old->plan));
+  dead->worker = std::exchange(next.worker, std::move(old->worker));
+  dead->killed = true;
+  std::erase_if(old_, [&](const auto& one) { return one.get() == old; });
+  old_.insert(old_.begin(), std::move(dead));
+  return true;
+}
+
+void SessionArena::look_after_old() {
+  for (const auto& one : old_) {
+    if (!one->killed && one->worker->over() && !one->worker->draining()) one->worker->drain();
+    if ((!one->killed && !one->worker->over()) || !one->worker->idle()) continue;
+    count(*one->worker);
+    one->worker.reset();
+    if (one->killed) one->host->restart();
+    free_hosts_[one->gateway].push_back(one->host);
+  }
+  std::erase_if(old_, [](const auto& one) { return one->worker == nullptr; });
+}
+
+gateway::MoveCounts SessionArena::moves() const {
+  gateway::MoveCounts out = moves_;
+  const auto add = [&](const gateway::Worker& worker) {
+    out.out += worker.moves().out;
+    out.in += worker.moves().in;
+    out.failed += worker.moves().failed;
+    out.told += worker.moves().told;
+    out.connections += worker.moves().connections;
+  };
+  for (const Gateway& one : gateways_) {
+    if (one.worker != nullptr) add(*one.worker);
+  }
+  for (const auto& one : old_) add(*one->worker);
+  return out;
+}
+
 void SessionArena::look_after_gateways() {
+  look_after_old();
   for (std::size_t i = 0; i < 2; ++i) {
     Gateway& one = gateways_[i];
     if (one.worker != nullptr && one.up_at != kNever && one.worker->idle()) {
@@ -229,9 +361,7 @@ void SessionArena::look_after_gateways() {
 
 void SessionArena::check_links() {
   std::set<route::SessionId> sessions, linked;
-  for (std::size_t i = 0; i < 2; ++i) {
-    if (gateways_[i].worker == nullptr || gateway_is_down(i)) continue;
-    gateway::Worker& worker = *gateways_[i].worker;
+  each_worker([&](gateway::Worker& worker, std::size_t i) {
     worker.sessions().for_each([&](const gateway::LiveSession& session) {
       if (!sessions.insert(session.state().id()).second) ledger_.complain("a session lives in two gateways");
     });
@@ -241,7 +371,7 @@ void SessionArena::check_links() {
       if (!linked.insert(link.session()->state().id()).second) ledger_.complain("two links on one session");
     });
     check_bytes(worker, i);
-  }
+  });
 }
 
 void SessionArena::check_bytes(gateway::Worker& worker, std::size_t i) {
@@ -316,6 +446,10 @@ std::string SessionArena::wrong() {
     bad += one.worker->counts().bad_frames;
     over += one.worker->counts().over_limit;
   }
+  for (const auto& one : old_) {
+    bad += one->worker->counts().bad_frames;
+    over += one->worker->counts().over_limit;
+  }
   if (bad != 0) ledger_.complain("a gateway found " + std::to_string(bad) + " bad frames");
   if (over != 0) ledger_.complain("a gateway found " + std::to_string(over) + " links over a limit");
   std::string text = ledger_.text();
@@ -325,6 +459,9 @@ std::string SessionArena::wrong() {
     if (std::getenv("REJOIN_SIM_TELL") == nullptr) return text;
     for (const Gateway& one : gateways_) {
       for (const std::string& line : one.host->log_lines()) text += one.host->name() + ": " + line + "\n";
+    }
+    for (const auto& one : old_) {
+      for (const std::string& line : one->host->log_lines()) text += one->host->name() + ": " + line + "\n";
     }
   }
   return text;
@@ -339,13 +476,22 @@ void SessionArena::count(gateway::Worker& worker) {
   seen_.overflowed += counts.overflowed;
   bad_frames_ += worker.counts().bad_frames;
   over_limit_ += worker.counts().over_limit;
+  moves_.out += worker.moves().out;
+  moves_.in += worker.moves().in;
+  moves_.failed += worker.moves().failed;
+  moves_.told += worker.moves().told;
+  moves_.connections += worker.moves().connections;
 }
 
 SessionArena::Seen SessionArena::seen() {
   Seen out = seen_;
+  std::vector<const gateway::Worker*> workers;
   for (const Gateway& one : gateways_) {
-    if (one.worker == nullptr) continue;
-    const gateway::SessionCounts& counts = one.worker->sessions().counts();
+    if (one.worker != nullptr) workers.push_back(one.worker.get());
+  }
+  for (const auto& one : old_) workers.push_back(one->worker.get());
+  for (const gateway::Worker* const worker : workers) {
+    const gateway::SessionCounts& counts = worker->sessions().counts();
     out.replayed += counts.replayed;
     out.relayed += counts.relayed;
     out.replaced += counts.replaced;
@@ -437,21 +583,28 @@ std::string SessionArena::end() {
     if (gateways_[i].worker == nullptr || gateway_is_down(i)) continue;
     gateways_[i].worker->drain();
   }
+  look_after_old();
+  for (const auto& one : old_) one->worker->drain();
   if (balancer_) balancer_->drain();
   sim_.run_for(4s);
   if (balancer_) balancer_->stop();
   for (Gateway& one : gateways_) {
     if (one.worker != nullptr) one.worker->stop();
   }
+  for (const auto& one : old_) one->worker->stop();
   sim_.run_for(4s);
   if (balancer_ && !balancer_->idle()) wrong += "the balancer did not end\n";
   for (Gateway& one : gateways_) {
     if (one.worker != nullptr && !one.worker->idle()) wrong += "a gateway did not end\n";
   }
+  for (const auto& one : old_) {
+    if (!one->worker->idle()) wrong += "an old process of a gateway did not end\n";
+  }
   if (game_->connections() != 0) wrong += "a game server's connection did not end\n";
   if (!wrong.empty()) return wrong;
   balancer_.reset();
   for (Gateway& one : gateways_) one.worker.reset();
+  old_.clear();
   game_.reset();
   sim_.run_for(1s);
   return sim_.leftovers_text();

@@ -41,6 +41,7 @@ struct SessionArenaOptions {
   int window_messages = 64;
   bool peers = true;
   bool balancer = true;
+  config::Upgrade upgrade{400ms, 1s, 3s};
   GameManner game{};
 };
 
@@ -71,6 +72,16 @@ class SessionArena {
   /// A gateway's process is killed, and begins anew after `down`.
   void kill_gateway(std::size_t i, Duration down);
   bool gateway_is_down(std::size_t i) const { return gateways_[i].up_at != kNever; }
+  /// A gateway's next process begins beside the present one, which hands on to it. False: not now.
+  bool upgrade_gateway(std::size_t i);
+  /// While an upgrade is under way: the next process is killed, and the old one goes on; or the old one is,
+  /// with what has not moved. False: there is none under way.
+  bool kill_next(std::size_t i);
+  bool kill_old(std::size_t i);
+  /// Old processes of this gateway that are still there.
+  std::size_t old_processes(std::size_t i) const;
+  /// Sessions that have moved so far, and what else moves came to.
+  gateway::MoveCounts moves() const;
 
   // --- going on ---
   /// Runs on, looking at all checkers every few milliseconds.
@@ -99,7 +110,21 @@ class SessionArena {
     std::unique_ptr<gateway::Worker> worker;
     TimePoint up_at = kNever;  // killed: when it begins anew
   };
+  /// A process of a gateway that was upgraded.
+  struct Old {
+    std::size_t gateway = 0;
+    io::SimHost* host = nullptr;
+    std::unique_ptr<gateway::Plan> plan;
+    std::unique_ptr<gateway::Worker> worker;
+    bool killed = false;
+  };
+  void make_gateway(std::size_t i);
   void start_gateway(std::size_t i);
+  void look_after_old();
+  void lose_sessions_of(gateway::Worker& killed, bool and_those_between, std::size_t i);
+  Old* newest_old(std::size_t i);
+  template <typename Visit>
+  void each_worker(Visit visit);
   void start_balancer();
   void look_after_gateways();
   void check_links();
@@ -113,6 +138,10 @@ class SessionArena {
   io::SimHost& game_host_;
   route::Key key_;
   Gateway gateways_[2];
+  std::vector<std::unique_ptr<Old>> old_;    // the oldest first
+  std::vector<io::SimHost*> free_hosts_[2];  // beside the gateway's first, for further processes
+  std::size_t processes_ = 2;
+  gateway::MoveCounts moves_;  // of workers that are gone
   std::shared_ptr<const balancer::Plan> balancer_plan_;
   std::unique_ptr<balancer::Worker> balancer_;
   Ledger ledger_;

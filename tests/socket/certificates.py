@@ -1,6 +1,6 @@
 """Certificates for tests, made when the test runs: an authority of its own and what it signs.
 
-    authority = Authority(folder)                       # folder/ca.pem
+    authority = Authority(folder)                       # .pem: its certificate's path
     play = authority.issue("play", ["play.example"])    # folder/play.pem, folder/play.key
 """
 

@@ -292,8 +292,15 @@ class Scene:
                 statuses.append(poll(lambda: self.balancer.process.poll() is not None and (self.balancer.process.returncode,),
                                      "the first process has ended")[0])
             else:
-                statuses.append(os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]))
+                statuses.append(self.status(process))
         return statuses
+
+    def status(self, process):
+        """Of a later one: its parent has read it, and has told the log, or was gone before, and it is ours to read."""
+        try:
+            return os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
+        except ChildProcessError:
+            return int(self.balancer.wait_for(rf"upgrade: process {process} ended with status \d+").split()[-1])
 
     def kill_processes(self):
         """What a failed test has left; the first one last, whose stderr the others have."""

@@ -2,7 +2,7 @@
 // aloud, one message each --every MS up to --count, and expects its game server to do so, too: 1, 2, 3, ...
 // once and in order, whatever becomes of its links.
 //
-//   storm_numbers_clients --url URL [--url ...] --clients N --every MS --count N --patience S
+//   storm_numbers_clients --url URL [--url ...] --clients N --every MS --count N --patience S [--ca FILE]
 //
 // Ends when all have said and heard all, or after --patience; says in one line of JSON what came of it.
 #include <algorithm>
@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "clients/cpp/src/driver.h"
+#include "io/tls_network.h"
 #include "proto/url.h"
 #include "tests/storm/loop_program.h"
 
@@ -32,7 +33,9 @@ struct Rules {
 
 class Player final : public rejoin::client::DriverEvents {
  public:
-  Player(Program& program, const std::string& url, const Rules& rules, Totals& totals, std::uint64_t number)
+  // `secure`: the Network for wss and tls; nullptr: there is none.
+  Player(Program& program, rejoin::io::Network* secure, const std::string& url, const Rules& rules,
+         Totals& totals, std::uint64_t number)
       : world_(program.world()),
         rules_(rules),
         totals_(totals),
@@ -44,7 +47,7 @@ class Player final : public rejoin::client::DriverEvents {
     options.identity = "player " + std::to_string(number);
     options.link.bind = *rejoin::Address::parse_ip("127.1." + std::to_string(number / 250) + "." +
                                                    std::to_string(1 + number % 250));
-    auto made = Driver::make(world_, nullptr, names_, std::move(options), *this);
+    auto made = Driver::make(world_, secure, names_, std::move(options), *this);
     if (!made) die(made.error().detail);
     driver_ = std::move(*made);
     driver_->start();
@@ -130,9 +133,17 @@ int main(int argc, char** argv) {
   Totals totals;
   const std::vector<std::string> urls = arguments.all("url");
   const auto clients = static_cast<std::size_t>(arguments.number("clients", 100));
+  std::unique_ptr<rejoin::io::TlsNetwork> secure;
+  rejoin::io::World world = program.world();
+  if (const std::string ca = arguments.text("ca"); !ca.empty()) {
+    auto context = rejoin::io::TlsContext::make(rejoin::io::TlsClientOptions{{}, ca, {}});
+    if (!context) die(context.error().detail);
+    secure = std::make_unique<rejoin::io::TlsNetwork>(world, rejoin::io::TlsContexts{.client = *context});
+  }
   std::vector<std::unique_ptr<Player>> players;
   for (std::size_t i = 0; i < clients; ++i) {
-    players.push_back(std::make_unique<Player>(program, urls[i % urls.size()], rules, totals, i));
+    players.push_back(
+        std::make_unique<Player>(program, secure.get(), urls[i % urls.size()], rules, totals, i));
     // A few at a time: the beginning is not the storm.
     if (i % 50 == 49) program.loop().turn(std::chrono::milliseconds(5));
   }

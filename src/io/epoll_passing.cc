@@ -1,0 +1,237 @@
+#include "io/epoll_passing.h"
+
+#include <fcntl.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+
+namespace rejoin::io {
+namespace {
+
+/// Before each message: its length << 1 | whether a connection comes along. 8 bytes.
+constexpr std::size_t kHeadBytes = 8;
+
+/// What one sendmsg() sent is read by one recvmsg(), or by several: never two descriptors at once.
+constexpr std::size_t kDescriptorsPerRead = 1;
+
+}  // namespace
+
+// --- the loop's part ---
+
+ReadResult EpollLoop::read_passing(std::uint32_t id, std::vector<int>& descriptors) {
+  Slot& at = slot(id);
+  alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int) * kDescriptorsPerRead)];
+  iovec vector{read_block_.get(), limits::kBufferBytes};
+  msghdr message{};
+  message.msg_iov = &vector;
+  message.msg_iovlen = 1;
+  message.msg_control = control;
+  message.msg_controllen = sizeof control;
+  ssize_t got;
+  do {
+    got = recvmsg(static_cast<int>(id), &message, MSG_CMSG_CLOEXEC);
+  } while (got < 0 && errno == EINTR);
+  if (got < 0 && errno == EAGAIN) {
+    at.may_read = false;
+    register_for(id, false);
+    return {};
+  }
+  if (got < 0) return {.state = ReadResult::State::failed, .errnum = errno, .bytes = {}};
+  if (got == 0) return {.state = ReadResult::State::ended, .errnum = 0, .bytes = {}};
+  for (const cmsghdr* head = CMSG_FIRSTHDR(&message); head != nullptr;
+       head = CMSG_NXTHDR(&message, const_cast<cmsghdr*>(head))) {
+    if (head->cmsg_level != SOL_SOCKET || head->cmsg_type != SCM_RIGHTS) continue;
+    const std::size_t count = (head->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+    for (std::size_t i = 0; i < count; ++i) {
+      int descriptor;
+      std::memcpy(&descriptor, CMSG_DATA(head) + i * sizeof(int), sizeof descriptor);
+      descriptors.push_back(descriptor);
+    }
+  }
+  // None left for the one that came: whose it was must still find a place in the row.
+  if ((message.msg_flags & MSG_CTRUNC) != 0 && descriptors.empty()) descriptors.push_back(-1);
+  // More may be there, however short this was: the kernel does not join bytes that have descriptors between
+  // them.
+  return {.state = ReadResult::State::got,
+          .errnum = 0,
+          .bytes = {read_block_.get(), static_cast<std::size_t>(got)}};
+}
+
+WriteResult EpollLoop::write_passing(std::uint32_t id, Bytes bytes, int descriptor) {
+  Slot& at = slot(id);
+  alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))] = {};
+  iovec vector{const_cast<char*>(bytes.data()), bytes.size()};
+  msghdr message{};
+  message.msg_iov = &vector;
+  message.msg_iovlen = 1;
+  if (descriptor >= 0) {
+    message.msg_control = control;
+    message.msg_controllen = sizeof control;
+    cmsghdr* const head = CMSG_FIRSTHDR(&message);
+    head->cmsg_level = SOL_SOCKET;
+    head->cmsg_type = SCM_RIGHTS;
+    head->cmsg_len = CMSG_LEN(sizeof(int));
+    std::memcpy(CMSG_DATA(head), &descriptor, sizeof descriptor);
+  }
+  ssize_t sent;
+  do {
+    sent = sendmsg(static_cast<int>(id), &message, MSG_NOSIGNAL);
+  } while (sent < 0 && errno == EINTR);
+  if (sent < 0 && errno != EAGAIN) return {.taken = 0, .errnum = errno};
+  if (sent < static_cast<ssize_t>(bytes.size())) {
+    at.may_write = false;
+    register_for(id, true);
+  }
+  return {.taken = static_cast<std::size_t>(std::max<ssize_t>(sent, 0)), .errnum = 0};
+}
+
+// --- the channel ---
+
+Result<std::pair<int, int>> EpollPassChannel::make_pair() {
+  int ends[2];
+  if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends) != 0)
+    return Error::from_errno(errno, "socketpair");
+  return std::pair(ends[0], ends[1]);
+}
+
+EpollPassChannel::EpollPassChannel(EpollLoop& loop, int descriptor)
+    : loop_(loop), socket_(loop.take_over(descriptor)) {}
+
+EpollPassChannel::~EpollPassChannel() {
+  if (gone_ != nullptr) *gone_ = true;
+  for (const Waiting& one : waiting_) {
+    if (one.descriptor >= 0) ::close(one.descriptor);
+  }
+  for (const int descriptor : travelled_) {
+    if (descriptor >= 0) ::close(descriptor);
+  }
+}
+
+void EpollPassChannel::set_events(PassEvents* events) {
+  events_ = events;
+  if (!socket_) return;
+  socket_.set_events(events != nullptr ? this : nullptr);
+  if (events != nullptr) socket_.read_again();
+}
+
+// --- sending ---
+
+void EpollPassChannel::send(Bytes message, const LooseSocket* with) {
+  if (!socket_) return;
+  Waiting one;
+  one.bytes.resize(kHeadBytes);
+  store_u64(one.bytes.data(), static_cast<std::uint64_t>(message.size()) << 1 | (with != nullptr ? 1u : 0u));
+  one.bytes.append(message);
+  // Without a descriptor for the copy the message goes alone, and its reader finds that nothing came along.
+  if (with != nullptr) one.descriptor = fcntl(static_cast<int>(token_of(*with)), F_DUPFD_CLOEXEC, 0);
+  if (with != nullptr && one.descriptor < 0)
+    store_u64(one.bytes.data(), static_cast<std::uint64_t>(message.size()) << 1);
+  unsent_bytes_ += one.bytes.size();
+  waiting_.push_back(std::move(one));
+  flush();
+}
+
+void EpollPassChannel::flush() {
+  while (!waiting_.empty() && socket_.may_write()) {
+    Waiting& first = waiting_.front();
+    const int descriptor = first.sent == 0 ? first.descriptor : -1;
+    const WriteResult written =
+        loop_.write_passing(socket_.id(), Bytes(first.bytes).substr(first.sent), descriptor);
+    if (written.errnum != 0) {
+      // The other end is gone, which the next read will say; what it had sent before can still be read.
+      for (const Waiting& one : waiting_) {
+        if (one.descriptor >= 0) ::close(one.descriptor);
+      }
+      waiting_.clear();
+      unsent_bytes_ = 0;
+      socket_.read_again();
+      return;
+    }
+    if (written.taken == 0) return;
+    if (descriptor >= 0) {
+      ::close(descriptor);
+      first.descriptor = -1;
+    }
+    first.sent += written.taken;
+    unsent_bytes_ -= written.taken;
+    if (first.sent == first.bytes.size()) waiting_.pop_front();
+  }
+}
+
+// --- receiving ---
+
+void EpollPassChannel::on_ready(Ready ready) {
+  if (ready.writable) flush();
+  if (ready.readable) receive();
+}
+
+void EpollPassChannel::receive() {
+  for (int reads = 0; reads < limits::kReadsPerTurnMax; ++reads) {
+    if (!socket_.may_read()) return;
+    std::vector<int> came;
+    const ReadResult read = loop_.read_passing(socket_.id(), came);
+    travelled_.insert(travelled_.end(), came.begin(), came.end());
+    if (read.state == ReadResult::State::would_block) return;
+    if (read.state != ReadResult::State::got) return end();
+    arrived_.append(read.view());
+    if (!deliver()) return;
+  }
+  if (socket_.may_read()) socket_.read_again();
+}
+
+/// Whole messages. False: we are gone, or the channel is over.
+bool EpollPassChannel::deliver() {
+  bool gone = false;
+  gone_ = &gone;
+  while (events_ != nullptr && arrived_.size() - taken_ >= kHeadBytes) {
+    const std::uint64_t head = load_u64(arrived_.data() + taken_);
+    const std::uint64_t bytes = head >> 1;
+    if (bytes > kMessageBytesMax) {
+      gone_ = nullptr;
+      end();
+      return false;
+    }
+    if (arrived_.size() - taken_ - kHeadBytes < bytes) break;
+    LooseSocket with;
+    if ((head & 1) != 0 && !travelled_.empty()) {
+      const int descriptor = travelled_.front();
+      travelled_.pop_front();
+      if (descriptor >= 0) with = LooseSocket(*this, static_cast<std::uint32_t>(descriptor));
+    }
+    // Its own copy: who is told may make us destroy ourselves.
+    const std::string message = arrived_.substr(taken_ + kHeadBytes, static_cast<std::size_t>(bytes));
+    taken_ += kHeadBytes + static_cast<std::size_t>(bytes);
+    events_->on_passed(message, std::move(with));
+    if (gone) return false;
+  }
+  gone_ = nullptr;
+  if (taken_ == arrived_.size() || taken_ > limits::kBufferBytes) {
+    arrived_.erase(0, taken_);
+    taken_ = 0;
+  }
+  if (arrived_.empty()) std::string().swap(arrived_);
+  return true;
+}
+
+void EpollPassChannel::end() {
+  socket_.close();
+  if (PassEvents* events = std::exchange(events_, nullptr)) events->on_channel_end();
+}
+
+// --- connections ---
+
+LooseSocket EpollPassChannel::loosen(Socket socket) {
+  return {*this, static_cast<std::uint32_t>(EpollLoop::give_up(std::move(socket)))};
+}
+
+Socket EpollPassChannel::fasten(LooseSocket socket) {
+  return loop_.take_over(static_cast<int>(release(socket)));
+}
+
+void EpollPassChannel::drop(std::uint32_t token) { ::close(static_cast<int>(token)); }
+
+}  // namespace rejoin::io

@@ -1,0 +1,150 @@
+// Connections that go over a unix socket: two loops stand for two processes, as the channel knows nothing
+// else of them.
+#include "io/epoll_passing.h"
+
+#include <gtest/gtest.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/random.h"
+#include "io/epoll_loop.h"
+
+namespace rejoin::io {
+namespace {
+
+struct SilentLog final : Log {
+  void write(LogLevel, std::string_view) override {}
+};
+
+struct Heard final : PassEvents {
+  void on_passed(Bytes message, LooseSocket with) override {
+    messages.emplace_back(message);
+    sockets.push_back(std::move(with));
+    if (on_one) on_one();
+  }
+  void on_channel_end() override { ended = true; }
+  std::vector<std::string> messages;
+  std::vector<LooseSocket> sockets;
+  bool ended = false;
+  std::function<void()> on_one;
+};
+
+class EpollPassing : public testing::Test {
+ protected:
+  EpollPassing() {
+    a_loop = std::move(*EpollLoop::make(log));
+    b_loop = std::move(*EpollLoop::make(log));
+    const auto ends = EpollPassChannel::make_pair();
+    a = std::make_unique<EpollPassChannel>(*a_loop, ends->first);
+    b = std::make_unique<EpollPassChannel>(*b_loop, ends->second);
+    a->set_events(&at_a);
+    b->set_events(&at_b);
+  }
+  bool until(const std::function<bool()>& done) {
+    for (int i = 0; i < 2000; ++i) {
+      if (done()) return true;
+      a_loop->turn(1ms);
+      b_loop->turn(1ms);
+    }
+    return done();
+  }
+  /// A connection of a_loop's, and its other end.
+  std::pair<Socket, int> connection() {
+    int ends[2];
+    EXPECT_EQ(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends), 0);
+    return {a_loop->take_over(ends[0]), ends[1]};
+  }
+  static std::string read_all(int descriptor) {
+    char bytes[100];
+    const ssize_t got = ::read(descriptor, bytes, sizeof bytes);
+    return got > 0 ? std::string(bytes, static_cast<std::size_t>(got)) : got == 0 ? "end" : "nothing";
+  }
+
+  SilentLog log;
+  std::unique_ptr<EpollLoop> a_loop, b_loop;
+  std::unique_ptr<EpollPassChannel> a, b;
+  Heard at_a, at_b;  // what they hold goes before the channels
+};
+
+TEST_F(EpollPassing, messages_arrive_whole_and_in_order_whatever_their_size) {
+  std::vector<std::string> said;
+  for (const std::size_t bytes : {0, 1, 100, 70'000, 3'000'000, 5}) {
+    said.emplace_back(bytes, static_cast<char>('a' + said.size()));
+    a->send(said.back(), nullptr);
+  }
+  EXPECT_GT(a->unsent(), 0u) << "more than the kernel takes at once";
+  ASSERT_TRUE(until([&] { return at_b.messages.size() == said.size(); }));
+  EXPECT_EQ(at_b.messages, said);
+  EXPECT_EQ(a->unsent(), 0u);
+}
+
+TEST_F(EpollPassing, each_connection_comes_with_its_message) {
+  std::vector<int> peers;
+  std::vector<LooseSocket> kept;
+  constexpr int kCount = 200;
+  for (int i = 0; i < kCount; ++i) {
+    auto [socket, peer] = connection();
+    peers.push_back(peer);
+    kept.push_back(a->loosen(std::move(socket)));
+    const std::string message(static_cast<std::size_t>(i) * 37, 'm');
+    a->send(message, i % 3 == 0 ? nullptr : &kept.back());
+  }
+  EXPECT_EQ(a_loop->open_sockets(), 1u) << "the channel's own";
+  ASSERT_TRUE(until([&] { return at_b.messages.size() == kCount; }));
+  for (std::size_t i = 0; i < kCount; ++i) {
+    EXPECT_EQ(at_b.messages[i].size(), i * 37);
+    ASSERT_EQ(static_cast<bool>(at_b.sockets[i]), i % 3 != 0);
+    if (!at_b.sockets[i]) continue;
+    Socket socket = b->fasten(std::move(at_b.sockets[i]));
+    const std::string word = "from " + std::to_string(i);
+    EXPECT_EQ(socket.write(word).taken, word.size());
+    EXPECT_EQ(read_all(peers[i]), word);
+    socket.close();
+    EXPECT_EQ(read_all(peers[i]), "nothing") << "the sender's copy keeps it open";
+    kept[i].drop();
+    EXPECT_EQ(read_all(peers[i]), "end") << "and was the last one";
+  }
+  for (const int peer : peers) ::close(peer);
+}
+
+TEST_F(EpollPassing, what_was_sent_before_the_end_is_heard_and_then_the_end) {
+  auto [socket, peer] = connection();
+  LooseSocket loose = a->loosen(std::move(socket));
+  a->send("last words", &loose);
+  loose.drop();
+  a.reset();
+  ASSERT_TRUE(until([&] { return at_b.ended; }));
+  EXPECT_EQ(at_b.messages, (std::vector<std::string>{"last words"}));
+  EXPECT_TRUE(static_cast<bool>(at_b.sockets.front()));
+  b->send("nobody hears this", nullptr);
+  EXPECT_EQ(b->unsent(), 0u);
+  ::close(peer);
+}
+
+TEST_F(EpollPassing, a_connection_that_is_taken_back_goes_on) {
+  auto [socket, peer] = connection();
+  LooseSocket loose = a->loosen(std::move(socket));
+  a->send("yours?", &loose);
+  ASSERT_TRUE(until([&] { return !at_b.messages.empty(); }));
+  at_b.sockets.clear();
+  b.reset();
+  ASSERT_TRUE(until([&] { return at_a.ended; }));
+  Socket back = a->fasten(std::move(loose));
+  EXPECT_EQ(back.write("still here").taken, 10u);
+  EXPECT_EQ(read_all(peer), "still here");
+  ::close(peer);
+}
+
+TEST_F(EpollPassing, may_be_destroyed_by_who_is_told) {
+  at_b.on_one = [&] {
+    b.reset();
+    at_b.on_one = nullptr;
+  };
+  a->send("one", nullptr);
+  a->send("two", nullptr);
+  ASSERT_TRUE(until([&] { return at_a.ended; }));
+  EXPECT_EQ(at_b.messages.size(), 1u);
+}
+
+}  // namespace
+}  // namespace rejoin::io
