@@ -306,7 +306,7 @@ void Worker::tick() {
   world_.timers.arm(second_, now + 1s);
 }
 
-void Worker::drain() {
+void Worker::retire() {
   draining_ = true;
   abandon();
   for (auto& entrance : entrances_) entrance->listener.reset();
@@ -314,9 +314,14 @@ void Worker::drain() {
   second_.cancel();
   if (probes_) probes_->stop();
   if (operations_) operations_->stop();
+  close_admin_when_alone();
+}
+
+void Worker::drain() {
+  if (!draining_) retire();
+  hurries_ = true;
   waiting_.for_each([](Waiting& waiting) { waiting.client.interrupt(); });
   if (!dismissal_.armed()) dismiss_next();
-  close_admin_when_alone();
 }
 
 // Operators watch a drain, so their port stays open as long as there is a client to watch, here or with a
@@ -389,7 +394,7 @@ void Worker::park(ListenerPtr listener, io::Socket client_socket, io::Socket ser
   const upstream::CareRules& care = tunnel.listener->care;
   tunnel.care_for(care, start.websocket);
   (care.closes_at_drain && tunnel.may_be_dismissed() ? dismissable_ : open_tunnels_).push_back(tunnel);
-  if (draining_ && !dismissal_.armed())
+  if (hurries_ && !dismissal_.armed())
     world_.timers.arm(dismissal_, world_.clock.now());  // it came from a request that was under way
   tunnel.start(std::move(start.from_client), std::move(start.from_server));
 }

@@ -94,11 +94,17 @@ class Worker final : public serve::WorkerProgram, private upstream::RelayOwner {
   /// Takes no new connections; requests in progress end, and so do keep-alive connections after them. Tunnels
   /// stay.
   void drain() override;
+  /// The same, but a client of a keep-alive connection gets one more answer, which says that it is the last,
+  /// and no WebSocket is closed for it. (It cannot know that it is to go, and may just be asking.)
+  void retire() override;
   /// Ends everything now: tunnels are reset, waits are cancelled. idle() is true some turns later.
   void stop() override;
   /// No connection, tunnel or task is left.
   bool idle() const override;
+  /// Takes no new connections.
   bool draining() const { return draining_; }
+  /// And waits for no further request.
+  bool hurries() const { return hurries_; }
 
   /// In worker 0: how it is changed while it runs. Once, before open().
   void be_operated_by(std::unique_ptr<Operations> operations);
@@ -245,6 +251,7 @@ class Worker final : public serve::WorkerProgram, private upstream::RelayOwner {
   EndHow why_cancelled_ = EndHow::stopped;  // of the tunnel that is being cancelled
   serve::EdgeCounts edge_;
   bool draining_ = false;
+  bool hurries_ = false;
 };
 
 }  // namespace rejoin::balancer
