@@ -541,7 +541,8 @@ Status TlsConnection::connect_status() {
 
 std::string TlsConnection::with_peer() const {
   if (is_client()) return "TLS with " + peer_key_;
-  return "TLS with " + (beginning_ ? beginning_->peer : inner_.peer_address()).text();
+  const bool dialled = beginning_ && beginning_->peer;
+  return "TLS with " + (dialled ? beginning_->peer : inner_.peer_address()).text();
 }
 
 namespace {

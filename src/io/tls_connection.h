@@ -154,7 +154,7 @@ class TlsConnection final : public SocketEvents, public ListNode {
   // What is needed until the handshake is over, and given back then.
   struct Beginning {
     std::shared_ptr<const TlsContext> context;
-    Address peer;
+    Address peer;  // of a client's: whom it dialled
     bool shutdown_asked = false;
   };
   class Call;
