@@ -5,6 +5,7 @@
 
 #include <functional>
 
+#include "apps/gateway/admin_question.h"
 #include "apps/gateway/metrics.h"
 #include "apps/gateway/resume_client.h"
 #include "base/limits.h"
