@@ -116,15 +116,16 @@ class OfBalancer(LogTest):
             record = self.record(reason="late")
             self.assertEqual((record["end"], record["end_by"], record["end_in"]), ("timeout", "client", "tls"))
             # One that does not like our certificate says so by an alert.
-            with self.assertRaises(ssl.SSLError):
-                ssl.create_default_context().wrap_socket(Connection(ours.address()).socket, server_hostname="play.example")
+            with Connection(ours.address()) as distrusts, self.assertRaises(ssl.SSLError):
+                ssl.create_default_context().wrap_socket(distrusts.socket, server_hostname="play.example")
             poll(lambda: len(self.records(reason="no_tls")) == 2, "the alert is told of")
 
     def test_a_flood_does_not_become_one_of_lines_and_the_count_is_right(self):
         ours = self.begin(deny=["127.0.0.66"])
         for _ in range(FLOOD):
             with Connection(ours.address(), bind="127.0.0.66") as one:
-                one.more()
+                one.send(request())  # who says nothing is not accepted before some seconds
+                one.rest()
         def told():
             refused = self.records(kind="refused")
             return len([one for one in refused if one["client"]]) + sum(one["left_out"] or 0 for one in refused)
@@ -160,7 +161,7 @@ class OfGateway(LogTest):
             plain.send(struct.pack(">I", 5) + b"hello")
             plain.until(b"hello")
         poll(lambda: self.records(kind="session"), "the plain client's session")
-        self.assertEqual(ask(address, "GET", "/", [("Upgrade", "websocket")]).status, 400)
+        self.assertEqual(ask(address, "GET", "/", [("Upgrade", "websocket")]).status, 426)
         self.assertEqual(ask(address, "GET", "/healthz").status, 200)
         self.assertEqual(self.play.stop(), 0)
 
@@ -185,7 +186,7 @@ class OfGateway(LogTest):
         plain = self.records(kind="link", transport="tcp")[0]
         self.assertEqual((plain["protocol"], plain["messages_in"], plain["messages_out"]), ("plain", 1, 2))
         self.assertEqual((plain["end"], plain["end_by"], plain["end_in"]), ("finished", "client", "session"))
-        self.assertEqual(self.record(kind="refused")["status"], 400)
+        self.assertEqual(self.record(kind="refused")["status"], 426)
         self.assertIsNone(back.refused)
         text = self.log.read_text()
         for player in players:
