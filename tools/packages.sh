@@ -8,7 +8,7 @@ packages_of() {
         libssl-dev libtomlplusplus-dev libcli11-dev libspdlog-dev libfmt-dev nlohmann-json3-dev libsimdjson-dev zlib1g-dev libc-ares-dev
       ;;
     test)  # Beast has no smaller package than all of Boost's headers
-      echo libgtest-dev libboost1.74-dev python3 python3-cryptography openssl haproxy nginx wrk iproute2 chromium
+      echo libgtest-dev libboost1.74-dev python3 python3-cryptography openssl valgrind haproxy nginx wrk iproute2 chromium
       # Node from another origin brings its own npm, and conflicts with Debian's: what counts are the commands.
       command -v node >/dev/null || echo nodejs
       command -v npm >/dev/null || echo npm
@@ -18,7 +18,7 @@ packages_of() {
     tidy) echo clang clang-tidy ;;
     fuzz) echo clang-16 libclang-rt-16-dev libgtest-dev libboost1.74-dev ;;
     bench)  # Beast: http_head_bench, and a peer; the plug-in: libwebsockets' own loop is poll(), whose cost grows
-      echo libbenchmark-dev libboost1.74-dev libwebsockets-dev libwebsockets-evlib-uv python3 haproxy nginx \
+      echo libbenchmark-dev valgrind libboost1.74-dev libwebsockets-dev libwebsockets-evlib-uv python3 haproxy nginx \
         libnginx-mod-stream caddy wrk
       command -v node >/dev/null || echo nodejs
       command -v npm >/dev/null || echo npm

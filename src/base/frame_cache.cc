@@ -47,7 +47,7 @@ void* FrameCache::take(std::size_t bytes) {
   if (!kKeeps || bytes > kFrameBytesMax) return ::operator new(bytes);
   const std::size_t place = place_of(bytes);
   Lists::List& list = lists.of_size[place];
-  if (list.first == nullptr) return ::operator new(place * kStepBytes);
+  if (list.first == nullptr) return ::operator new(place* kStepBytes);
   Free* const frame = list.first;
   list.first = frame->next;
   --list.count;

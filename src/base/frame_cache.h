@@ -15,9 +15,9 @@ namespace rejoin {
 
 class FrameCache {
  public:
-  static constexpr std::size_t kStepBytes = 64;    // sizes are rounded up to it
+  static constexpr std::size_t kStepBytes = 64;        // sizes are rounded up to it
   static constexpr std::size_t kFrameBytesMax = 4096;  // larger ones are malloc's
-  static constexpr std::size_t kKeptMax = 32;      // of each size
+  static constexpr std::size_t kKeptMax = 32;          // of each size
 
   /// At least `bytes`, aligned for every fundamental type. Throws std::bad_alloc, as operator new.
   static void* take(std::size_t bytes);

@@ -162,7 +162,8 @@ Opened Seal::open(Purpose purpose, std::string_view bound, std::string_view text
   return opened;
 }
 
-// The nonce is random in what we sealed. Who chooses one takes a place from somebody, who is opened anew then.
+// The nonce is random in what we sealed. Who chooses one takes a place from somebody, who is opened anew
+// then.
 Seal::Remembered& Seal::place_of(std::string_view text) {
   std::uint64_t nonce = 0;
   for (std::size_t i = 0; i < kPlaceBytes; ++i)

@@ -57,8 +57,8 @@ class Seal {
   /// nonce and plaintext (base64url with stray bits is malformed). Time does not depend on where a forged
   /// text differs.
   ///
-  /// What was opened lately is remembered with its whole text, as a client on a kept connection shows the same
-  /// cookie with every request: 3,600 instructions less.
+  /// What was opened lately is remembered with its whole text, as a client on a kept connection shows the
+  /// same cookie with every request: 3,600 instructions less.
   Opened open(Purpose purpose, std::string_view bound, std::string_view text, std::string& plaintext);
 
   /// From now on with the keys of `ring`. Texts sealed under a key that it does not have open no more.
@@ -90,7 +90,7 @@ class Seal {
   const Slot* slot_of(const char* key_id) const;
 
   Random& random_;
-  std::vector<Slot> slots_;  // in the ring's order; the first seals
+  std::vector<Slot> slots_;             // in the ring's order; the first seals
   std::vector<Remembered> remembered_;  // each at the place that its nonce says; empty before the first
   std::uint64_t seals_ = 0;
 };
