@@ -1,5 +1,5 @@
 """What stands on the stage of under_load_test.py: game servers that can be killed, a balancer whose binary is replaced, certificates
-that are renewed; and the public: players, wrk and bench_ws_load, who count what they see.
+that are renewed; and the public: players, wrk and bench_load, who count what they see.
 """
 
 import ctypes
@@ -160,7 +160,7 @@ class Wrk:
 
 
 class Steady(threading.Thread):
-    """bench_ws_load, again and again, before a server that is never killed: nothing at all may happen to its WebSockets."""
+    """bench_load, again and again, before a server that is never killed: nothing at all may happen to its WebSockets."""
 
     def __init__(self, scene, connections, seconds):
         super().__init__(daemon=True)
@@ -169,15 +169,15 @@ class Steady(threading.Thread):
         self.start()
 
     def run(self):
-        command = [bench_tool("bench_ws_load"), "echo", "--to", "%s:%d" % self.scene.address("steady"),
-                   "--connections", str(self.connections), "--seconds", str(self.seconds)]
+        command = [bench_tool("bench_load"), "--to", "%s:%d" % self.scene.address("steady")]
+        orders = f"hold count={self.connections}\necho seconds={self.seconds}\n"
         while not self.scene.over.is_set():
-            done = subprocess.run(command, capture_output=True, text=True, timeout=self.seconds + 120, check=False)
-            said = json.loads(done.stdout.splitlines()[-1]) if done.stdout else {"round_trips": 0, "first_error": done.stderr}
-            self.round_trips += said["round_trips"]
+            done = subprocess.run(command, input=orders, capture_output=True, text=True, timeout=self.seconds + 120, check=False)
+            said = json.loads(done.stdout.splitlines()[-1]) if done.stdout else {"units": 0, "first_error": done.stderr}
+            self.round_trips += said["units"]
             self.runs += 1
             if done.returncode != 0:
-                self.errors.append(f"bench_ws_load: {said['first_error']}")
+                self.errors.append(f"bench_load: {said['first_error']}")
 
 
 class Scene:

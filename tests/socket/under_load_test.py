@@ -1,4 +1,4 @@
-"""socket/balancer/under-load: wrk, bench_ws_load and WebSocket players together, plain and over TLS, while things happen. No client
+"""socket/balancer/under-load: wrk, bench_load and WebSocket players together, plain and over TLS, while things happen. No client
 sees an error but those whose connection was on a server that was killed.
 
 What happens is the list EVENTS: each is a function of the Scene that makes one thing happen and returns when it has. To add one
@@ -182,7 +182,7 @@ class UnderLoad(ProgramsTest):
               + f"; upgrades that found half of a new certificate and were asked again {scene.failed_upgrades}")
         for name, (count, errors) in requests.items():
             print(f"  wrk, {name}: {count} requests, errors {errors or 0}")
-        print(f"  bench_ws_load: {scene.steady.round_trips} messages and back, errors {len(scene.steady.errors)}")
+        print(f"  bench_load: {scene.steady.round_trips} messages and back, errors {len(scene.steady.errors)}")
         for word, some in (("ws", [p for p in players if not p.secure]), ("wss", [p for p in players if p.secure])):
             print(f"  {len(some)} players by {word}: {sum(p.echoes for p in some)} messages and back in "
                   f"{sum(p.visits for p in some)} visits, {sum(p.returns for p in some)} returns to a server of before, "
