@@ -5,7 +5,7 @@ import contextlib
 import balancers
 import gateways
 from driver import Load, rotated
-from groups import balancer, gateway, not_moved, warm
+from groups import balancer, gateway, not_moved, warm, warm_handshakes
 from machine import memory_bytes
 
 WORKERS = ("rejoin", "haproxy", "nginx", "caddy", "rejoin resume")  # the others have one thread by design
@@ -43,8 +43,10 @@ def growth_round(bench, names, number):
 
 
 def connections(bench, subject, figure, sizes):
-    """One process, which is given more and more: what a connection takes is the slope from the step before."""
+    """One process, which is given more and more: what a connection takes is the slope from the step before. As many handshakes
+    at once as will be are behind it: what those take stays with a process, and is a figure of its own (idle() in groups.py)."""
     warm(bench, subject)
+    warm_handshakes(bench, subject)
     subject.settle()
     with Load(bench, subject) as load:
         held, memory = 0, memory_bytes(subject.pids)

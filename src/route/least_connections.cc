@@ -1,5 +1,7 @@
 #include "route/least_connections.h"
 
+#include <utility>
+
 #include "route/smooth_round_robin.h"
 
 namespace rejoin::route {
@@ -17,11 +19,18 @@ void LeastConnections::place(ServerIndex index, const Load& load) {
   Groups& groups = groups_of(index);
   if (is.load.weight != 0) {
     rotation_.leave(is.group->second, index);
-    if (is.group->second.empty()) groups.erase(is.group);
+    if (is.group->second.empty()) spare_ = groups.extract(is.group);
   }
   is.load = load;
   if (load.weight == 0) return;
-  is.group = groups.try_emplace(load).first;
+  is.group = groups.find(load);
+  if (is.group == groups.end() && spare_) {
+    spare_.key() = load;
+    spare_.mapped() = {};
+    is.group = groups.insert(std::move(spare_)).position;
+  } else if (is.group == groups.end()) {
+    is.group = groups.try_emplace(load).first;
+  }
   rotation_.join(is.group->second, index, load.weight);
 }
 

@@ -48,6 +48,7 @@ class LeastConnections final : public Scheduler {
   SmoothRotation rotation_;
   std::array<Groups, 2> groups_;  // backups apart
   std::vector<Place> places_;
+  Groups::node_type spare_;  // the last group that became empty, kept for its memory
 };
 
 }  // namespace rejoin::route
