@@ -4,9 +4,11 @@
 // less is possible, and what a message costs more with thousands of connections is here the kernel's alone:
 // of this program it touches nothing that belongs to one.
 //
-//   bench_bare_echo ADDRESS:PORT
+//   bench_bare_echo ADDRESS:PORT [--workers N]
+//
+// Workers share nothing: each has its thread, its epoll and its listener (SO_REUSEPORT).
 
-#include <memory>
+#include <thread>
 #include <unordered_map>
 #include <vector>
 
@@ -20,7 +22,7 @@ constexpr std::size_t buffer_bytes = 64 * 1024;
 class Echo {
  public:
   explicit Echo(const std::string& listen)
-      : epoll_(epoll_create1(EPOLL_CLOEXEC)), listener_(listen_on(listen)), buffer_(buffer_bytes) {
+      : epoll_(epoll_create1(EPOLL_CLOEXEC)), listener_(listen_on(listen, true)), buffer_(buffer_bytes) {
     watch(listener_, EPOLLIN);
   }
 
@@ -97,11 +99,15 @@ class Echo {
 }  // namespace bench
 
 int main(int count, char** arguments) {
-  if (count != 2) {
-    std::fprintf(stderr, "usage: bench_bare_echo ADDRESS:PORT\n");
+  const bool many = count == 4 && std::string_view(arguments[2]) == "--workers";
+  const int workers = many ? std::atoi(arguments[3]) : 1;
+  if ((count != 2 && !many) || workers < 1) {
+    std::fprintf(stderr, "usage: bench_bare_echo ADDRESS:PORT [--workers N]\n");
     return 2;
   }
-  bench::Echo echo(arguments[1]);
+  std::vector<std::thread> others;
+  bench::Echo first(arguments[1]);
+  for (int i = 1; i < workers; ++i) others.emplace_back([arguments] { bench::Echo(arguments[1]).run(); });
   std::fprintf(stderr, "ready\n");
-  echo.run();
+  first.run();
 }

@@ -26,7 +26,7 @@ def gateway_tcp_command(setup):
 
 
 def bare_echo_command(setup):
-    return [setup.tools / "bench_bare_echo", f"127.0.0.1:{setup.port}"]
+    return [setup.tools / "bench_bare_echo", f"127.0.0.1:{setup.port}", "--workers", str(setup.workers)]
 
 
 def lws_command(setup):

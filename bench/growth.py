@@ -8,7 +8,7 @@ from driver import Load, rotated
 from groups import balancer, gateway, not_moved, warm, warm_handshakes
 from machine import memory_bytes
 
-WORKERS = ("rejoin", "haproxy", "nginx", "caddy", "rejoin resume")  # the others have one thread by design
+WORKERS = ("rejoin", "haproxy", "nginx", "caddy", "rejoin resume", "bare-echo")  # the others have one thread by design
 AT_ONCE = 10
 
 

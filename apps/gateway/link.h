@@ -65,6 +65,9 @@ class Link : public ListNode, private io::SocketEvents {
   Link(const Link&) = delete;
   Link& operator=(const Link&) = delete;
 
+  /// What WebSocketLink and TcpLink add to it.
+  static constexpr std::size_t kKindBytesMax = 72;
+
   /// Takes the socket's events over and goes on with `arrived`, what was read behind the handshake, and with
   /// what came since. The link may have ended, and be destroyed, when it returns.
   void start(MutableBytes arrived);
@@ -111,6 +114,8 @@ class Link : public ListNode, private io::SocketEvents {
   void cancel(LinkEnd why = LinkEnd::cancelled);
   /// Gives its socket away; it is destroyed when this returns.
   io::Socket give_away();
+  /// A flush follows in this turn, and its session is told turn_ended() then.
+  bool turn_goes_on() const { return (receiving_ || flushing_) && phase_ == LinkPhase::open; }
   /// Sends what is waiting, now. False: the link is gone.
   bool flush();
   /// The same, by the worker's turn: more() may ask for the next one.
@@ -174,6 +179,7 @@ class Link : public ListNode, private io::SocketEvents {
 
  private:
   void on_ready(io::Ready ready) override;
+  void fetch_ahead() const;
   // These answer whether the link still exists.
   [[nodiscard]] bool receive();
   [[nodiscard]] bool receive_end();

@@ -293,7 +293,9 @@ void LiveSession::game_took(std::size_t count) {
   if (link_ == nullptr) return;
   link_->read_on();
   if (link_ != nullptr && state_.ack_due_now()) link_->more();
-  arm();
+  // What the link says at the end of its turn bears the acknowledgement, as a rule. A timer for it would fire
+  // in vain, a fifth of a second later, for each message.
+  if (link_ == nullptr || !link_->turn_goes_on()) arm();
 }
 
 void LiveSession::game_ended(upstream::GameEnd how, const Error& why) {
