@@ -44,7 +44,7 @@ struct Exchange {
   Status uploaded;            // how that ended; an error when it could not begin
   bool uploading = false;     // it has begun and has not ended
   bool reused = false;        // the connection served another request before
-  bool may_reuse = false;     // a connection that did may be taken
+  Duration reuse{0};          // a connection that did, within this time, may be taken
   bool repeatable = false;    // the request may be sent twice
   bool server_spoke = false;  // a byte of the response has come
   bool client_heard = false;  // a byte of an answer went to the client
@@ -55,12 +55,23 @@ struct Exchange {
 
 // --- the server ---
 
-/// A connection to the chosen server: one that is kept, if the request may be sent twice, or a new one.
+/// How long a connection may have waited that this request is sent on. Its server may be closing it at this
+/// very moment. What may be sent twice is sent once more then. Of the rest (POST) nobody can know whether it
+/// was heard; so it is sent on such a connection only if its own client did the same, and must expect the
+/// same of us (RFC 9112 9.3.1, 9.5): that it is closed without an answer. And only if the connection was used
+/// lately: servers close what has been idle. A tunnel would take a connection from the others.
+Duration reuse_of(const Exchange& exchange, bool upgrade) {
+  if (upgrade) return Duration(0);
+  if (exchange.repeatable) return Duration::max();
+  return exchange.visit.answered ? exchange.visit.pool->plan.rules.keep_alive.unsafe : Duration(0);
+}
+
+/// A connection to the chosen server: one that is kept, if the request may be sent on such a one.
 bool take_kept(Exchange& exchange) {
   Visit& visit = exchange.visit;
   exchange.reused = visit.seen.reused = false;
-  if (!exchange.may_reuse || !take_room(visit, exchange.choice, exchange.use)) return false;
-  io::Socket idle = take_idle(visit, *exchange.choice.server);
+  if (exchange.reuse <= Duration(0) || !take_room(visit, exchange.choice, exchange.use)) return false;
+  io::Socket idle = take_idle(visit, *exchange.choice.server, exchange.reuse);
   if (!idle) return false;
   exchange.reused = visit.seen.reused = true;
   visit.seen.reached = visit.in(Duration(0));
@@ -281,6 +292,7 @@ Task<After> pass_response(Exchange& exchange, const ResponseHead& response) {
       co_return After::close;
     }
   }
+  visit.answered = true;
   if (!exchange.uploading && exchange.uploaded.ok() && plan.next != proto::NextHop::close) {
     keep_server(exchange, server_stays, told);
     co_return After::next_request;
@@ -301,13 +313,19 @@ bool goes_to_another(Exchange& exchange) {
   return true;
 }
 
+/// A connection kept from before was closed by its server at this very moment.
+bool closed_under_us(const Exchange& exchange, const Error& error) {
+  return exchange.reused && !exchange.server_spoke && error.side == Side::server &&
+         error.kind != ErrorKind::timed_out && error.kind != ErrorKind::bad_input &&
+         error.kind != ErrorKind::cancelled;
+}
+
 /// The exchange is to begin anew, on another connection: it had no answer.
 bool begins_anew_after(Exchange& exchange, const Error& error) {
   const bool timed_out = error.kind == ErrorKind::timed_out;
-  if (exchange.reused && !exchange.server_spoke && !timed_out) {
-    // A connection kept from before was closed by its server at this very moment.
-    exchange.may_reuse = false;
-    return true;
+  if (closed_under_us(exchange, error)) {
+    exchange.reuse = Duration(0);
+    return exchange.repeatable;
   }
   const RetryOn& on = exchange.visit.pool->plan.retry;
   return (timed_out ? on.timeout : on.reset) && goes_to_another(exchange);
@@ -446,6 +464,10 @@ Task<After> answer_instead(Exchange& exchange, Error error) {
   const bool stopping = error.kind == ErrorKind::cancelled && exchange.visit.worker.stop_switch().requested();
   if (error.side == Side::client || stopping) exchange.visit.seen.end(ending_of(error, EndPhase::response));
   if (error.side == Side::client || stopping) co_return After::close;
+  if (closed_under_us(exchange, error)) {
+    exchange.visit.seen.end(ending_of(error, EndPhase::response));
+    co_return After::close;  // reuse_of says why
+  }
   // A gateway that dies between the accept and its answer is as one that does not accept: its sessions may
   // still be there. A handshake may be sent twice, so its client is told to.
   const bool unanswered = exchange.request.wants_websocket() && !exchange.server_spoke &&
@@ -503,7 +525,7 @@ Task<After> exchange_messages(Visit& visit, const RequestHead& request, const Ru
   Exchange exchange(visit, request, rule, *choice);
   const bool upgrade = passes_upgrade(request);
   exchange.repeatable = may_be_repeated(request.method()) && request.body().kind == proto::BodyKind::none;
-  exchange.may_reuse = exchange.repeatable && !upgrade;  // a tunnel would take a connection from the others
+  exchange.reuse = reuse_of(exchange, upgrade);
 
   Buffer head = world.buffers.borrow();
   const RequestOrigin origin = origin_of(exchange, target, upgrade);
