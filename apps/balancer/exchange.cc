@@ -43,6 +43,7 @@ struct Exchange {
   Worker::Busy busy;          // ends it when its server goes down
   Status uploaded;            // how that ended; an error when it could not begin
   bool uploading = false;     // it has begun and has not ended
+  bool has_upload = false;    // there is a body that does not leave with the head
   bool reused = false;        // the connection served another request before
   Duration reuse{0};          // a connection that did, within this time, may be taken
   bool repeatable = false;    // the request may be sent twice
@@ -78,6 +79,22 @@ bool take_kept(Exchange& exchange) {
   exchange.server.adopt(std::move(idle));
   visit.pool->router.reached(exchange.choice, visit.in(Duration(0)));
   exchange.busy.at(exchange.use.server());
+  return true;
+}
+
+/// A body that came whole with its head leaves with it, in one packet, and comes along to each further
+/// server.
+bool append_whole_upload(Exchange& exchange, Buffer& out) {
+  Visit& visit = exchange.visit;
+  const proto::Body body = exchange.request.body();
+  if (body.kind == proto::BodyKind::none) return true;
+  if (body.kind != proto::BodyKind::length || visit.pace_up.bounded()) return false;
+  if (visit.arrived.size() < body.length || out.room() < body.length) return false;
+  const auto length = static_cast<std::size_t>(body.length);
+  out.append(visit.arrived.view().substr(0, length));
+  visit.arrived.consume(length);
+  visit.seen.bytes_in += length;
+  visit.body_left = false;
   return true;
 }
 
@@ -364,7 +381,7 @@ Task<void> send_rest(Exchange& exchange, Bytes head) {
     Status sent = co_await exchange.server.write_all(head, exchange.patience());
     exchange.uploaded = std::move(sent);
   }
-  if (exchange.uploaded && exchange.request.body().kind != proto::BodyKind::none) {
+  if (exchange.uploaded && exchange.has_upload) {
     exchange.uploading = true;
     exchange.upload.spawn(upload_body(exchange));
   }
@@ -423,7 +440,6 @@ Task<After> nobody_answers(Exchange& exchange) {
 /// Gives the request to a server, and hears the head of its answer: from one server after the other as long
 /// as that is safe and of use.
 Task<Status> ask_servers(Exchange& exchange, Bytes head, ResponseHead& response) {
-  const bool has_body = exchange.request.body().kind != proto::BodyKind::none;
   for (;;) {
     if (!take_kept(exchange)) {
       Status reached = co_await reach_server(exchange);
@@ -436,7 +452,7 @@ Task<Status> ask_servers(Exchange& exchange, Bytes head, ResponseHead& response)
     // An error here: there may be an answer all the same, but the request was not heard whole.
     exchange.uploaded = exchange.server.write_now(rest);
     exchange.visit.seen.asked = exchange.visit.in(Duration(0));
-    if (exchange.uploaded && (has_body || !rest.empty())) co_await send_rest(exchange, rest);
+    if (exchange.uploaded && (exchange.has_upload || !rest.empty())) co_await send_rest(exchange, rest);
     Status heard = co_await hear_final(exchange, response);
     bool anew = false;
     if (heard && route::Router::is_bad_answer(response.status())) {
@@ -535,6 +551,7 @@ Task<After> exchange_messages(Visit& visit, const RequestHead& request, const Ru
     After after = co_await refuse(visit, 431, "no room for the proxy's own fields", &request);
     co_return after;
   }
+  exchange.has_upload = !append_whole_upload(exchange, head);
   ResponseHead response;
   Status answered = co_await ask_servers(exchange, head.view(), response);
   head.release();

@@ -144,6 +144,25 @@ TEST(KeptConnections, on_a_new_one_the_client_is_told) {
   EXPECT_EQ(one.heard(kPost), 1u);
 }
 
+// What has arrived of it when it is sent is sent in one piece; what has not follows.
+TEST(KeptConnections, a_body_comes_whole_however_it_arrived) {
+  for (std::size_t cut = 0; cut < kPost.size(); ++cut) {
+    Scene scene;
+    Talk one(scene);
+    EXPECT_FALSE(one.reuses(kGet));
+    one.client.say(kPost.substr(0, cut));
+    scene.sim.run_for(50ms);
+    one.client.say(std::string(kPost.substr(cut)) + std::string(kGet));
+    EXPECT_TRUE(scene.until([&] { return scene.accepted().front()->hears("\r\n\r\nabc"); })) << cut;
+    one.answer(*scene.accepted().front());
+    EXPECT_TRUE(scene.until([&] { return one.heard(kGet) == 2; })) << "what came behind is the next request";
+    one.answer(*scene.accepted().front());
+    EXPECT_EQ(scene.accepted().size(), 1u);
+    const std::vector<watch::Json> records = scene.records(3);
+    EXPECT_EQ(records[1]["bytes_in"].integer(), static_cast<std::int64_t>(kPost.size())) << cut;
+  }
+}
+
 TEST(KeptConnections, a_server_that_has_begun_to_answer_has_heard_it) {
   Scene scene;
   Talk one(scene);
