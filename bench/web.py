@@ -1,25 +1,18 @@
-"""The groups http (wrk drives kept connections and new ones) and tls (Python's ssl dials: it is slow, and the balancer's CPU time
-is what counts)."""
+"""The groups http (wrk drives kept connections and new ones) and tls (bench_load over TLS)."""
 import contextlib
 import http.client
 import os
 import re
-import socket
-import ssl
 import subprocess
 import time
 
-from driver import START_SECONDS, rotated
-from groups import balancer
-from machine import Failure, end, free_port, memory_bytes, spawn
+from driver import START_SECONDS, Load, rotated
+from groups import Sizes, balancer, idle, not_moved, warm
+from machine import Failure, end, free_port, spawn
 
 BODY = "x" * 200
 COOKIE_CHECKS = 5
 NAME = "play.example"
-UPGRADE = (
-    f"GET /play HTTP/1.1\r\nHost: {NAME}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
-    "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
-).encode()
 
 
 # ---- http ------------------------------------------------------------------------------------------------------------
@@ -73,10 +66,14 @@ def wait_for_web(port, process, log):
         time.sleep(0.01)
 
 
-def wrk(bench, subject, connections, fields):
+def wrk(bench, subject, connections, fields, body=None):
     """One run of wrk: its requests, its 99th percentile, its own CPU time. It knows whole seconds only."""
     seconds = 1 if bench.quick else 2
     command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--latency"]
+    if body is not None:
+        script = bench.folder / "post.lua"
+        script.write_text(f'wrk.method = "POST"\nwrk.body = "{body}"\n')
+        command += ["-s", script]
     for field in fields:
         command += ["-H", field]
     command.append(f"http://127.0.0.1:{subject.port}/game/state?room=7")
@@ -113,7 +110,7 @@ def requests(bench, subject, kind, label, connections):
     if kind == "connections":
         fields.append("Connection: close")
     with bench.clocks(subject) as found:
-        count, p99 = wrk(bench, subject, connections, fields)
+        count, p99 = wrk(bench, subject, connections, fields, BODY if kind == "post" else None)
     if count < connections:
         raise Failure(f"{subject.name}: {count} requests on {connections} connections")
     bench.keep(subject, f"http/{kind}-{label}", found["cpu_ns"] / count, units=count, p99=p99, shares=found["shares"],
@@ -122,9 +119,10 @@ def requests(bench, subject, kind, label, connections):
 
 def http_round(bench, names, number):
     many = 8 if bench.quick else 50
-    steps = (("returning", 1, 1), ("returning", 50, many), ("new", 1, 1), ("new", 50, many), ("connections", 50, many))
+    steps = (("returning", 1, 1), ("returning", 50, many), ("new", 1, 1), ("new", 50, many), ("post", 50, many),
+             ("connections", 50, many))
     if bench.quick:  # each takes a second
-        steps = steps[1:2] + steps[4:]
+        steps = steps[1:2] + steps[5:]
     with contextlib.ExitStack() as stack:
         servers = start_web(bench, stack)
         subjects = [stack.enter_context(balancer(bench, name, servers=servers)) for name in names]
@@ -150,64 +148,37 @@ def certificate(bench):
     return pem
 
 
-def open_wss(subject, context, session=None):
-    plain = socket.create_connection(("127.0.0.1", subject.port), timeout=START_SECONDS)
-    plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # the request is not to wait for what acknowledges the handshake
-    secure = context.wrap_socket(plain, server_hostname=NAME, session=session)
-    secure.sendall(UPGRADE)
-    head = b""
-    while b"\r\n\r\n" not in head:
-        got = secure.recv(4096)
-        if not got:
-            raise Failure(f"{subject.name}: closed in the handshake, after {head[:200]!r}")
-        head += got
-    if not head.startswith(b"HTTP/1.1 101 ") or b"set-cookie" not in head.lower():
-        raise Failure(f"{subject.name}: {head[:200]!r}")
-    return secure
+def wss(bench, name, servers):
+    """A subject with TLS, whose load comes over it."""
+    pem = certificate(bench)
+    return balancer(bench, name, servers=servers, tls=pem, load_options=("--tls", pem, "--tls-name", NAME))
 
 
-def wss_handshakes(bench, subject, context, resumed):
-    count, session = 30 if bench.quick else 500, None
-    if resumed:
-        with open_wss(subject, context) as first:
-            session = first.session
-    with bench.clocks(subject) as found:
-        for _ in range(count):
-            with open_wss(subject, context, session) as connection:
-                if connection.session_reused != resumed:
-                    raise Failure(f"{subject.name}: a session was {'not ' if resumed else ''}resumed")
-                if resumed:
-                    session = connection.session
-    bench.keep(subject, "tls/resumed" if resumed else "tls/full", found["cpu_ns"] / count, units=count,
-               shares=found["shares"])
-
-
-def wss_idle(bench, subject, context):
-    groups = (30, 60) if bench.quick else (300, 700)
-    with contextlib.ExitStack() as held:
-        readings = []
-        for count in groups:
-            for _ in range(count):
-                held.enter_context(open_wss(subject, context))
-            subject.settle()
-            readings.append(memory_bytes(subject.pids))
-    bench.keep(subject, "tls/idle", (readings[1] - readings[0]) / groups[1])
+def tls_steps(sizes):
+    """As groups.relay_steps. Who comes again brings a session ticket and a cookie: bench_load fails if either is not taken."""
+    first = f"visit count={sizes.visitors} players={sizes.visitors} concurrent=32"
+    again = f"visit count={sizes.visits // 2} players={sizes.visitors} concurrent=32"
+    return (
+        ("tls/full", [], f"visit count={sizes.visits // 2} concurrent=32", sizes.visits // 2),
+        ("tls/resumed", [first], again, sizes.visits // 2),
+        ("tls/echo-50", [f"hold count={sizes.many}"], f"echo seconds={sizes.seconds}", None),
+    )
 
 
 def tls_round(bench, names, number):
-    pem = certificate(bench)
-    context = ssl.create_default_context(cafile=pem)
-    context.minimum_version = ssl.TLSVersion.TLSv1_3
+    sizes = Sizes(bench.quick)
     with contextlib.ExitStack() as stack:
         servers = bench.serve(stack, "--servers", "127.0.0.1:0=2")
-        subjects = [stack.enter_context(balancer(bench, name, servers=servers, tls=pem)) for name in names]
+        subjects = [stack.enter_context(wss(bench, name, servers)) for name in names]
         for subject in subjects:
-            open_wss(subject, context).close()
-        for shift, resumed in enumerate((False, True)):
+            warm(bench, subject)
+        for shift, (figure, prepare, command, units) in enumerate(tls_steps(sizes)):
             for subject in rotated(subjects, number + shift):
-                wss_handshakes(bench, subject, context, resumed)
+                with Load(bench, subject) as load:
+                    for line in prepare:
+                        load.do(line)
+                    not_moved(subject, bench.measure(subject, load, figure, command, units=units))
     for name in rotated(names, number):
         with contextlib.ExitStack() as stack:
             servers = bench.serve(stack, "--servers", "127.0.0.1:0=2")
-            subject = stack.enter_context(balancer(bench, name, servers=servers, tls=pem))
-            wss_idle(bench, subject, context)
+            idle(bench, stack.enter_context(wss(bench, name, servers)), "tls/idle", sizes)
