@@ -65,7 +65,8 @@ def connections(bench, subject, figure, sizes):
 
 
 def servers_behind(bench, subject, count, sizes):
-    visitors = min(2 * count + 1, sizes.visits)
+    # As many with one server as with a thousand: what a balancer remembers of the cookies that it saw last is not the question.
+    visitors = min(2 * max(sizes.servers) + 1, sizes.visits)
     warm(bench, subject)
     with Load(bench, subject) as load:
         load.do(f"visit count={visitors} players={visitors} concurrent={AT_ONCE}")

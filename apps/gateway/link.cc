@@ -72,23 +72,7 @@ void Link::tell(Bytes frame) {
 
 // --- what comes in ---
 
-// With thousands of links, what belongs to one has left the caches by the time it is told of. All of it is
-// asked for at once, its session too, and is there when the kernel has copied what arrived.
-void Link::fetch_ahead() const {
-  constexpr std::uintptr_t kLineBytes = 64;
-  const auto all_of = [](std::uintptr_t from, std::uintptr_t to) {
-    for (std::uintptr_t at = from & ~(kLineBytes - 1); at < to; at += kLineBytes)
-      __builtin_prefetch(reinterpret_cast<const void*>(at), 1);
-  };
-  const auto record = reinterpret_cast<std::uintptr_t>(this);
-  all_of(reinterpret_cast<std::uintptr_t>(&worker_), record + sizeof(Link) + kKindBytesMax);
-  if (session_ == nullptr) return;
-  const auto session = reinterpret_cast<std::uintptr_t>(session_);
-  all_of(session, session + LiveSession::kHotBytes);
-}
-
 void Link::on_ready(io::Ready ready) {
-  fetch_ahead();
   if (ready.writable && !outbox_.empty()) {
     if (!flush()) return;
   }

@@ -65,9 +65,6 @@ class Link : public ListNode, private io::SocketEvents {
   Link(const Link&) = delete;
   Link& operator=(const Link&) = delete;
 
-  /// What WebSocketLink and TcpLink add to it.
-  static constexpr std::size_t kKindBytesMax = 72;
-
   /// Takes the socket's events over and goes on with `arrived`, what was read behind the handshake, and with
   /// what came since. The link may have ended, and be destroyed, when it returns.
   void start(MutableBytes arrived);
@@ -179,7 +176,6 @@ class Link : public ListNode, private io::SocketEvents {
 
  private:
   void on_ready(io::Ready ready) override;
-  void fetch_ahead() const;
   // These answer whether the link still exists.
   [[nodiscard]] bool receive();
   [[nodiscard]] bool receive_end();

@@ -46,7 +46,6 @@ class WebSocketLink final : public Link {
   proto::MessageAssembler assembler_;  // 16, idle where there is compression
   Compression compression_;            // 8
 };
-static_assert(sizeof(WebSocketLink) <= sizeof(Link) + Link::kKindBytesMax, "see Link::fetch_ahead()");
 static_assert(sizeof(WebSocketLink) <= 304, "an idle link is a record: look at what was added to it");
 
 /// Messages behind a 4-byte big-endian length. Text and binary are the same here.

@@ -42,9 +42,6 @@ class alignas(64) LiveSession final : public ListNode,
   LiveSession(const LiveSession&) = delete;
   LiveSession& operator=(const LiveSession&) = delete;
 
-  /// What a message touches, from the beginning of the record on.
-  static constexpr std::size_t kHotBytes = 240;
-
   // --- links come ---
   /// Answers a HELLO. The game server is not dialled before the client has answered.
   void welcome(Link& link);
