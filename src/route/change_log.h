@@ -15,7 +15,7 @@
 
 namespace rejoin::route {
 
-class ChangeLog {
+class alignas(64) ChangeLog {  // what is read at each connection stands beside it, and is not written there
  public:
   /// 2 kB a pool.
   static constexpr std::size_t kSlots = 256;

@@ -60,9 +60,9 @@ std::string_view to_string(ServerOrder order);
 struct PoolLife {
   RoomWatch room_watch;
   std::atomic<std::uint32_t> weights_version{0};  // changes whenever a steady_weight() has
+  std::atomic<std::uint32_t> use_readers{0};      // who wants every change of `active` in `changes`, too
   /// Servers of which Pool::taking() may say something else than before, but for what time alone changes.
   ChangeLog changes;
-  std::atomic<std::uint32_t> use_readers{0};  // who wants every change of `active` noted there, too
 };
 
 /// A server's number as long as Pools that follow each other have a server of its name: what outlives one
