@@ -62,6 +62,11 @@ class Upgrade(ProgramsTest):
         self.keep(child)
         return child
 
+    def have_served(self, program):
+        """All that have taken over, in their order."""
+        found = (re.search(r"upgrade: process (\d+) serves", line) for line in program.lines)
+        return [int(one[1]) for one in found if one]
+
     def keep(self, child):
         """Ends it before the program that it came from, whose stderr it has."""
         self.children.append(child)
@@ -154,10 +159,9 @@ class Upgrade(ProgramsTest):
                     self.assertEqual(again.ask().get("x-server"), home[client], f"{client}, upgrade {turn + 1}")
             if turn == 0:
                 os.kill(child, signal.SIGUSR2)
-                poll(lambda: sum("16 pins of clients" in line for line in old.lines) == 2, "the second knows them, too")
-                for line in old.lines:
-                    if found := re.search(r"upgrade: process (\d+) serves", line):
-                        self.keep(int(found[1]))
+                served = poll(lambda: len(found := self.have_served(old)) == 2 and found, "a second upgrade")
+                self.keep(served[1])
+                self.assertEqual(sum("16 pins of clients" in line for line in old.lines), 2, "the second knows them, too")
                 poll(lambda: not self.alive(child), "the first has no client")
         for one in dialled[8:]:
             one.close()
