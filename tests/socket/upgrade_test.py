@@ -179,8 +179,7 @@ class Upgrade(ProgramsTest):
         self.write(head="[balancer]\nworkers = 2\n")
         os.kill(first, signal.SIGUSR2)
         poll(lambda: not self.alive(first), "the second process has ended")
-        found = [line for line in old.lines if "serves" in line]
-        self.keep(int(re.search(r"process (\d+) serves", found[-1])[1]))
+        self.keep(poll(lambda: len(found := self.have_served(old)) == 2 and found, "it has said so")[1])
         for _ in range(30):
             with Connection(address) as one:
                 self.assertEqual(one.ask().body, b"here")
