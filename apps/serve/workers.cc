@@ -20,7 +20,7 @@
 #include "base/limits.h"
 #include "base/random.h"
 #include "io/epoll_loop.h"
-#include "io/epoll_passing.h"
+#include "io/kernel_passing.h"
 
 namespace rejoin::serve {
 namespace {
@@ -49,7 +49,7 @@ class Seat {
     world_.emplace(loop_->world(random_, log_));
     deadline_.emplace([](void* self) { static_cast<Seat*>(self)->on_deadline(); }, this);
     program_ = factory(*world_, number_, colleagues);
-    if (channel >= 0) program_->expect(std::make_unique<io::EpollPassChannel>(*loop_, channel));
+    if (channel >= 0) program_->expect(std::make_unique<io::KernelPassChannel>(*loop_, channel));
     Status open = program_->open(at);
     if (!open) close();
     return open;
@@ -87,11 +87,11 @@ class Seat {
   // Its sessions go to the next process, by this channel. Any thread.
   void order_to_hand_on(int channel) {
     loop_->post([this, channel] {
-      auto to_next = std::make_unique<io::EpollPassChannel>(*loop_, channel);
+      auto to_next = std::make_unique<io::KernelPassChannel>(*loop_, channel);
       if (phase_ == Phase::serving && program_) program_->hand_on(std::move(to_next));
     });
   }
-  io::EpollLoop& loop() { return *loop_; }
+  io::KernelLoop& loop() { return *loop_; }
   // On its own thread.
   WorkerProgram* program() { return program_.get(); }
 
@@ -113,7 +113,7 @@ class Seat {
 
   Log& log_;
   SystemRandom random_;
-  std::unique_ptr<io::EpollLoop> loop_;
+  std::unique_ptr<io::KernelLoop> loop_;
   std::optional<io::World> world_;
   std::optional<Timer> deadline_;  // of draining, then of stopping
   std::unique_ptr<WorkerProgram> program_;
@@ -142,8 +142,8 @@ class Crew final : public Colleagues {
     }
     return {};
   }
-  std::vector<io::EpollLoop*> loops() {
-    std::vector<io::EpollLoop*> out;
+  std::vector<io::KernelLoop*> loops() {
+    std::vector<io::KernelLoop*> out;
     for (const auto& seat : seats_) out.push_back(&seat->loop());
     return out;
   }
@@ -201,7 +201,7 @@ class Crew final : public Colleagues {
         Seat& seat = *seats_[i];
         Status may = seat.program() != nullptr ? seat.program()->may_hand_on() : this_process_ends();
         main().loop().post([i, found = seat.loop().listening(), may = std::move(may), all, then]() mutable {
-          for (const io::EpollLoop::Listening& it : found)
+          for (const io::KernelLoop::Listening& it : found)
             all->sockets.push_back({i, it.descriptor, it.address});
           if (!may && all->may) all->may = std::move(may);
           if (--all->missing == 0) then(all->sockets, all->may);
@@ -217,7 +217,7 @@ class Crew final : public Colleagues {
         if (it.worker == i && std::find(left.begin(), left.end(), it.descriptor) == left.end())
           theirs.push_back(it.descriptor);
       }
-      io::EpollLoop& loop = seats_[i]->loop();
+      io::KernelLoop& loop = seats_[i]->loop();
       loop.post([&loop, theirs] { loop.leave_to_others(theirs); });
     }
   }
@@ -247,15 +247,15 @@ class Crew final : public Colleagues {
   void hand_over(unsigned worker, io::Socket socket,
                  std::function<void(WorkerProgram&, io::Socket)> work) override {
     Seat& seat = *seats_[worker];
-    const int descriptor = io::EpollLoop::give_up(std::move(socket));
-    seat.loop().post([&seat, descriptor, work = std::move(work)] {
-      io::Socket taken = seat.loop().take_over(descriptor);
+    io::LooseConnection loose = io::KernelLoop::give_up(std::move(socket));
+    seat.loop().post([&seat, loose = std::move(loose), work = std::move(work)] {
+      io::Socket taken = seat.loop().take_over(loose);
       if (WorkerProgram* program = seat.program()) work(*program, std::move(taken));
     });
   }
 
   void on_upgrade(std::function<void()> begin) { begin_upgrade_ = std::move(begin); }
-  io::EpollLoop* loop_of(unsigned worker) override { return &seats_[worker]->loop(); }
+  io::KernelLoop* loop_of(unsigned worker) override { return &seats_[worker]->loop(); }
   void upgrade() override {
     main().loop().post([this] {
       if (begin_upgrade_) begin_upgrade_();
@@ -447,7 +447,7 @@ int run_workers(const WorkersOptions& options, Log& log, const WorkerFactory& fa
   }
   // No other thread touches its loop's inheritance any more.
   std::vector<int> not_taken;
-  for (io::EpollLoop* loop : crew.loops()) {
+  for (io::KernelLoop* loop : crew.loops()) {
     for (const int descriptor : loop->not_taken()) not_taken.push_back(descriptor);
   }
   inheritance.taken_over(not_taken, log);

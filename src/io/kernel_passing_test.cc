@@ -1,6 +1,6 @@
 // Connections that go over a unix socket: two loops stand for two processes, as the channel knows nothing
 // else of them.
-#include "io/epoll_passing.h"
+#include "io/kernel_passing.h"
 
 #include <gtest/gtest.h>
 #include <sys/socket.h>
@@ -34,9 +34,9 @@ class EpollPassing : public testing::Test {
   EpollPassing() {
     a_loop = std::move(*EpollLoop::make(log));
     b_loop = std::move(*EpollLoop::make(log));
-    const auto ends = EpollPassChannel::make_pair();
-    a = std::make_unique<EpollPassChannel>(*a_loop, ends->first);
-    b = std::make_unique<EpollPassChannel>(*b_loop, ends->second);
+    const auto ends = KernelPassChannel::make_pair();
+    a = std::make_unique<KernelPassChannel>(*a_loop, ends->first);
+    b = std::make_unique<KernelPassChannel>(*b_loop, ends->second);
     a->set_events(&at_a);
     b->set_events(&at_b);
   }
@@ -62,7 +62,7 @@ class EpollPassing : public testing::Test {
 
   SilentLog log;
   std::unique_ptr<EpollLoop> a_loop, b_loop;
-  std::unique_ptr<EpollPassChannel> a, b;
+  std::unique_ptr<KernelPassChannel> a, b;
   Heard at_a, at_b;  // what they hold goes before the channels
 };
 
