@@ -38,6 +38,11 @@ server = [ {servers} ]
     return [bench.rejoin, "balancer", "-c", folder / "rejoin.toml"]
 
 
+def on_loop(loop):
+    """rejoin on the loop of this name, whatever is its default."""
+    return lambda bench, folder, port: ["env", f"REJOIN_IO={loop}", *rejoin_command(bench, folder, port)]
+
+
 def haproxy_command(bench, folder, port):
     tls = f" ssl crt {tls_of(bench)} ssl-min-ver TLSv1.2" if tls_of(bench) else ""
     servers = "\n".join(f"    server b{i + 1} {a} cookie b{i + 1}" for i, a in enumerate(bench.servers))
@@ -122,7 +127,7 @@ def designed_command(bench, folder, port):
 
 
 RELAYS = {"rejoin": rejoin_command, "haproxy": haproxy_command, "nginx": nginx_command, "bare": bare_command,
-          "bare-designed": designed_command}
+          "bare-designed": designed_command, "rejoin-epoll": on_loop("epoll"), "rejoin-uring": on_loop("io_uring")}
 DEFAULT_RELAYS = ("rejoin", "haproxy", "nginx", "bare")
 COOKIE_RELAYS = ("rejoin", "haproxy", "nginx")
 PEERS = ("haproxy", "nginx")

@@ -19,8 +19,8 @@
 #include "apps/serve/upgrade.h"
 #include "base/limits.h"
 #include "base/random.h"
-#include "io/epoll_loop.h"
 #include "io/kernel_passing.h"
+#include "io/make_loop.h"
 
 namespace rejoin::serve {
 namespace {
@@ -36,8 +36,8 @@ class Seat {
       : log_(log), drain_time_(drain_time), number_(number) {}
 
   // On the main thread, for all before any serves: colleagues post to each other's loops.
-  Status make_loop() {
-    Result<std::unique_ptr<io::EpollLoop>> loop = io::EpollLoop::make(log_);
+  Status make_loop(const io::LoopKind& kind) {
+    Result<std::unique_ptr<io::KernelLoop>> loop = io::make_loop(kind, log_);
     if (!loop) return std::move(loop.error());
     loop_ = std::move(*loop);
     return {};
@@ -135,9 +135,9 @@ class Crew final : public Colleagues {
   Crew(const Crew&) = delete;
   Crew& operator=(const Crew&) = delete;
 
-  Status make_loops() {
+  Status make_loops(const io::LoopKind& kind) {
     for (const auto& seat : seats_) {
-      Status made = seat->make_loop();
+      Status made = seat->make_loop(kind);
       if (!made) return made;
     }
     return {};
@@ -306,6 +306,28 @@ class Signals {
   int descriptor_;
 };
 
+// Loops of the kind that the environment, or else the configuration, asks for.
+Status make_loops(Crew& crew, io::LoopChoice choice, Log& log) {
+  const char* const asked = std::getenv(kIoVariable);
+  if (asked != nullptr) {
+    const auto said = io::parse_loop_choice(asked);
+    if (!said)
+      return Error{ErrorKind::config, Side::ours, Retry::no,
+                   std::string(kIoVariable) + "=" + asked + ": write auto, epoll or io_uring"};
+    choice = *said;
+  }
+  Result<io::LoopKind> kind = io::choose_loop(choice);
+  if (!kind) return std::move(kind.error());
+  Status made = crew.make_loops(*kind);
+  if (!made && kind->io_uring && choice == io::LoopChoice::automatic) {
+    // One ring worked, and so many do not: the limit of locked memory, most likely.
+    kind = io::LoopKind{false, "io: epoll, as io_uring cannot be had: " + made.error().detail};
+    made = crew.make_loops(*kind);
+  }
+  if (made) log.info(kind->said);
+  return made;
+}
+
 void raise_descriptor_limit() {
   rlimit limit;
   if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == limit.rlim_max) return;
@@ -394,7 +416,7 @@ int run_workers(const WorkersOptions& options, Log& log, const WorkerFactory& fa
   Inheritance inheritance = Inheritance::from_environment(log);
   Crew crew(options, log);
   Status open = inheritance.admits(options.identity, options.count);
-  if (open) open = crew.make_loops();
+  if (open) open = make_loops(crew, options.process.io, log);
   if (open) {
     inheritance.share_out(crew.loops(), places_of(options));
     open = crew.open(factory, inheritance);

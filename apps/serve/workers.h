@@ -85,6 +85,9 @@ class Colleagues {
   virtual void upgrade() {}
 };
 
+/// In the environment: comes before `io` of [process]. For tests, and for who must change it without the file.
+inline constexpr const char* kIoVariable = "REJOIN_IO";
+
 /// Called once per worker, on its thread. `world` outlives what it returns.
 using WorkerFactory =
     std::function<std::unique_ptr<WorkerProgram>(io::World& world, unsigned number, Colleagues& colleagues)>;

@@ -79,35 +79,20 @@ bool KernelListener::accept_one() {
   const int descriptor =
       accept4(descriptor_, reinterpret_cast<sockaddr*>(&from), &length, SOCK_NONBLOCK | SOCK_CLOEXEC);
   if (descriptor < 0) {
+    // ECONNABORTED and the network errors of accept(2) belong to one client that is gone already; there may
+    // be others.
     if (errno == EAGAIN) return false;
-    return !failed(errno);
+    if (out_of_descriptors(errno)) {
+      pause(errno);
+      return false;
+    }
+    return errno == ECONNABORTED || errno == EINTR || errno == EPROTO;
   }
   events_.on_accept(loop_.take_over(descriptor), from_sockaddr(from));
   return true;
 }
 
-void KernelListener::on_accepted(int descriptor) {
-  sockaddr_storage from;
-  socklen_t length = sizeof from;
-  if (getpeername(descriptor, reinterpret_cast<sockaddr*>(&from), &length) != 0) {
-    ::close(descriptor);  // it is gone already
-    return;
-  }
-  events_.on_accept(loop_.take_over(descriptor), from_sockaddr(from));
-}
-
-// ECONNABORTED and the network errors of accept(2) belong to one client that is gone already; there may be
-// others.
-bool KernelListener::failed(int errnum) {
-  if (out_of_descriptors(errnum)) {
-    pause(errnum);
-    return true;
-  }
-  return errnum != ECONNABORTED && errnum != EINTR && errnum != EPROTO;
-}
-
 void KernelListener::pause(int errnum) {
-  if (paused_) return;
   paused_ = true;
   ++loop_.paused_listeners_;
   end();

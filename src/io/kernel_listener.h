@@ -1,7 +1,6 @@
 // The Listener of a KernelLoop: one listening socket, or several that were inherited for one address.
 //
-// Owner: who called listen(). How its loop hears of new connections is the loop's: EpollLoop tells
-// on_readable(), UringLoop on_accepted().
+// Owner: who called listen(). Its loop tells on_readable().
 #pragma once
 
 #include <memory>
@@ -33,11 +32,6 @@ class KernelListener final : public Listener {
   /// Connections wait. As many are taken at a time as were waiting last time: one accept that finds nothing
   /// costs more than being told once more.
   void on_readable();
-  /// The kernel has accepted one already; `descriptor` is ours.
-  void on_accepted(int descriptor);
-  /// Accepting failed: pauses when nothing is left to accept with. False: it was one client's misfortune, go
-  /// on.
-  bool failed(int errnum);
   /// Goes on after a pause.
   void resume();
 

@@ -245,13 +245,4 @@ std::string KernelLoop::take_unread(std::uint32_t id) {
   return out;
 }
 
-std::string_view to_string(LoopChoice choice) {
-  switch (choice) {
-    case LoopChoice::automatic: return "auto";
-    case LoopChoice::epoll: return "epoll";
-    case LoopChoice::io_uring: return "io_uring";
-  }
-  return "?";
-}
-
 }  // namespace rejoin::io

@@ -143,8 +143,7 @@ class KernelLoop : public Network, public Clock {
   /// ends that.
   virtual std::uint32_t reserve(int descriptor) = 0;
   virtual void retire(int descriptor) = 0;
-  /// From now on the listener is told of connections (on_readable() or on_accepted()); or no longer, and what
-  /// was accepted before has been told.
+  /// From now on the listener is told of connections (on_readable()), level-triggered; or no longer.
   virtual void begin_accepting(KernelListener& listener) = 0;
   virtual void end_accepting(KernelListener& listener) = 0;
   /// False: it cannot be waited for.
@@ -182,11 +181,5 @@ class KernelLoop : public Network, public Clock {
   std::vector<std::function<void()>> posted_;
   bool stopping_ = false;  // guarded by posted_mutex_ when set from outside; read after run_posted()
 };
-
-/// Which loop a program is to run on.
-enum class LoopChoice : std::uint8_t { automatic, epoll, io_uring };
-
-/// "auto", "epoll", "io_uring".
-std::string_view to_string(LoopChoice choice);
 
 }  // namespace rejoin::io

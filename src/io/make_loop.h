@@ -7,6 +7,7 @@
 #include <string>
 
 #include "io/kernel_loop.h"
+#include "io/loop_choice.h"
 
 namespace rejoin::io {
 

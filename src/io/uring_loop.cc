@@ -92,7 +92,7 @@ void UringLoop::dispatch(Happened it) {
   const auto kind = static_cast<Kind>(static_cast<std::uint32_t>(it.user_data) >> 28);
   if (kind == Kind::cancel) return;
   const auto id = static_cast<std::uint32_t>(descriptor_of(it.user_data));
-  if (kind == Kind::accept) return on_accept(it.user_data, it);
+  if (kind == Kind::accept) return on_acceptable(it.user_data);
   if (kind == Kind::watch) return on_watched(it.user_data, it.result);
   Slot& at = slots_[id];
   if (at.generation != generation_of(it.user_data)) return on_late(it);
@@ -210,21 +210,19 @@ void UringLoop::hand_in_one(std::uint64_t user_data) {
       request.flags |= IOSQE_BUFFER_SELECT;
       request.buf_group = kBlockGroup;
       break;
-    case Kind::accept:
-      io_uring_prep_multishot_accept(&request, descriptor, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
-      break;
     case Kind::writable: io_uring_prep_poll_add(&request, descriptor, POLLOUT); break;
     case Kind::readable: io_uring_prep_poll_add(&request, descriptor, POLLIN | POLLRDHUP); break;
+    case Kind::accept:
     case Kind::watch: io_uring_prep_poll_add(&request, descriptor, POLLIN); break;
     case Kind::cancel: break;  // never asked for here
   }
   io_uring_sqe_set_data64(&request, user_data);
 }
 
-/// Ends a lasting request now. `each` is called with what it still had to tell, before anything else that
-/// happened is told.
-template <typename Each>
-void UringLoop::finish_now(std::uint64_t user_data, Each each) {
+/// Ends a lasting receive now, so that the kernel takes nothing more, and appends what it had taken. Goes ahead
+/// of whatever else has happened, which is told in its turn.
+void UringLoop::finish_receive(std::uint32_t id, std::string& unread) {
+  const std::uint64_t user_data = request(Kind::receive, id);
   if (std::erase(asked_, user_data) != 0) return;  // the kernel has never seen it
   bool over = false;
   const auto look = [&] {
@@ -233,7 +231,10 @@ void UringLoop::finish_now(std::uint64_t user_data, Each each) {
       if (it.user_data != user_data) continue;
       happened_[i] = {.user_data = request(Kind::cancel, 0, 0), .result = 0, .flags = 0};
       over |= !goes_on(it.flags);
-      each(it);
+      if (!has_block(it.flags)) continue;
+      ++blocks_out_;
+      if (it.result > 0) unread.append(block(block_of(it.flags)), static_cast<std::size_t>(it.result));
+      give_back(block_of(it.flags));
     }
   };
   look();
@@ -370,16 +371,8 @@ LooseConnection UringLoop::release(std::uint32_t id) {
   Slot& at = slot(id);
   std::string unread = at.unread ? take_unread(id) : std::string();
   unread += take_held(at);
-  if (at.receiving) {
-    // From here on the kernel must take nothing more: the connection's next holder reads it.
-    finish_now(request(Kind::receive, id), [&](Happened it) {
-      if (!has_block(it.flags)) return;
-      ++blocks_out_;
-      if (it.result > 0) unread.append(block(block_of(it.flags)), static_cast<std::size_t>(it.result));
-      give_back(block_of(it.flags));
-    });
-    slot(id).receiving = 0;
-  }
+  if (at.receiving) finish_receive(id, unread);
+  slot(id).receiving = 0;
   forget(id);
   return {static_cast<int>(id), std::move(unread)};
 }
@@ -418,27 +411,21 @@ void UringLoop::end_accepting(KernelListener& listener) {
   const auto id = static_cast<std::uint32_t>(listener.descriptor());
   if (!slot(id).receiving) return;
   slot(id).receiving = 0;
-  finish_now(request(Kind::accept, id), [&listener](Happened it) {
-    if (it.result >= 0) listener.on_accepted(it.result);
-  });
+  const std::uint64_t user_data = request(Kind::accept, id);
+  if (std::erase(asked_, user_data) != 0) return;
+  // Now: with a request in flight the kernel would go on to queue clients for a listener that has closed.
+  cancels_.push_back(user_data);
+  hand_in();
+  (void)io_uring_submit_and_get_events(&ring_);
 }
 
-void UringLoop::on_accept(std::uint64_t key, Happened it) {
+/// Level-triggered, as with epoll: one look at a time, asked for again as long as the listener accepts.
+void UringLoop::on_acceptable(std::uint64_t key) {
   const auto id = static_cast<std::uint32_t>(descriptor_of(key));
   KernelListener* const listener = listener_at(static_cast<int>(id), generation_of(key));
-  if (listener == nullptr) {  // end_accepting() waits for the last one, so there is none
-    if (it.result >= 0) ::close(it.result);
-    return;
-  }
-  if (!goes_on(it.flags)) {
-    ++rare_.ended;
-    slot(id).receiving = 0;
-  }
-  if (it.result >= 0) {
-    listener->on_accepted(it.result);
-  } else if (it.result != -ECANCELED) {
-    (void)listener->failed(-it.result);
-  }
+  if (listener == nullptr || !listener->accepting()) return;
+  slot(id).receiving = 0;
+  listener->on_readable();
   if (listener->accepting()) begin_accepting(*listener);
 }
 

@@ -1,6 +1,6 @@
-// The kernel's network by io_uring: one ring per worker thread. The kernel accepts and receives by itself and
-// tells what came; one call to it (io_uring_enter) per turn hands in what is asked and takes what has
-// happened. What it shares with the other loop is kernel_loop.h. Only where REJOIN_IO_URING is defined.
+// The kernel's network by io_uring: one ring per worker thread. The kernel receives by itself and tells what
+// came; one call to it (io_uring_enter) per turn hands in what is asked and takes what has happened. What it
+// shares with the other loop is kernel_loop.h. Only where REJOIN_IO_URING is defined.
 //
 // Receiving. A socket whose owner has read everything has one lasting receive in the kernel ("multishot"),
 // which puts what arrives into one of the loop's shared blocks ("provided buffers") and tells which. The block
@@ -8,6 +8,10 @@
 // is read by recv(2), as with epoll: just accepted, or its receive has ended (no block was left, it was
 // cancelled because its owner does not read, the completion queue was full). So a want of blocks costs time
 // and never bytes.
+//
+// Accepting is by accept4(2), as many as with epoll in a turn. The lasting accept takes all who wait at once, and
+// when descriptors are short none is left for the servers that these clients want; and it does not tell who
+// they are.
 //
 // Sending is by send(2) at once, as write() has to say how many bytes were taken.
 //
@@ -61,7 +65,7 @@ class UringLoop final : public KernelLoop {
   /// What happened so far that is rare. For tests.
   struct Rare {
     std::size_t no_block = 0;   // a receive ended since no block was left
-    std::size_t ended = 0;      // a receive or an accept ended otherwise, and had to be asked for again
+    std::size_t ended = 0;      // a receive ended otherwise, and had to be asked for again
     std::size_t cancelled = 0;  // a receive was cancelled because its owner did not read
     std::size_t late = 0;       // something came for a socket that was gone
   };
@@ -131,11 +135,10 @@ class UringLoop final : public KernelLoop {
   void dispatch(Happened it);
   void on_receive(std::uint32_t id, Happened it);
   void on_writable(std::uint32_t id, std::int32_t result);
-  void on_accept(std::uint64_t key, Happened it);
+  void on_acceptable(std::uint64_t key);
   void on_watched(std::uint64_t key, std::int32_t result);
   void on_late(Happened it);
-  template <typename Each>
-  void finish_now(std::uint64_t user_data, Each each);
+  void finish_receive(std::uint32_t id, std::string& unread);
 
   // --- blocks ---
   char* block(unsigned number) { return blocks_.get() + std::size_t{number} * limits::kBufferBytes; }

@@ -4,7 +4,6 @@
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include <array>
@@ -54,7 +53,6 @@ class Trial {
     if ((params.features & kFeatures) != kFeatures) return cannot("features of io_uring", ENOSYS);
     Status status = operations();
     if (status) status = receive();
-    if (status) status = accept();
     return status;
   }
 
@@ -63,7 +61,7 @@ class Trial {
     io_uring_probe* const known = io_uring_get_probe_ring(&ring_);
     bool all = known != nullptr;
     for (const int operation :
-         {IORING_OP_RECV, IORING_OP_ACCEPT, IORING_OP_POLL_ADD, IORING_OP_ASYNC_CANCEL})
+         {IORING_OP_RECV, IORING_OP_POLL_ADD, IORING_OP_ASYNC_CANCEL})
       all = all && io_uring_opcode_supported(known, operation) != 0;
     if (known != nullptr) io_uring_free_probe(known);
     if (!all) return cannot("operations of io_uring", ENOSYS);
@@ -100,27 +98,6 @@ class Trial {
     return {};
   }
 
-  Status accept() {
-    // Unix sockets at addresses that the kernel chooses: nothing is left behind anywhere.
-    sockaddr_un at{};
-    at.sun_family = AF_UNIX;
-    socklen_t length = sizeof(sa_family_t);
-    descriptors_[2] = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (bind(descriptors_[2], reinterpret_cast<sockaddr*>(&at), length) != 0 || listen(descriptors_[2], 1) != 0)
-      return cannot("a listener for a trial", errno);
-    length = sizeof at;
-    getsockname(descriptors_[2], reinterpret_cast<sockaddr*>(&at), &length);
-    descriptors_[3] = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    io_uring_prep_multishot_accept(io_uring_get_sqe(&ring_), descriptors_[2], nullptr, nullptr, SOCK_CLOEXEC);
-    if (::connect(descriptors_[3], reinterpret_cast<sockaddr*>(&at), length) != 0)
-      return cannot("a connection for a trial", errno);
-    std::uint32_t flags = 0;
-    descriptors_[4] = next(flags);
-    if (descriptors_[4] < 0 || (flags & IORING_CQE_F_MORE) == 0)
-      return cannot("a lasting accept", descriptors_[4] < 0 ? -descriptors_[4] : ENOSYS);
-    return {};
-  }
-
   /// What happened next, within a second.
   int next(std::uint32_t& flags) {
     __kernel_timespec wait{.tv_sec = 1, .tv_nsec = 0};
@@ -136,7 +113,7 @@ class Trial {
   io_uring ring_{};
   bool open_ = false;
   void* blocks_ = nullptr;
-  std::array<int, 5> descriptors_{-1, -1, -1, -1, -1};
+  std::array<int, 2> descriptors_{-1, -1};
 };
 
 void* map(std::size_t bytes) {
