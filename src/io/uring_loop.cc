@@ -98,9 +98,7 @@ void UringLoop::dispatch(Happened it) {
   if (at.generation != generation_of(it.user_data)) return on_late(it);
   if (kind == Kind::receive) return on_receive(id, it);
   if (kind == Kind::writable) return on_writable(id, it.result);
-  at.readable = 0;
-  at.may_read = 1;
-  if (at.events != nullptr) at.events->on_ready({.readable = true, .writable = false});
+  on_readable(id, kind, it.result);
 }
 
 /// Of a socket that is gone.
@@ -126,7 +124,11 @@ void UringLoop::on_receive(std::uint32_t id, Happened it) {
   }
   if (it.result == -ECANCELED) {
     // Its owner did not read, and does by now; or it still does not, and has been told.
-    if (at.held == 0 && !at.may_read) ask_to_receive(id);
+    if (at.held == 0 && !at.may_read) {
+      ask_to_receive(id);
+    } else {
+      ask_of_end(id);
+    }
     return;
   }
   if (it.result == -ENOBUFS) {
@@ -142,11 +144,24 @@ void UringLoop::on_receive(std::uint32_t id, Happened it) {
   at.may_read = 1;
   if (at.events != nullptr) at.events->on_ready(ready);
   Slot& now = slot(id);
-  if (now.generation != generation || !now.receiving || now.cancelling || now.held == 0) return;
+  if (now.generation != generation) return;
+  if (!now.receiving && now.may_read && now.errnum == 0 && it.result != 0) ask_of_end(id);
+  if (!now.receiving || now.cancelling || now.held == 0) return;
   if (pieces_[now.held - 1].count < kHeldBlocksMax) return;
   now.cancelling = 1;
   ++rare_.cancelled;
   cancels_.push_back(it.user_data);
+}
+
+void UringLoop::on_readable(std::uint32_t id, Kind kind, std::int32_t result) {
+  if (result == -ECANCELED) return;
+  Slot& at = slot(id);
+  if (kind == Kind::ended) at.ended = 0;
+  if (kind == Kind::readable) at.readable = 0;
+  const bool broken = result < 0 || (result & (POLLERR | POLLHUP)) != 0;
+  at.may_read = 1;
+  if (broken) at.may_write = 1;  // and a write will fail
+  if (at.events != nullptr) at.events->on_ready({.readable = true, .writable = broken});
 }
 
 void UringLoop::on_writable(std::uint32_t id, std::int32_t result) {
@@ -174,8 +189,20 @@ void UringLoop::tell_again() {
 // --- requests ---
 
 void UringLoop::ask_to_receive(std::uint32_t id) {
-  slot(id).receiving = 1;
+  Slot& at = slot(id);
+  at.receiving = 1;
   ask(Kind::receive, id);
+  // It tells of everything.
+  if (at.readable) cancels_.push_back(request(Kind::readable, id));
+  if (at.ended) cancels_.push_back(request(Kind::ended, id));
+  at.readable = at.ended = 0;
+}
+
+/// An owner that does not read what has come is still told when the connection ends, as epoll would.
+void UringLoop::ask_of_end(std::uint32_t id) {
+  if (slot(id).ended) return;
+  slot(id).ended = 1;
+  ask(Kind::ended, id);
 }
 
 io_uring_sqe& UringLoop::next_request() {
@@ -211,6 +238,7 @@ void UringLoop::hand_in_one(std::uint64_t user_data) {
       request.buf_group = kBlockGroup;
       break;
     case Kind::writable: io_uring_prep_poll_add(&request, descriptor, POLLOUT); break;
+    case Kind::ended: io_uring_prep_poll_add(&request, descriptor, POLLRDHUP); break;
     case Kind::readable: io_uring_prep_poll_add(&request, descriptor, POLLIN | POLLRDHUP); break;
     case Kind::accept:
     case Kind::watch: io_uring_prep_poll_add(&request, descriptor, POLLIN); break;
@@ -327,8 +355,12 @@ std::uint32_t UringLoop::reserve(int descriptor) {
 void UringLoop::found_empty(std::uint32_t id) {
   Slot& at = slot(id);
   at.may_read = 0;
-  if (at.readable) return;
-  at.readable = 1;
+  ask_to_read(id);
+}
+
+void UringLoop::ask_to_read(std::uint32_t id) {
+  if (slot(id).readable) return;
+  slot(id).readable = 1;
   ask(Kind::readable, id);
 }
 
@@ -345,8 +377,9 @@ void UringLoop::forget(std::uint32_t id) {
   Slot& at = slot(id);
   if (at.receiving && !at.cancelling) cancels_.push_back(request(Kind::receive, id));
   if (at.readable) cancels_.push_back(request(Kind::readable, id));
+  if (at.ended) cancels_.push_back(request(Kind::ended, id));
   if (at.writable) cancels_.push_back(request(Kind::writable, id));
-  at.receiving = at.cancelling = at.readable = at.writable = 0;
+  at.receiving = at.cancelling = at.readable = at.ended = at.writable = 0;
   ++at.generation;
   at.open = 0;
   at.events = nullptr;
@@ -474,6 +507,8 @@ ReadResult UringLoop::read(std::uint32_t id, std::size_t max) {
     if ((got > 0 && static_cast<std::size_t>(got) < max) || errnum == EAGAIN) {
       at.may_read = 0;
       if (!at.opening) ask_to_receive(id);
+    } else if (got > 0) {
+      ask_to_read(id);  // who wanted no more than this wants to know all the same when there is more
     }
     if (got > 0)
       return {.state = ReadResult::State::got,

@@ -75,7 +75,7 @@ class UringLoop final : public KernelLoop {
 
  private:
   /// What was asked of the kernel: 4 bits of each request's user data.
-  enum class Kind : std::uint8_t { receive, readable, writable, accept, watch, cancel };
+  enum class Kind : std::uint8_t { receive, readable, ended, writable, accept, watch, cancel };
   struct Happened {
     std::uint64_t user_data;
     std::int32_t result;
@@ -97,6 +97,7 @@ class UringLoop final : public KernelLoop {
     std::uint32_t receiving : 1 = 0;   // Kind::receive (of a listener: accept) is in flight, or in asked_
     std::uint32_t cancelling : 1 = 0;  // and was cancelled
     std::uint32_t readable : 1 = 0;    // Kind::readable is in flight, or in asked_
+    std::uint32_t ended : 1 = 0;       // and so on
     std::uint32_t writable : 1 = 0;
   };
   static_assert(sizeof(Slot) == 16);
@@ -127,6 +128,8 @@ class UringLoop final : public KernelLoop {
   // --- the ring ---
   void ask(Kind kind, std::uint32_t id) { asked_.push_back(request(kind, id)); }
   void ask_to_receive(std::uint32_t id);
+  void ask_to_read(std::uint32_t id);
+  void ask_of_end(std::uint32_t id);
   io_uring_sqe& next_request();
   void hand_in();
   void hand_in_one(std::uint64_t user_data);
@@ -134,6 +137,7 @@ class UringLoop final : public KernelLoop {
   void take_happened();
   void dispatch(Happened it);
   void on_receive(std::uint32_t id, Happened it);
+  void on_readable(std::uint32_t id, Kind kind, std::int32_t result);
   void on_writable(std::uint32_t id, std::int32_t result);
   void on_acceptable(std::uint64_t key);
   void on_watched(std::uint64_t key, std::int32_t result);

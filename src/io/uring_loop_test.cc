@@ -177,6 +177,34 @@ TEST_F(UringLoopTest, who_does_not_read_is_received_for_no_longer_and_loses_noth
   ::close(peer);
 }
 
+// A relay that waits for its other side, or has read to the end of a body and wants no more for now.
+TEST_F(UringLoopTest, the_end_of_a_connection_is_told_to_who_does_not_read) {
+  contract::Acceptor acceptor;
+  auto listener = std::move(*loop->listen(loopback("127.0.0.1"), {}, acceptor));
+  for (const bool paused : {true, false}) {
+    acceptor.ends.clear();
+    End client(std::move(*loop->connect(listener->address(), {})));
+    ASSERT_TRUE(until([&] { return client.socket.may_write() && acceptor.ends.size() == 1; }));
+    End& server = *acceptor.ends[0];
+    if (paused) {
+      server.drain();
+      for (int i = 0; i < 10; ++i) {
+        ASSERT_EQ(client.write("not read").taken, 8u);
+        turns(2);
+      }
+    } else {
+      ASSERT_EQ(client.write("a body").taken, 6u);
+      turns(2);
+      ASSERT_EQ(server.read(6).bytes.size(), 6u);
+      turns(3);
+      EXPECT_FALSE(server.readable > 0 && server.received != "a body");
+    }
+    const int before = server.readable;
+    client.socket.reset();
+    EXPECT_TRUE(until([&] { return server.readable > before; })) << (paused ? "paused" : "read to a body's end");
+  }
+}
+
 TEST_F(UringLoopTest, who_reads_while_the_cancellation_is_on_its_way_is_received_for_again) {
   auto [end, peer] = receiving();
   for (int i = 0; i < 10 && loop->rare().cancelled == 0; ++i) {
