@@ -63,7 +63,7 @@ struct Admin {
 struct Process {
   std::string user;
   std::string group;  // empty: the user's own
-  io::LoopChoice io = io::LoopChoice::automatic;
+  io::LoopChoice io = io::LoopChoice::epoll;
 
   bool operator==(const Process&) const = default;
 };

@@ -85,7 +85,8 @@ class Colleagues {
   virtual void upgrade() {}
 };
 
-/// In the environment: comes before `io` of [process]. For tests, and for who must change it without the file.
+/// In the environment: comes before `io` of [process]. For tests, and for who must change it without the
+/// file.
 inline constexpr const char* kIoVariable = "REJOIN_IO";
 
 /// Called once per worker, on its thread. `world` outlives what it returns.

@@ -210,7 +210,8 @@ std::vector<int> KernelLoop::not_taken() {
 
 std::vector<KernelLoop::Listening> KernelLoop::listening() const {
   std::vector<Listening> out;
-  for (const KernelListener* listener : listeners_) out.push_back({listener->descriptor(), listener->asked()});
+  for (const KernelListener* listener : listeners_)
+    out.push_back({listener->descriptor(), listener->asked()});
   return out;
 }
 

@@ -1,5 +1,5 @@
-// What the two loops on the kernel share: EpollLoop (epoll_loop.h) and UringLoop (uring_loop.h). Programs that
-// serve hold a KernelLoop and are told at start which one it is (make_kernel_loop()).
+// What the two loops on the kernel share: EpollLoop (epoll_loop.h) and UringLoop (uring_loop.h). Programs
+// that serve hold a KernelLoop and are told at start which one it is (make_kernel_loop()).
 //
 // A turn of either loop: coroutines that are ready run; the kernel is asked (no longer than the next timer);
 // timers fire; sockets' owners are told; what they made ready runs. See docs/life-of-a-connection.md.
@@ -70,8 +70,8 @@ class KernelLoop : public Network, public Clock {
   virtual Socket take_over(LooseConnection connection) = 0;
   Socket take_over(int descriptor) { return take_over(LooseConnection{descriptor, {}}); }
   /// Socket::read() and write() of a unix socket, with descriptors beside the bytes: those that came are the
-  /// caller's (close-on-exec), and a copy of `descriptor`, unless it is -1, goes with the first byte. Who uses
-  /// them never uses read() and write() on that socket.
+  /// caller's (close-on-exec), and a copy of `descriptor`, unless it is -1, goes with the first byte. Who
+  /// uses them never uses read() and write() on that socket.
   ReadResult read_passing(std::uint32_t id, std::vector<int>& descriptors);
   WriteResult write_passing(std::uint32_t id, Bytes bytes, int descriptor);
 

@@ -12,8 +12,9 @@
 namespace rejoin::io {
 namespace {
 
-/// Before each message: its length << 1 | whether a connection comes along. 8 bytes. With kUnreadAlong, 4 bytes
-/// follow that say how many of the message's last bytes are not the message: they are the connection's, unread.
+/// Before each message: its length << 1 | whether a connection comes along. 8 bytes. With kUnreadAlong, 4
+/// bytes follow that say how many of the message's last bytes are not the message: they are the connection's,
+/// unread.
 constexpr std::size_t kHeadBytes = 8, kUnreadHeadBytes = 4;
 constexpr std::uint64_t kUnreadAlong = std::uint64_t{1} << 63;
 
@@ -127,8 +128,7 @@ void KernelPassChannel::send(Bytes message, const LooseSocket* with) {
   if (!unread.empty()) head |= kUnreadAlong;
   one.bytes.resize(kHeadBytes + (unread.empty() ? 0 : kUnreadHeadBytes));
   store_u64(one.bytes.data(), head);
-  if (!unread.empty())
-    store_u32(one.bytes.data() + kHeadBytes, static_cast<std::uint32_t>(unread.size()));
+  if (!unread.empty()) store_u32(one.bytes.data() + kHeadBytes, static_cast<std::uint32_t>(unread.size()));
   one.bytes.append(message).append(unread);
   unsent_bytes_ += one.bytes.size();
   waiting_.push_back(std::move(one));

@@ -57,7 +57,7 @@ class KernelPassChannel final : public PassChannel, private SocketEvents {
   std::deque<int> travelled_;  // descriptors that came, in order
   // Of loose connections, by token: see LooseConnection. Few.
   std::unordered_map<std::uint32_t, std::string> unread_;
-  bool* gone_ = nullptr;       // set when we are destroyed in the middle of telling
+  bool* gone_ = nullptr;  // set when we are destroyed in the middle of telling
 };
 
 }  // namespace rejoin::io

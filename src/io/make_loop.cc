@@ -29,8 +29,8 @@ Result<LoopKind> choose_loop(LoopChoice choice) {
   if (works) return LoopKind{true, "io: io_uring"};
   if (choice == LoopChoice::automatic)
     return LoopKind{false, "io: epoll, as io_uring cannot be had: " + works.error().detail};
-  works.error().detail = "process.io: io_uring cannot be had: " + works.error().detail +
-                         "; write io = \"auto\" or \"epoll\"";
+  works.error().detail =
+      "process.io: io_uring cannot be had: " + works.error().detail + "; write io = \"auto\" or \"epoll\"";
   return std::move(works.error());
 }
 

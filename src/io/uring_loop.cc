@@ -208,7 +208,8 @@ void UringLoop::ask_of_end(std::uint32_t id) {
 io_uring_sqe& UringLoop::next_request() {
   for (;;) {
     if (io_uring_sqe* const request = io_uring_get_sqe(&ring_)) return *request;
-    if (io_uring_submit(&ring_) < 0) take_happened();  // full, and the kernel has no room to say what happened
+    if (io_uring_submit(&ring_) < 0)
+      take_happened();  // full, and the kernel has no room to say what happened
   }
 }
 
@@ -247,8 +248,8 @@ void UringLoop::hand_in_one(std::uint64_t user_data) {
   io_uring_sqe_set_data64(&request, user_data);
 }
 
-/// Ends a lasting receive now, so that the kernel takes nothing more, and appends what it had taken. Goes ahead
-/// of whatever else has happened, which is told in its turn.
+/// Ends a lasting receive now, so that the kernel takes nothing more, and appends what it had taken. Goes
+/// ahead of whatever else has happened, which is told in its turn.
 void UringLoop::finish_receive(std::uint32_t id, std::string& unread) {
   const std::uint64_t user_data = request(Kind::receive, id);
   if (std::erase(asked_, user_data) != 0) return;  // the kernel has never seen it

@@ -3,20 +3,20 @@
 // shares with the other loop is kernel_loop.h. Only where REJOIN_IO_URING is defined.
 //
 // Receiving. A socket whose owner has read everything has one lasting receive in the kernel ("multishot"),
-// which puts what arrives into one of the loop's shared blocks ("provided buffers") and tells which. The block
-// is lent by read() and goes back to the kernel when the loan ends. A socket that has not been read to its end
-// is read by recv(2), as with epoll: just accepted, or its receive has ended (no block was left, it was
-// cancelled because its owner does not read, the completion queue was full). So a want of blocks costs time
-// and never bytes.
+// which puts what arrives into one of the loop's shared blocks ("provided buffers") and tells which. The
+// block is lent by read() and goes back to the kernel when the loan ends. A socket that has not been read to
+// its end is read by recv(2), as with epoll: just accepted, or its receive has ended (no block was left, it
+// was cancelled because its owner does not read, the completion queue was full). So a want of blocks costs
+// time and never bytes.
 //
-// Accepting is by accept4(2), as many as with epoll in a turn. The lasting accept takes all who wait at once, and
-// when descriptors are short none is left for the servers that these clients want; and it does not tell who
-// they are.
+// Accepting is by accept4(2), as many as with epoll in a turn. The lasting accept takes all who wait at once,
+// and when descriptors are short none is left for the servers that these clients want; and it does not tell
+// who they are.
 //
 // Sending is by send(2) at once, as write() has to say how many bytes were taken.
 //
-// Closing. A request in flight keeps the kernel's socket open whatever close(2) says, so each is cancelled, and
-// the FIN leaves in the next turn's call. Requests carry descriptor and generation: what comes late for a
+// Closing. A request in flight keeps the kernel's socket open whatever close(2) says, so each is cancelled,
+// and the FIN leaves in the next turn's call. Requests carry descriptor and generation: what comes late for a
 // socket that is gone finds nobody, and only its block is given back.
 #pragma once
 
@@ -85,15 +85,15 @@ class UringLoop final : public KernelLoop {
   struct Slot {
     SocketEvents* events = nullptr;
     std::uint32_t generation = 0;
-    std::uint32_t held : 10 = 0;    // the first block that came and was not read yet, + 1
-    std::uint32_t errnum : 8 = 0;   // what the receive failed with
+    std::uint32_t held : 10 = 0;   // the first block that came and was not read yet, + 1
+    std::uint32_t errnum : 8 = 0;  // what the receive failed with
     std::uint32_t open : 1 = 0;
     std::uint32_t opening : 1 = 0;  // being connected
     std::uint32_t may_read : 1 = 0;
     std::uint32_t may_write : 1 = 0;
-    std::uint32_t broken : 1 = 0;   // the kernel told of an error while we waited to write
-    std::uint32_t again : 1 = 0;    // in again_
-    std::uint32_t unread : 1 = 0;   // bytes that came with it stand before all others
+    std::uint32_t broken : 1 = 0;      // the kernel told of an error while we waited to write
+    std::uint32_t again : 1 = 0;       // in again_
+    std::uint32_t unread : 1 = 0;      // bytes that came with it stand before all others
     std::uint32_t receiving : 1 = 0;   // Kind::receive (of a listener: accept) is in flight, or in asked_
     std::uint32_t cancelling : 1 = 0;  // and was cancelled
     std::uint32_t readable : 1 = 0;    // Kind::readable is in flight, or in asked_

@@ -201,7 +201,8 @@ TEST_F(UringLoopTest, the_end_of_a_connection_is_told_to_who_does_not_read) {
     }
     const int before = server.readable;
     client.socket.reset();
-    EXPECT_TRUE(until([&] { return server.readable > before; })) << (paused ? "paused" : "read to a body's end");
+    EXPECT_TRUE(until([&] { return server.readable > before; }))
+        << (paused ? "paused" : "read to a body's end");
   }
 }
 
@@ -325,20 +326,21 @@ TEST_F(UringLoopTest, a_signal_in_the_middle_of_a_wait_does_no_harm) {
   ASSERT_EQ(sigaction(SIGUSR1, &ours, &before), 0);
   auto [end, peer] = receiving();
   const pthread_t here = pthread_self();
-  std::atomic<bool> over = false;
+  std::atomic<int> turned = 0;
   std::thread other([&, other_end = peer] {
     for (int i = 0; i < 20; ++i) {
+      const int before = turned;
       pthread_kill(here, SIGUSR1);
       (void)!::write(other_end, "x", 1);
-      usleep(1000);
+      while (turned == before) sched_yield();
     }
-    over = true;
-    loop->post([] {});
   });
-  while (!over || end->received.size() < 20) {
+  while (end->received.size() < 20) {
     loop->turn(1s);
     end->drain();
+    ++turned;
   }
+  ++turned;
   other.join();
   EXPECT_EQ(end->received.size(), 20u);
   sigaction(SIGUSR1, &before, nullptr);

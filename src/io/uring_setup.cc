@@ -60,8 +60,7 @@ class Trial {
   Status operations() {
     io_uring_probe* const known = io_uring_get_probe_ring(&ring_);
     bool all = known != nullptr;
-    for (const int operation :
-         {IORING_OP_RECV, IORING_OP_POLL_ADD, IORING_OP_ASYNC_CANCEL})
+    for (const int operation : {IORING_OP_RECV, IORING_OP_POLL_ADD, IORING_OP_ASYNC_CANCEL})
       all = all && io_uring_opcode_supported(known, operation) != 0;
     if (known != nullptr) io_uring_free_probe(known);
     if (!all) return cannot("operations of io_uring", ENOSYS);
