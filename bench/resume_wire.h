@@ -21,24 +21,27 @@ struct Session {
   std::uint64_t sent = 0;
 };
 
-inline std::string frame_head(unsigned char type, std::uint32_t seq, std::uint32_t ack) {
-  std::string out(10, '\0');
-  out[0] = static_cast<char>(type);
-  for (int i = 0; i < 4; ++i) {
-    out[static_cast<std::size_t>(2 + i)] = static_cast<char>(seq >> (24 - 8 * i));
-    out[static_cast<std::size_t>(6 + i)] = static_cast<char>(ack >> (24 - 8 * i));
+/// The 10 bytes before each frame's body, to `to`.
+inline void write_frame_start(unsigned char* to, unsigned char type, std::uint32_t seq, std::uint32_t ack) {
+  to[0] = type;
+  to[1] = 0;
+  for (unsigned i = 0; i < 4; ++i) {
+    to[2 + i] = static_cast<unsigned char>(seq >> (24 - 8 * i));
+    to[6 + i] = static_cast<unsigned char>(ack >> (24 - 8 * i));
   }
-  return out;
 }
-inline std::string data_head(Session& session) {
-  return frame_head(0x10, static_cast<std::uint32_t>(++session.sent),
-                    static_cast<std::uint32_t>(session.received));
+inline std::string frame_head(unsigned char type, std::uint32_t seq, std::uint32_t ack) {
+  unsigned char start[10];
+  write_frame_start(start, type, seq, ack);
+  return std::string(reinterpret_cast<char*>(start), sizeof start);
 }
 inline std::string hello_frame() {
-  return frame_head(0x01, 0, 0) + std::string(
-                                      "\x01\x00\x05"
-                                      "bench\x00\x00",
-                                      10);
+  std::string out = frame_head(0x01, 0, 0);
+  constexpr std::string_view body(
+      "\x01\x00\x05"
+      "bench\x00\x00",
+      10);  // version 1, identity, application
+  return out.append(body);
 }
 inline std::string resume_frame(Session& session) {
   std::string out = frame_head(0x03, 0, 0);

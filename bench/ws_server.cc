@@ -1,16 +1,22 @@
-// The server behind the relays: a WebSocket echo server that costs as little as it can, so that core 0 stays
-// free for the load. One thread, one edge-triggered epoll, one receive buffer for all; frames are unmasked
-// where they lie and leave in one send. Frames that are not whole wait in the connection.
+// The servers behind the relays and gateways: echo servers that cost as little as they can, so that their
+// core stays free for the load. One thread, one edge-triggered epoll, one receive buffer for all; messages
+// are turned round where they lie and leave in one send. What is not whole waits in the connection. A message
+// that begins with message_broadcast goes to every connection of its kind.
 //
-//   bench_ws_server --listen ADDRESS:PORT=ID [--listen ...]
+//   bench_ws_server [--listen ADDRESS:PORT=ID]... [--servers ADDRESS:PORT=COUNT] [--tcp ADDRESS:PORT]
+//                   [--game ADDRESS:PORT]
 //
-// Each listener is one "server": its ID stands in X-Server of every answer. GET /healthz is answered with
-// 200.
+// --listen: WebSocket; each listener is one "server": its ID stands in X-Server of every answer. GET /healthz
+// is answered with 200. --servers: COUNT such listeners on consecutive addresses, all on one port, b1, b2 and
+// so on.
+// --tcp: messages behind a 4-byte big-endian length. --game: the same behind a greeting, as a game server for
+// gateways.
 
 #include <deque>
 #include <memory>
 #include <vector>
 
+#include "load_message.h"
 #include "ws_wire.h"
 
 namespace bench {
@@ -19,12 +25,22 @@ namespace {
 constexpr std::size_t receive_bytes = 256 * 1024;
 constexpr std::size_t message_bytes_max = 1024 * 1024;
 constexpr std::size_t head_bytes_max = 16 * 1024;
+constexpr std::size_t length_bytes = 4;
+constexpr std::string_view greeting("\0\0\0\7welcome", 11);
+
+enum class Kind : std::uint8_t { websocket, tcp, game };
+
+struct Listener {
+  int fd;
+  Kind kind;
+  std::string id;
+};
 
 struct Connection {
-  const std::string* id = nullptr;
-  bool open = false;  // behind the 101
-  std::string in;     // a head or a frame that is not whole
-  std::string out;    // what the client did not take; while there is some we do not read
+  const Listener* listener = nullptr;  // null: closed
+  bool open = false;                   // behind the 101
+  std::string in;                      // a head or a message that is not whole
+  std::string out;                     // what the client did not take; while there is some we do not read
 };
 
 enum class Next { go_on, end };
@@ -33,13 +49,30 @@ class Server {
  public:
   Server() : epoll_(epoll_create1(EPOLL_CLOEXEC)), buffer_(receive_bytes) {}
 
-  void listen(const std::string& text) {
+  /// "ADDRESS:PORT=ID"
+  void listen(Kind kind, const std::string& text) {
     const auto equals = text.find('=');
-    const int fd = listen_on(text.substr(0, equals));
     const bool named = equals != std::string::npos;
-    listeners_.push_back({fd, named ? text.substr(equals + 1) : "b" + std::to_string(listeners_.size() + 1)});
-    watch(fd, EPOLLIN);
+    add(kind, text.substr(0, equals),
+        named ? text.substr(equals + 1) : "b" + std::to_string(listeners_.size() + 1));
   }
+
+  /// "ADDRESS:PORT=COUNT": consecutive addresses, and on each of them the same port.
+  void listen_on_many(const std::string& text) {
+    const auto equals = text.find('=');
+    auto address = parse_address(text.substr(0, equals));
+    const auto first = ntohl(address.sin_addr.s_addr);
+    const auto count =
+        equals == std::string::npos ? 1u : static_cast<unsigned>(std::atoi(text.c_str() + equals + 1));
+    for (unsigned i = 0; i < count; ++i) {
+      address.sin_addr.s_addr = htonl(first + i);
+      const int fd = add(Kind::websocket, text_of(address), "b" + std::to_string(i + 1));
+      socklen_t size = sizeof address;
+      getsockname(fd, reinterpret_cast<sockaddr*>(&address), &size);
+    }
+  }
+
+  bool listens() const { return !listeners_.empty(); }
 
   [[noreturn]] void run() {
     epoll_event events[512];
@@ -59,15 +92,19 @@ class Server {
   }
 
  private:
-  struct Listener {
-    int fd;
-    std::string id;
-  };
+  int add(Kind kind, const std::string& address, std::string id) {
+    const int fd = listen_on(address);
+    listeners_.push_back({fd, kind, std::move(id)});
+    const auto slot = static_cast<std::size_t>(fd);
+    if (listener_by_fd_.size() <= slot) listener_by_fd_.resize(slot + 1);
+    listener_by_fd_[slot] = &listeners_.back();
+    watch(fd, EPOLLIN);
+    return fd;
+  }
 
   const Listener* listener_of(int fd) const {
-    for (const auto& listener : listeners_)
-      if (listener.fd == fd) return &listener;
-    return nullptr;
+    const auto slot = static_cast<std::size_t>(fd);
+    return slot < listener_by_fd_.size() ? listener_by_fd_[slot] : nullptr;
   }
 
   void watch(int fd, std::uint32_t events) {
@@ -87,8 +124,11 @@ class Server {
       const auto slot = static_cast<std::size_t>(fd);
       if (connections_.size() <= slot) connections_.resize(slot + 1);
       if (connections_[slot] == nullptr) connections_[slot] = std::make_unique<Connection>();
-      connections_[slot]->id = &listener.id;
+      auto& connection = *connections_[slot];
+      connection.listener = &listener;
+      connection.open = listener.kind != Kind::websocket;
       watch(fd, EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET);
+      if (listener.kind == Kind::game) write(fd, connection, greeting.data(), greeting.size());
     }
   }
 
@@ -136,19 +176,24 @@ class Server {
     if (!key.empty()) {
       connection.open = true;
       text = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nX-Server: " +
-             *connection.id + "\r\nSec-WebSocket-Accept: " + accept_of(key) + "\r\n\r\n";
+             connection.listener->id + "\r\nSec-WebSocket-Accept: " + accept_of(key) + "\r\n\r\n";
     } else {
       const bool healthy = head.starts_with("GET /healthz ");
       text = std::string("HTTP/1.1 ") + (healthy ? "200 OK" : "404 Not Found") +
-             "\r\nX-Server: " + *connection.id + "\r\nContent-Length: 3\r\n\r\n" +
+             "\r\nX-Server: " + connection.listener->id + "\r\nContent-Length: 3\r\n\r\n" +
              (healthy ? "ok\n" : "no\n");
     }
     return write(fd, connection, text.data(), text.size());
   }
 
+  Next echo(int fd, Connection& connection, unsigned char* bytes, std::size_t size) {
+    if (connection.listener->kind == Kind::websocket) return echo_frames(fd, connection, bytes, size);
+    return echo_messages(fd, connection, bytes, size);
+  }
+
   /// Turns the client's frames into the server's where they lie: a server's head is 4 bytes shorter, so that
   /// what is written never catches up with what is read.
-  Next echo(int fd, Connection& connection, unsigned char* bytes, std::size_t size) {
+  Next echo_frames(int fd, Connection& connection, unsigned char* bytes, std::size_t size) {
     std::size_t from = 0;
     std::size_t to = 0;
     FrameHead head;
@@ -161,9 +206,13 @@ class Server {
       closed = opcode == 8;
       if (opcode != 10) {  // a pong is not echoed
         const auto first = opcode == 9 ? static_cast<unsigned char>(0x8a) : head.first;
-        to += write_frame_head(bytes + to, first, payload_size, nullptr);
-        copy_masked(bytes + to, bytes + from + head.head_size, payload_size, head.mask);
-        to += payload_size;
+        const auto head_size = write_frame_head(bytes + to, first, payload_size, nullptr);
+        copy_masked(bytes + to + head_size, bytes + from + head.head_size, payload_size, head.mask);
+        if (opcode < 8 && payload_size > 0 && bytes[to + head_size] == message_broadcast) {
+          tell_all(Kind::websocket, bytes + to, head_size + payload_size);
+        } else {
+          to += head_size + payload_size;
+        }
       }
       from += head.head_size + payload_size;
     }
@@ -171,6 +220,36 @@ class Server {
     if (to == 0) return Next::go_on;
     const auto next = write(fd, connection, reinterpret_cast<char*>(bytes), to);
     return closed ? Next::end : next;
+  }
+
+  Next echo_messages(int fd, Connection& connection, unsigned char* bytes, std::size_t size) {
+    std::size_t from = 0;
+    std::size_t to = 0;
+    while (size - from >= length_bytes) {
+      std::size_t whole = 0;
+      for (std::size_t i = 0; i < length_bytes; ++i) whole = whole << 8 | bytes[from + i];
+      whole += length_bytes;
+      if (whole > length_bytes + message_bytes_max) return Next::end;
+      if (size - from < whole) break;
+      if (whole > length_bytes && bytes[from + length_bytes] == message_broadcast) {
+        tell_all(connection.listener->kind, bytes + from, whole);
+      } else {
+        if (to != from) std::memmove(bytes + to, bytes + from, whole);
+        to += whole;
+      }
+      from += whole;
+    }
+    if (from < size) connection.in.assign(reinterpret_cast<char*>(bytes) + from, size - from);
+    return to == 0 ? Next::go_on : write(fd, connection, reinterpret_cast<char*>(bytes), to);
+  }
+
+  /// Whose socket is broken will be told so by an event of its own.
+  void tell_all(Kind kind, const unsigned char* bytes, std::size_t size) {
+    for (std::size_t slot = 0; slot < connections_.size(); ++slot) {
+      auto* connection = connections_[slot].get();
+      if (connection == nullptr || !connection->open || connection->listener->kind != kind) continue;
+      write(static_cast<int>(slot), *connection, reinterpret_cast<const char*>(bytes), size);
+    }
   }
 
   static Next write(int fd, Connection& connection, const char* bytes, std::size_t size) {
@@ -187,7 +266,8 @@ class Server {
 
   int epoll_;
   std::vector<unsigned char> buffer_;
-  std::deque<Listener> listeners_;                        // connections point into it
+  std::deque<Listener> listeners_;  // connections point into it
+  std::vector<const Listener*> listener_by_fd_;
   std::vector<std::unique_ptr<Connection>> connections_;  // by descriptor, used again
 };
 
@@ -196,14 +276,26 @@ class Server {
 
 int main(int count, char** arguments) {
   bench::Server server;
-  bool listens = false;
   for (int i = 1; i + 1 < count; i += 2) {
-    if (std::string_view(arguments[i]) != "--listen") break;
-    server.listen(arguments[i + 1]);
-    listens = true;
+    const std::string_view name = arguments[i];
+    const std::string value = arguments[i + 1];
+    if (name == "--listen") {
+      server.listen(bench::Kind::websocket, value);
+    } else if (name == "--servers") {
+      server.listen_on_many(value);
+    } else if (name == "--tcp") {
+      server.listen(bench::Kind::tcp, value);
+    } else if (name == "--game") {
+      server.listen(bench::Kind::game, value);
+    } else {
+      std::fprintf(stderr, "unknown: %s\n", arguments[i]);
+      return 2;
+    }
   }
-  if (!listens) {
-    std::fprintf(stderr, "usage: bench_ws_server --listen ADDRESS:PORT[=ID] [--listen ...]\n");
+  if (!server.listens()) {
+    std::fprintf(stderr,
+                 "usage: bench_ws_server [--listen ADDRESS:PORT=ID]... [--servers ADDRESS:PORT=COUNT] [--tcp "
+                 "ADDRESS:PORT] [--game ADDRESS:PORT]\n");
     return 2;
   }
   std::fprintf(stderr, "ready\n");

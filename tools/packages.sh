@@ -8,7 +8,7 @@ packages_of() {
         libssl-dev libtomlplusplus-dev libcli11-dev libspdlog-dev libfmt-dev nlohmann-json3-dev libsimdjson-dev zlib1g-dev libc-ares-dev liburing-dev
       ;;
     test)  # Beast has no smaller package than all of Boost's headers
-      echo libgtest-dev libboost1.74-dev python3 python3-cryptography openssl haproxy nginx wrk iproute2 chromium
+      echo libgtest-dev libboost1.74-dev python3 python3-cryptography openssl valgrind haproxy nginx wrk iproute2 chromium
       # Node from another origin brings its own npm, and conflicts with Debian's: what counts are the commands.
       command -v node >/dev/null || echo nodejs
       command -v npm >/dev/null || echo npm
@@ -17,8 +17,9 @@ packages_of() {
     lint) echo python3 clang-format ;;
     tidy) echo clang clang-tidy ;;
     fuzz) echo clang-16 libclang-rt-16-dev libgtest-dev libboost1.74-dev ;;
-    bench)  # Beast: http_head_bench, and a peer
-      echo libbenchmark-dev libboost1.74-dev libwebsockets-dev python3 haproxy nginx wrk
+    bench)  # Beast: http_head_bench, and a peer; the plug-in: libwebsockets' own loop is poll(), whose cost grows
+      echo libbenchmark-dev valgrind libboost1.74-dev libwebsockets-dev libwebsockets-evlib-uv python3 haproxy nginx \
+        libnginx-mod-stream caddy wrk
       command -v node >/dev/null || echo nodejs
       command -v npm >/dev/null || echo npm
       ;;
@@ -61,7 +62,7 @@ need() {
   ) || { echo "./dev: installing failed: $command" >&2; return 1; }
 }
 
-# haproxy and nginx bring a service that would start at once, on ports that may be somebody's. For the life of this
+# haproxy, nginx and caddy bring a service that would start at once, on ports that may be somebody's. For the life of this
 # shell no service starts; a policy that the machine already has is left as it is.
 without_services() {
   local policy=/usr/sbin/policy-rc.d
@@ -75,7 +76,7 @@ without_services() {
 forget_services() {
   local service
   command -v systemctl >/dev/null || return 0
-  for service in haproxy nginx; do
+  for service in haproxy nginx caddy; do
     [[ " $1 " != *" $service "* ]] || systemctl --quiet disable $service 2>/dev/null || true
   done
 }

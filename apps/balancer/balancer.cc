@@ -14,13 +14,13 @@
 #include "apps/config/keys.h"
 #include "apps/config/secret.h"
 #include "apps/config/tls_files.h"
+#include "apps/serve/access.h"
 #include "apps/serve/workers.h"
 #include "base/log.h"
 #include "base/random.h"
 #include "base/scope.h"
 #include "io/epoll_loop.h"
 #include "upstream/resolver.h"
-#include "watch/access_file.h"
 
 namespace rejoin::balancer {
 namespace {
@@ -111,16 +111,12 @@ int run_balancer(const BalancerOptions& options) {
     if (!token.ok()) return kConfigurationStatus;
     door = watch::AdminDoor{admin->listen, std::move(token.secret)};
   }
-  std::unique_ptr<watch::AccessFile> access;
-  if (config.access_log.format != config::AccessFormat::off) {
-    const std::string& path = config.access_log.path;
-    auto opened = watch::AccessFile::open(path.empty() ? path : config.resolve(path), *log);
-    if (!opened) {
-      std::fprintf(stderr, "%s\n", opened.error().detail.c_str());
-      return kConfigurationStatus;
-    }
-    access = std::move(*opened);
+  auto opened = serve::open_access_log(config, *log);
+  if (!opened) {
+    std::fprintf(stderr, "%s\n", opened.error().detail.c_str());
+    return kConfigurationStatus;
   }
+  const std::unique_ptr<watch::AccessFile> access = std::move(*opened);
 
   std::atomic<unsigned> serving{0};
   serve::WorkersOptions workers;

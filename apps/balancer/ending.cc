@@ -44,6 +44,10 @@ std::string_view to_string(EndHow how) {
 
 std::string_view to_string(EndPhase phase) {
   switch (phase) {
+    case EndPhase::gate: return "gate";
+    case EndPhase::proxy: return "proxy";
+    case EndPhase::hello: return "hello";
+    case EndPhase::tls: return "tls";
     case EndPhase::head: return "head";
     case EndPhase::queue: return "queue";
     case EndPhase::connect: return "connect";

@@ -31,6 +31,10 @@ inline constexpr std::size_t kEndHows = 13;
 std::string_view to_string(EndHow how);
 
 enum class EndPhase : std::uint8_t {
+  gate,      // it was not let in (serve/gate.h)
+  proxy,     // waiting for the PROXY header of the proxy in front
+  hello,     // waiting for the ClientHello by which a pool is chosen
+  tls,       // the TLS handshake
   head,      // waiting for the request's head, or for the first frame at layer 4
   queue,     // waiting for a server
   connect,   // to a server

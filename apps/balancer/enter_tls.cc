@@ -3,6 +3,7 @@
 #include <memory>
 #include <string>
 
+#include "apps/balancer/record.h"
 #include "base/limits.h"
 
 namespace rejoin::balancer {
@@ -65,7 +66,11 @@ Task<bool> enter_tls(Visit& visit) {
   } else {
     ++visit.counts().tls_failed;
   }
-  worker.tell(*visit.listener, visit.address, "no TLS: " + to_string(open.error()));
+  Refused refused{ending_of(open.error(), EndPhase::tls), "no_tls", to_string(open.error())};
+  if (open.error().kind == ErrorKind::timed_out) refused.reason = kLate;
+  if (open.error().kind == ErrorKind::cancelled) refused.reason = kGone;
+  worker.tell(*visit.listener, visit.address, "no TLS: " + refused.detail);
+  if (refused.reason != kGone) connection_refused(visit, refused);
   co_return false;
 }
 

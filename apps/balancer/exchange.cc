@@ -38,19 +38,17 @@ struct Exchange {
   route::Choice& choice;
   route::ServerUse use;
   io::Stream server;
-  Buffer arrived;                // from the server: the head of its response, then what came behind it
-  Scope upload;                  // home of the coroutine that moves the request's body
-  Worker::Busy busy;             // ends it when its server goes down
-  Status uploaded;               // how that ended; an error when it could not begin
-  bool uploading = false;        // it has begun and has not ended
-  bool reused = false;           // the connection served another request before
-  bool may_reuse = false;        // a connection that did may be taken
-  bool repeatable = false;       // the request may be sent twice
-  bool server_spoke = false;     // a byte of the response has come
-  bool client_heard = false;     // a byte of an answer went to the client
-  bool continued = false;        // the client was told 100, so that its body comes
-  std::array<char, 32> made_id;  // a request id of ours
-  Bytes id;                      // by which the request is known; empty: by none
+  Buffer arrived;             // from the server: the head of its response, then what came behind it
+  Scope upload;               // home of the coroutine that moves the request's body
+  Worker::Busy busy;          // ends it when its server goes down
+  Status uploaded;            // how that ended; an error when it could not begin
+  bool uploading = false;     // it has begun and has not ended
+  bool reused = false;        // the connection served another request before
+  bool may_reuse = false;     // a connection that did may be taken
+  bool repeatable = false;    // the request may be sent twice
+  bool server_spoke = false;  // a byte of the response has come
+  bool client_heard = false;  // a byte of an answer went to the client
+  bool continued = false;     // the client was told 100, so that its body comes
 
   TimePoint patience() const { return visit.in(visit.listener->rules.idle_timeout); }
 };
@@ -147,7 +145,7 @@ void add_extras(const Exchange& exchange, ResponsePlan& plan) {
   const config::Forwarded& rules = exchange.visit.listener->rules.forwarded;
   if (exchange.rule != nullptr && !exchange.rule->response.empty())
     plan.header_rules = &exchange.rule->response;
-  if (rules.request_id_response) plan.request_id = exchange.id;
+  if (rules.request_id_response) plan.request_id = exchange.visit.seen.request_id;
   plan.via = rules.via;
 }
 
@@ -162,6 +160,7 @@ Task<After> open_tunnel(Exchange& exchange, const ResponseHead& response) {
   start.websocket = exchange.request.wants_websocket();
   start.id = visit.seen.id;
   start.decision = decision_of(exchange.choice, visit.pool->router.rules());
+  start.notes = visit.notes();
   visit.seen.status = response.status();
   const bool care = visit.listener->care.any(start.websocket);
   // Where frames are followed, the first ones are, too: what came behind the heads goes to the tunnel.
@@ -466,12 +465,13 @@ Task<After> answer_instead(Exchange& exchange, Error error) {
 Bytes make_id(Exchange& exchange) {
   std::array<char, 16> random;
   exchange.visit.worker.world().random.fill({random.data(), random.size()});
+  std::array<char, 32>& made = exchange.visit.seen.made_request_id;
   for (std::size_t i = 0; i < random.size(); ++i) {
     const auto byte = static_cast<unsigned char>(random[i]);
-    exchange.made_id[2 * i] = "0123456789abcdef"[byte >> 4];
-    exchange.made_id[2 * i + 1] = "0123456789abcdef"[byte & 15];
+    made[2 * i] = "0123456789abcdef"[byte >> 4];
+    made[2 * i + 1] = "0123456789abcdef"[byte & 15];
   }
-  return {exchange.made_id.data(), exchange.made_id.size()};
+  return {made.data(), made.size()};
 }
 
 RequestOrigin origin_of(Exchange& exchange, Bytes target, bool upgrade) {
@@ -489,7 +489,7 @@ RequestOrigin origin_of(Exchange& exchange, Bytes target, bool upgrade) {
     origin.header_rules = &exchange.rule->request;
   if (origin.rules.request_id) {
     origin.request_id = make_id(exchange);
-    exchange.id = request_id_of(exchange.request, visit.trusted, origin.request_id);
+    exchange.visit.seen.request_id = request_id_of(exchange.request, visit.trusted, origin.request_id);
   }
   return origin;
 }

@@ -2,6 +2,7 @@
 
 #include <string>
 
+#include "apps/balancer/record.h"
 #include "apps/serve/hear_proxy.h"
 
 namespace rejoin::balancer {
@@ -13,13 +14,27 @@ void turn_away(Worker& worker, const ListenerPlan& listener, io::Socket& socket,
   socket.reset();
 }
 
+Refused kept_out(const serve::KeptOut& by) {
+  return {{Side::ours, EndHow::refused, EndPhase::gate}, by.word, std::string(by.why)};
+}
+
+/// No PROXY header came, or no good one.
+Refused not_introduced(const Error& error) {
+  Refused out{ending_of(error, EndPhase::proxy), kGone, to_string(error)};
+  if (error.kind == ErrorKind::bad_input) out.reason = "bad_proxy";
+  if (error.kind == ErrorKind::timed_out) out.reason = kLate;
+  return out;
+}
+
 }  // namespace
 
 bool knock(Worker& worker, const ListenerPlan& listener, io::Socket& socket, const Address& peer,
            Entry& entry) {
-  const std::string_view why = listener.gate->enter(peer, worker.world().clock.now(), worker.edge(), entry);
-  if (!why.empty()) turn_away(worker, listener, socket, peer, why);
-  return why.empty();
+  const serve::KeptOut out = listener.gate->enter(peer, worker.world().clock.now(), worker.edge(), entry);
+  if (!out) return true;
+  connection_refused(worker, listener, peer, kept_out(out));
+  turn_away(worker, listener, socket, peer, out.why);
+  return false;
 }
 
 Task<bool> greet(Visit& visit) {
@@ -35,13 +50,16 @@ Task<bool> greet(Visit& visit) {
   if (!heard) {
     if (heard.error().kind == ErrorKind::bad_input) ++worker.edge().bad_proxy;
     if (heard.error().kind == ErrorKind::timed_out) ++worker.edge().late;
-    turn_away(worker, *visit.listener, visit.client.socket(), visit.address, to_string(heard.error()));
+    const Refused refused = not_introduced(heard.error());
+    if (refused.reason != kGone || !visit.arrived.empty()) connection_refused(visit, refused);
+    turn_away(worker, *visit.listener, visit.client.socket(), visit.address, refused.detail);
     co_return false;
   }
-  const std::string_view why =
-      gate.name(visit.pass, visit.address, worker.world().clock.now(), worker.edge());
-  if (!why.empty()) turn_away(worker, *visit.listener, visit.client.socket(), visit.address, why);
-  co_return why.empty();
+  const serve::KeptOut out = gate.name(visit.pass, visit.address, worker.world().clock.now(), worker.edge());
+  if (!out) co_return true;
+  connection_refused(visit, kept_out(out));
+  turn_away(worker, *visit.listener, visit.client.socket(), visit.address, out.why);
+  co_return false;
 }
 
 Task<Status> introduce(Visit& visit, io::Stream& server, TimePoint deadline) {

@@ -44,6 +44,13 @@ void tell_end(AccessRecord& record, const Ending& ending) {
   if (!as_it_should) record.end_by = to_string(ending.side);
 }
 
+/// The client besides its address.
+void tell_client(AccessRecord& record, const Visit& visit) {
+  if (visit.peer != visit.address) record.peer = visit.peer;
+  if (visit.facts.tls) record.tls_version = visit.facts.tls->version;
+  record.sni = visit.facts.authority;
+}
+
 /// What requests and connections have in common.
 AccessRecord record_of(Visit& visit, const Ending& ending) {
   const Seen& seen = visit.seen;
@@ -52,6 +59,7 @@ AccessRecord record_of(Visit& visit, const Ending& ending) {
   record.began = seen.began;
   record.listener = visit.listener->rules.name;
   record.client = visit.address;
+  tell_client(record, visit);
   record.bytes_in = seen.bytes_in;
   record.bytes_out = seen.bytes_out;
   record.head = between(seen.began, seen.heard);
@@ -74,7 +82,7 @@ void tell_choice(AccessRecord& record, Visit& visit, const route::Choice& choice
   if (const auto reached = between(looked_from, seen.reached)) record.connect = *reached - seen.queued;
 }
 
-void tell_head(AccessRecord& record, const proto::RequestHead& request) {
+void tell_head(AccessRecord& record, const Seen& seen, const proto::RequestHead& request) {
   record.method = request.method_text();
   record.host = request.host();
   const Bytes target = request.path_and_query();
@@ -84,8 +92,14 @@ void tell_head(AccessRecord& record, const proto::RequestHead& request) {
   record.version = request.minor_version() == 0 ? "HTTP/1.0" : "HTTP/1.1";
   record.forwarded_for = request.value_of(proto::KnownField::x_forwarded_for);
   record.user_agent = request.value_of(proto::KnownField::user_agent);
-  static constexpr Bytes kRequestId = "X-Request-Id";
-  if (const proto::Field* const field = request.find(kRequestId)) record.request_id = request.value(*field);
+  record.request_id = request.value_of(proto::KnownField::x_request_id);
+  if (!seen.request_id.empty()) record.request_id = seen.request_id;
+}
+
+void tell_refusal(AccessRecord& record, const Refused& refused) {
+  record.kind = AccessRecord::Kind::refused;
+  record.reason = refused.reason;
+  record.detail = refused.detail;
 }
 
 }  // namespace
@@ -157,7 +171,7 @@ void request_ended(Visit& visit, const proto::RequestHead* request, const route:
   AccessRecord record = record_of(visit, ending);
   record.kind = AccessRecord::Kind::request;
   record.status = seen.status;
-  if (request != nullptr) tell_head(record, *request);
+  if (request != nullptr) tell_head(record, seen, *request);
   if (choice != nullptr) tell_choice(record, visit, *choice);
   log->add(record);
 }
@@ -174,6 +188,30 @@ void connection_ended(Visit& visit, const route::Choice& choice) {
   record.kind = AccessRecord::Kind::connection;
   if (ending.phase != EndPhase::head) tell_choice(record, visit, choice);
   log->add(record);
+}
+
+void connection_refused(Visit& visit, const Refused& refused) {
+  watch::AccessLog* const log = visit.worker.access_log();
+  if (log == nullptr) return;
+  visit.seen.id = visit.worker.next_id();
+  visit.seen.began = visit.accepted;
+  AccessRecord record = record_of(visit, refused.ending);
+  tell_refusal(record, refused);
+  log->add_refused(record);
+}
+
+void connection_refused(Worker& worker, const ListenerPlan& listener, const Address& peer,
+                        const Refused& refused) {
+  watch::AccessLog* const log = worker.access_log();
+  if (log == nullptr) return;
+  AccessRecord record;
+  record.id = worker.next_id();
+  record.began = worker.world().clock.now();
+  record.listener = listener.rules.name;
+  record.client = peer;
+  tell_end(record, refused.ending);
+  tell_refusal(record, refused);
+  log->add_refused(record);
 }
 
 void tunnel_ended(Worker& worker, const Tunnel& tunnel, const Ending& ending) {
@@ -201,6 +239,11 @@ void tunnel_ended(Worker& worker, const Tunnel& tunnel, const Ending& ending) {
   record.bytes_in = tunnel.bytes_from_client();
   record.bytes_out = tunnel.bytes_from_server();
   record.total = life;
+  if (const ClientNotes* const notes = worker.notes_of(tunnel)) {
+    if (notes->peer != tunnel.client) record.peer = notes->peer;
+    record.tls_version = notes->tls_version;
+    record.sni = notes->sni;
+  }
   const ServerName names = split_server_name(server_name);
   record.pool = names.pool;
   record.server = names.server;

@@ -4,6 +4,9 @@
 // Place on the path: last. Called once for each, on the worker's thread; nothing here waits.
 #pragma once
 
+#include <string>
+#include <string_view>
+
 #include "apps/balancer/ending.h"
 #include "apps/balancer/visit.h"
 #include "proto/http_head.h"
@@ -18,6 +21,21 @@ void request_ended(Visit& visit, const proto::RequestHead* request, const route:
 /// A connection at layer 4 ends without having become a tunnel. `choice` means nothing when it ended in its
 /// head.
 void connection_ended(Visit& visit, const route::Choice& choice);
+
+/// Why a connection was turned away before its first request, or, at layer 4, before a server was looked for.
+struct Refused {
+  Ending ending;
+  std::string_view reason;  // a word: as the metrics call it, where they count it
+  std::string detail = {};  // in words
+};
+/// Reasons that no metric of the edge has by that name.
+inline constexpr std::string_view kLate = "late";
+inline constexpr std::string_view kGone = "gone";  // the client went, or we stop
+/// Leaves a line, of as many as there may be in a second; what it counts towards is its caller's.
+void connection_refused(Visit& visit, const Refused& refused);
+/// The same for one of which nothing but its peer is known yet.
+void connection_refused(Worker& worker, const ListenerPlan& listener, const Address& peer,
+                        const Refused& refused);
 
 /// A tunnel has ended; its bytes are counted, and it is still there.
 void tunnel_ended(Worker& worker, const Tunnel& tunnel, const Ending& ending);

@@ -55,7 +55,9 @@ Task<Status> Rollout::everywhere_else(std::function<Status(Worker&)> what) {
   while (missing_ != 0) {
     const Woken woken = co_await waiter_.until(deadline);
     if (woken == Woken::ready) continue;
-    so_far_ = Error{ErrorKind::timed_out, Side::ours, Retry::yes, "a worker did not answer"};
+    so_far_ = woken == Woken::stopped
+                  ? Error{ErrorKind::cancelled, Side::ours, Retry::no, "this process is about to end"}
+                  : Error{ErrorKind::timed_out, Side::ours, Retry::yes, "a worker did not answer"};
     break;
   }
   ++round_;  // late answers mean nothing

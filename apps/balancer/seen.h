@@ -5,11 +5,13 @@
 // Part of a Visit; plain values.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <optional>
 #include <variant>
 
 #include "apps/balancer/ending.h"
+#include "base/bytes.h"
 #include "base/clock.h"
 #include "route/router.h"
 
@@ -29,6 +31,8 @@ struct Seen {
   int status = 0;               // that the client was told; 0: none
   bool reused = false;          // on a connection to the server that was kept
   std::optional<Ending> ending;
+  std::array<char, 32> made_request_id;  // a request id of ours, where the listener has such
+  Bytes request_id;                      // by which servers know it; empty: by none, or by the client's
 
   /// The first cause counts: what follows from it is no news.
   void end(const Ending& how) {

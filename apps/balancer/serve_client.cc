@@ -67,8 +67,13 @@ Task<bool> find_pool_by_name(Visit& visit) {
   }
   serve::EdgeCounts& counts = visit.worker.edge();
   std::string why;
+  Refused refused{.ending = {Side::client, EndHow::bad_input, EndPhase::hello}, .reason = "bad_hello"};
+  const bool said_nothing = visit.arrived.empty();
   if (!come) {
-    if (come.error().kind == ErrorKind::timed_out) ++counts.late;
+    const bool late = come.error().kind == ErrorKind::timed_out;
+    if (late) ++counts.late;
+    refused.ending = ending_of(come.error(), EndPhase::hello);
+    refused.reason = late ? kLate : kGone;
     why = "no ClientHello: " + to_string(come.error());
   } else if (verdict.state == proto::HelloState::refused) {
     ++counts.bad_hello;
@@ -79,9 +84,13 @@ Task<bool> find_pool_by_name(Visit& visit) {
     if (pool != nullptr) visit.pool = visit.generation->pools[*pool].get();
     if (visit.pool != nullptr) co_return true;
     ++counts.no_name;
+    refused.ending = {Side::ours, EndHow::refused, EndPhase::hello};
+    refused.reason = "no_name";
     why = hello.name.empty() ? "it asks for no name" : "it asks for " + hello.name + ", which is not served";
   }
   visit.worker.tell(*visit.listener, visit.address, "turned away: " + why);
+  refused.detail = why;
+  if (refused.reason != kGone || !said_nothing) connection_refused(visit, refused);
   visit.client.socket().reset();
   co_return false;
 }
@@ -151,6 +160,7 @@ Task<Status> bring_to_server(Visit& visit, route::Choice& choice) {
   start.pass = std::move(visit.pass);
   start.id = visit.seen.id;
   start.decision = decision_of(choice, visit.pool->router.rules());
+  start.notes = visit.notes();
   worker.park(visit.listener, visit.client.release(), server.release(), visit.address, std::move(use),
               visit.take_lease(), upstream::ClientFin::passes_on, std::move(start));
   co_return Status{};

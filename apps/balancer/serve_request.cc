@@ -26,7 +26,7 @@ TimePoint head_deadline(const Visit& visit) {
 /// Waits for the first bytes of a request, into visit.arrived; a client that says nothing holds no block
 /// meanwhile. False: none come.
 Task<bool> wait_for_request(Visit& visit) {
-  if (!visit.first_request && visit.worker.draining()) co_return false;
+  if (!visit.first_request && visit.worker.hurries()) co_return false;
   const TimePoint until =
       visit.first_request ? head_deadline(visit) : visit.in(visit.listener->rules.keep_alive_timeout);
   const Worker::Waiting waiting(visit.worker, visit.client);  // a drain ends this wait

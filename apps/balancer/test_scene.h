@@ -12,7 +12,7 @@
 #include "apps/balancer/worker.h"
 #include "apps/config/config.h"
 #include "io/sim_network.h"
-#include "watch/json.h"
+#include "watch/memory_sink.h"
 
 namespace rejoin::balancer::test {
 
@@ -75,19 +75,6 @@ class RawEnd final : private io::SocketEvents {
   io::Socket socket_;
   std::string unsent_, heard_;
   bool reading_ = true, fin_ = false, ended_ = false, broken_ = false;
-};
-
-/// Keeps what was logged.
-struct MemorySink final : watch::AccessSink {
-  explicit MemorySink(Clock& of) : clock(of) {}
-  bool offer(std::string& more) override {
-    lines += more;
-    more.clear();
-    return true;
-  }
-  std::int64_t unix_ms() const override { return clock.unix_now() * 1000; }
-  Clock& clock;
-  std::string lines;
 };
 
 inline constexpr std::string_view kSceneConfig = R"(
@@ -179,16 +166,7 @@ class Scene : private io::AcceptEvents {
   /// What was logged so far, a line each.
   std::vector<watch::Json> records() {
     worker->access_log()->flush();
-    std::vector<watch::Json> out;
-    std::string_view rest = log.lines;
-    while (!rest.empty()) {
-      const std::size_t end = rest.find('\n');
-      const auto json = watch::parse_json(rest.substr(0, end));
-      EXPECT_TRUE(json) << rest.substr(0, end);
-      if (json) out.push_back(*json);
-      rest.remove_prefix(end + 1);
-    }
-    return out;
+    return log.records();
   }
   /// Waits for so many records, which there are in the end.
   std::vector<watch::Json> records(std::size_t count) {
@@ -210,7 +188,7 @@ class Scene : private io::AcceptEvents {
   io::SimHost& server;
   io::SimHost& phone;
   route::Key key;
-  MemorySink log;
+  watch::MemorySink log;
   watch::AdminDoor door;
   std::unique_ptr<Worker> worker;
 

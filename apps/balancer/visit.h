@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <utility>
@@ -43,6 +44,7 @@ struct Visit {
         listener(std::move(l)),
         pool(generation->pool_of(*listener)),
         address(from),
+        peer(from),
         pass(std::move(entry.pass)),
         accepted(w.world().clock.now()),
         client(w.world(), std::move(socket), Side::client, w.stop_switch()) {
@@ -57,6 +59,15 @@ struct Visit {
   Counts& counts() { return book().counts; }
 
   TimePoint in(Duration time) const { return worker.world().clock.now() + time; }
+
+  /// What the access log will say of the tunnel that the connection becomes, besides what that knows itself;
+  /// nullptr: nothing.
+  std::unique_ptr<ClientNotes> notes() const {
+    const bool any = peer != address || facts.tls || !facts.authority.empty();
+    if (worker.access_log() == nullptr || !any) return nullptr;
+    return std::make_unique<ClientNotes>(
+        ClientNotes{peer, facts.tls ? facts.tls->version : std::string(), facts.authority});
+  }
 
   /// With a source-ip rule: the pin in the pool holds as long as the connection does, and follows where the
   /// client is sent.
@@ -112,7 +123,8 @@ struct Visit {
   ListenerPtr listener;
   PoolUse* pool;  // of the request that is served; at layer 4 the listener's, nullptr: chosen by a name that
                   // has not been heard
-  Address address;
+  Address address;  // of the client, as far as it is known
+  Address peer;     // who dialled
   route::Admission::Pass pass;
   TimePoint accepted;  // the time to say the first head counts from here
   io::Stream client;

@@ -8,6 +8,7 @@
 #include "apps/balancer/operate.h"
 #include "apps/balancer/record.h"
 #include "apps/balancer/serve_client.h"
+#include "apps/serve/access.h"
 #include "watch/metrics_table.h"
 
 namespace rejoin::balancer {
@@ -16,13 +17,6 @@ namespace {
 
 constexpr Duration kTlsWarnEvery = 10s;  // of one pool, per worker
 constexpr std::chrono::milliseconds kLastLookMs{100};
-
-watch::AccessRules access_rules(const config::AccessLog& log) {
-  watch::AccessRules out;
-  if (log.format == config::AccessFormat::line) out.form = watch::AccessForm::line;
-  out.query = log.query;
-  return out;
-}
 
 io::ListenOptions options_of(const Generation& generation, const ListenerPlan& listener) {
   io::ListenOptions options;
@@ -53,7 +47,8 @@ Tunnel::Tunnel(Worker& owner, ListenerPtr of, io::Socket client_socket, io::Sock
       held(std::move(start.held)),
       id(start.id),
       client(from),
-      decision(start.decision) {}
+      decision(start.decision),
+      noted(start.notes != nullptr) {}
 
 // One listener, and what it makes of a connection.
 struct Worker::Entrance final : io::AcceptEvents {
@@ -108,7 +103,7 @@ Worker::Worker(io::World& world, std::shared_ptr<const Plan> plan, unsigned numb
       last_looks_([](void* self) { static_cast<Worker*>(self)->close_admin_when_alone(); }, this),
       ids_(world.random.u64()) {
   if (around.access != nullptr)
-    access_log_.emplace(world, *around.access, access_rules(generation_->plan->config.access_log));
+    access_log_.emplace(world, *around.access, serve::access_rules(generation_->plan->config.access_log));
   if (around.serving != nullptr) around.serving->fetch_add(1);
   for (const ListenerPtr& listener : generation_->listeners)
     entrances_.push_back(std::make_unique<Entrance>(*this, generation_, listener));
@@ -306,7 +301,7 @@ void Worker::tick() {
   world_.timers.arm(second_, now + 1s);
 }
 
-void Worker::drain() {
+void Worker::retire() {
   draining_ = true;
   abandon();
   for (auto& entrance : entrances_) entrance->listener.reset();
@@ -314,9 +309,14 @@ void Worker::drain() {
   second_.cancel();
   if (probes_) probes_->stop();
   if (operations_) operations_->stop();
+  close_admin_when_alone();
+}
+
+void Worker::drain() {
+  if (!draining_) retire();
+  hurries_ = true;
   waiting_.for_each([](Waiting& waiting) { waiting.client.interrupt(); });
   if (!dismissal_.armed()) dismiss_next();
-  close_admin_when_alone();
 }
 
 // Operators watch a drain, so their port stays open as long as there is a client to watch, here or with a
@@ -386,10 +386,11 @@ void Worker::park(ListenerPtr listener, io::Socket client_socket, io::Socket ser
   Tunnel& tunnel =
       tunnels_.make(*this, std::move(listener), std::move(client_socket), std::move(server_socket), client,
                     std::move(use), std::move(lease), client_fin, start);
+  if (start.notes) notes_.emplace(&tunnel, std::move(start.notes));
   const upstream::CareRules& care = tunnel.listener->care;
   tunnel.care_for(care, start.websocket);
   (care.closes_at_drain && tunnel.may_be_dismissed() ? dismissable_ : open_tunnels_).push_back(tunnel);
-  if (draining_ && !dismissal_.armed())
+  if (hurries_ && !dismissal_.armed())
     world_.timers.arm(dismissal_, world_.clock.now());  // it came from a request that was under way
   tunnel.start(std::move(start.from_client), std::move(start.from_server));
 }
@@ -408,6 +409,7 @@ void Worker::relay_ended(upstream::Relay& relay, upstream::RelayEnd end) {
   Ending ending = ending_of(end);
   if (end.how == upstream::RelayEnd::How::cancelled) ending.how = why_cancelled_;
   tunnel_ended(*this, tunnel, ending);
+  if (tunnel.noted) notes_.erase(&tunnel);
   tunnels_.destroy(tunnel);
 }
 

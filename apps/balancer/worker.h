@@ -10,6 +10,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 #include <vector>
 
 #include "apps/balancer/books.h"
@@ -38,6 +39,12 @@ class Operations;
 class Admin;
 class Worker;
 
+/// What the access log says of a tunnel's client besides its address. Few tunnels have any.
+struct ClientNotes {
+  Address peer;
+  std::string tls_version, sni;
+};
+
 /// What a tunnel begins with, besides its two sockets.
 struct TunnelStart {
   route::Admission::Pass pass;
@@ -45,6 +52,7 @@ struct TunnelStart {
   route::Lease held;     // Router::hold()
   std::uint64_t id = 0;  // of its request
   Decision decision{};   // how its server was found
+  std::unique_ptr<ClientNotes> notes;
   /// Read, and not passed on: only where the listener asks for care of this kind of tunnel.
   Buffer from_client, from_server;
 };
@@ -63,6 +71,7 @@ struct Tunnel final : upstream::Relay {
   std::uint64_t id;   // TunnelStart's
   Address client;
   Decision decision;
+  bool noted;  // the worker keeps its ClientNotes
 };
 static_assert(sizeof(Tunnel) <= 368,
               "the record of an idle relayed connection; the aim for all of one is 600 bytes");
@@ -94,11 +103,17 @@ class Worker final : public serve::WorkerProgram, private upstream::RelayOwner {
   /// Takes no new connections; requests in progress end, and so do keep-alive connections after them. Tunnels
   /// stay.
   void drain() override;
+  /// The same, but a client of a keep-alive connection gets one more answer, which says that it is the last,
+  /// and no WebSocket is closed for it. (It cannot know that it is to go, and may just be asking.)
+  void retire() override;
   /// Ends everything now: tunnels are reset, waits are cancelled. idle() is true some turns later.
   void stop() override;
   /// No connection, tunnel or task is left.
   bool idle() const override;
+  /// Takes no new connections.
   bool draining() const { return draining_; }
+  /// And waits for no further request.
+  bool hurries() const { return hurries_; }
 
   /// In worker 0: how it is changed while it runs. Once, before open().
   void be_operated_by(std::unique_ptr<Operations> operations);
@@ -195,6 +210,10 @@ class Worker final : public serve::WorkerProgram, private upstream::RelayOwner {
     open_tunnels_.for_each(as_tunnel);
   }
   std::size_t tunnels() const { return tunnels_.live(); }
+  /// nullptr: it has none.
+  const ClientNotes* notes_of(const Tunnel& tunnel) const {
+    return tunnel.noted ? notes_.at(&tunnel).get() : nullptr;
+  }
   /// For a line about one client's connection in the log, if anybody reads such.
   void tell(const ListenerPlan& listener, const Address& client, std::string_view what);
 
@@ -229,6 +248,8 @@ class Worker final : public serve::WorkerProgram, private upstream::RelayOwner {
   /// Of plans that are gone, while one of their leases is open.
   std::vector<std::shared_ptr<route::LeaseTable>> old_leases_;
   RecordPool<Tunnel> tunnels_;
+  /// Beside the records, which stay as small as they are.
+  std::unordered_map<const Tunnel*, std::unique_ptr<ClientNotes>> notes_;
   List<upstream::Relay> open_tunnels_;
   List<upstream::Relay> dismissable_;  // of tunnels: a drain closes them one by one
   List<Waiting> waiting_;
@@ -245,6 +266,7 @@ class Worker final : public serve::WorkerProgram, private upstream::RelayOwner {
   EndHow why_cancelled_ = EndHow::stopped;  // of the tunnel that is being cancelled
   serve::EdgeCounts edge_;
   bool draining_ = false;
+  bool hurries_ = false;
 };
 
 }  // namespace rejoin::balancer

@@ -35,6 +35,10 @@ inline std::string listen_at(std::string_view value) {
 }
 /// On line 6, in [[pool]].
 inline std::string in_pool(std::string_view line) { return joined({kListenerHead, kPoolHead, line, "\n"}); }
+/// On line 4, columns from 20: the gateway's session cookie.
+inline std::string in_session_cookie(std::string_view keys) {
+  return joined({kGatewayHead, "session_cookie = { ", keys, " }\n"});
+}
 /// On line 6, columns from 14: the entries of the pool's list.
 inline std::string in_affinity(std::string_view entries) {
   return in_pool(joined({"affinity = [ ", entries, " ]"}));

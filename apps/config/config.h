@@ -529,6 +529,7 @@ struct SessionCookie {
   std::string path = "/";
   SameSite same_site = SameSite::lax;
   bool secure = true;
+  bool partitioned = false;
 };
 
 /// Another gateway of the fleet, for clients that reach us with its tickets.

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <map>
 
+#include "apps/config/cookie_check.h"
 #include "apps/config/edge_check.h"
 #include "apps/config/key_table.h"
 #include "apps/config/nearest.h"
@@ -355,7 +356,6 @@ class CrossCheck {
       }
       once(cookies, it.affinity[i].cookie_name(), rule + (kind == AffinityKind::ticket ? ".cookie" : ".name"),
            "the name of a cookie of this pool");
-      if (kind == AffinityKind::cookie_insert) cookie(it.affinity[i].insert, rule);
       if (kind == AffinityKind::cookie_insert)
         once(cookies, it.affinity[i].insert.cross_site, rule + ".cross_site",
              "the name of a cookie of this pool");
@@ -462,31 +462,6 @@ class CrossCheck {
       warn(path + ".server", "every server is a backup, so it makes no difference");
   }
 
-  /// What browsers refuse (RFC 6265bis 5.6 and 4.1.3; measured with Chromium).
-  void cookie(const CookieInsert& it, const std::string& rule) {
-    if (it.same_site == SameSite::none && !it.secure) {
-      say(rule + ".same_site",
-          "browsers refuse SameSite=None without Secure; write secure = true (https only), or same_site = "
-          "\"lax\"");
-    }
-    if (it.partitioned && !it.secure) {
-      say(rule + ".partitioned",
-          "browsers refuse Partitioned without Secure; write secure = true (https only)");
-    }
-    const bool host_prefix = it.name.starts_with("__Host-");
-    if ((host_prefix || it.name.starts_with("__Secure-")) && !it.secure) {
-      say(rule + ".name",
-          "browsers refuse a name that begins so without Secure; write secure = true (https only)");
-    }
-    if (host_prefix && (it.path != "/" || !it.domain.empty())) {
-      say(rule + ".name", "browsers refuse __Host- with another path than \"/\" or with a domain");
-    }
-    if (it.max_life != Duration(0) && it.max_idle > it.max_life) {
-      warn(places_.has(rule + ".max_idle") ? rule + ".max_idle" : rule + ".max_life",
-           "max_idle is longer than max_life, so it never decides");
-    }
-  }
-
   void ticket(const Ticket& it, const std::string& rule) {
     if (config_.keys.seal.empty() && !places_.has("keys")) {
       warn(rule + ".kind",
@@ -553,11 +528,8 @@ class CrossCheck {
 
   /// What is there to be seen of a balancer, and a balancer that is not there.
   void seeing() {
-    if (!places_.has("listener")) {
-      for (const char* const table : {"balancer.admin", "access_log"}) {
-        if (places_.has(table))
-          warn(table, "means nothing here: it is the balancer's, and the file has no [[listener]]");
-      }
+    if (!places_.has("listener") && places_.has("balancer.admin")) {
+      warn("balancer.admin", "means nothing here: it is the balancer's, and the file has no [[listener]]");
     }
     if (config_.access_log.format == AccessFormat::off && places_.has("access_log.path")) {
       warn("access_log.path", "nothing is written there: write format = \"json\" or format = \"line\"");
@@ -615,6 +587,7 @@ class CrossCheck {
 void cross_check(Config& config, const Places& places, std::vector<Diagnostic>& out) {
   CrossCheck(config, places, out).run();
   cross_check_http(config, places, out);
+  check_cookies(config, places, out);
   check_edges(config, places, out);
   check_tls(config, places, out);
 }

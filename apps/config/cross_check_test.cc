@@ -145,6 +145,17 @@ TEST(BadFile, cookies_that_browsers_refuse) {
       {in_affinity(R"({ kind = "cookie-insert", same_site = "none", partitioned = true })"),
        R"(f:6:52: pool.affinity[0].same_site: browsers refuse SameSite=None without Secure; write secure = true (https only), or same_site = "lax"
 f:6:74: pool.affinity[0].partitioned: browsers refuse Partitioned without Secure; write secure = true (https only))"},
+      {in_affinity(R"({ kind = "cookie-insert", secure = true, partitioned = true })"),
+       R"(f:6:69: warning: pool.affinity[0].partitioned: Partitioned is for pages of other sites, which send no such cookie without SameSite=None; write same_site = "none")"},
+      {in_session_cookie(R"(same_site = "none", secure = false)"),
+       R"(f:4:32: gateway.session_cookie.same_site: browsers refuse SameSite=None without Secure; write secure = true (https only), or same_site = "lax")"},
+      {in_session_cookie(R"(same_site = "none", secure = false, partitioned = true)"),
+       R"(f:4:32: gateway.session_cookie.same_site: browsers refuse SameSite=None without Secure; write secure = true (https only), or same_site = "lax"
+f:4:70: gateway.session_cookie.partitioned: browsers refuse Partitioned without Secure; write secure = true (https only))"},
+      {in_session_cookie("partitioned = true"),
+       R"(f:4:34: gateway.session_cookie.partitioned: Partitioned is for pages of other sites, which send no such cookie without SameSite=None; write same_site = "none")"},
+      {in_session_cookie(R"(name = "__Host-S", path = "/play")"),
+       R"(f:4:27: gateway.session_cookie.name: browsers refuse __Host- with another path than "/" or with a domain)"},
       {in_affinity(R"({ kind = "cookie-insert", name = "__Secure-R" })"),
        R"(f:6:47: pool.affinity[0].name: browsers refuse a name that begins so without Secure; write secure = true (https only))"},
       {in_affinity(R"({ kind = "cookie-insert", name = "__Host-R", secure = true, path = "/play" })"),
@@ -166,6 +177,13 @@ f:6:74: pool.affinity[0].partitioned: browsers refuse Partitioned without Secure
            R"({ kind = "source-ip" }, { kind = "cookie-insert" }, { kind = "cookie-insert", name = "B" }, { kind = "cookie-insert", name = "C" }, { kind = "cookie-insert", name = "D" })"),
        R"(f:6:12: pool.affinity: has more than 4 entries)"},
   });
+}
+
+TEST(GoodFile, a_session_cookie_for_pages_of_other_sites) {
+  const auto config = parse_config(in_session_cookie(R"(same_site = "none", partitioned = true)"), "f");
+  ASSERT_TRUE(config) << config.error().detail;
+  EXPECT_TRUE(config->gateway->session_cookie->partitioned);
+  EXPECT_TRUE(config->warnings.empty());
 }
 
 TEST(BadFile, tickets) {
@@ -464,9 +482,7 @@ TEST(BadFile, admin_ports) {
        R"(f:6:9: admin.token: says where a key is: write "file:PATH" or "env:NAME"; the key itself never stands here)"},
       {joined({kGatewayHead,
                "[balancer.admin]\nlisten = \"127.0.0.1:9090\"\n[access_log]\nformat = \"json\"\n"}),
-       R"(f:4:1: warning: balancer.admin: means nothing here: it is the balancer's, and the file has no [[listener]])"
-       "\n"
-       R"(f:6:1: warning: access_log: means nothing here: it is the balancer's, and the file has no [[listener]])"},
+       R"(f:4:1: warning: balancer.admin: means nothing here: it is the balancer's, and the file has no [[listener]])"},
       {joined({kListenerHead, kPoolHead, "[access_log]\npath = \"a.log\"\n"}),
        R"(f:7:8: warning: access_log.path: nothing is written there: write format = "json" or format = "line")"},
       {"[gateway]\nname = \"g\"\nlistener = [ { listen = \"127.0.0.1:9090\" } ]\n[admin]\nlisten = "

@@ -134,6 +134,10 @@ void visit(KeyVisitor& v, SessionCookie& it) {
   v.choice({"same_site", "The attribute SameSite."}, it.same_site, kSameSites);
   v.flag({"secure", "The attribute Secure: https and wss only. Turn it off for tests on plain http alone."},
          it.secure);
+  v.flag({"partitioned",
+          "The attribute Partitioned (CHIPS): for pages of other sites, in browsers that block third-party "
+          "cookies. Needs `secure` and `same_site = \"none\"`."},
+         it.partitioned);
 }
 
 void visit(KeyVisitor& v, PeerGateway& it) {

@@ -125,10 +125,18 @@ void Admin::close() {
   server_.close();
 }
 
+// What has no parameters says so; the others look at theirs themselves.
+std::optional<AdminReply> Admin::unwanted(const AdminRequest& request) {
+  static constexpr std::string_view kPlain[] = {"/", kUndrain, kMetrics, kHealth, kReady, kVersion};
+  if (std::ranges::find(kPlain, request.path) == std::end(kPlain)) return std::nullopt;
+  return unknown_parameter(request, {});
+}
+
 Task<AdminReply> Admin::answer(AdminRequest request) {
   const bool get = request.method == Method::get;
   const bool post = request.method == Method::post;
   AdminReply reply;
+  if (auto wrong = unwanted(request)) co_return std::move(*wrong);
   if (request.path == kSessions && get) {
     reply = co_await list(std::move(request));
   } else if (request.path == kSessions) {

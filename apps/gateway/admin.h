@@ -39,6 +39,7 @@ class Admin final : private watch::AdminHandler {
  private:
   using AllWorkers = serve::Survey<Worker, Question, Answer>;
   Task<watch::AdminReply> answer(watch::AdminRequest request) override;
+  static std::optional<watch::AdminReply> unwanted(const watch::AdminRequest& request);
   Task<watch::AdminReply> overview();
   watch::AdminReply health() const;
   watch::AdminReply readiness() const;

@@ -91,7 +91,7 @@ Answer answer_question(Worker& worker, const Question& question) {
         out.rows.push_back(row_of(worker, *session));
         if (question.kind == Question::Kind::look) break;
         ++sessions.counts().ended_by_operator;
-        session->end_told(proto::LinkCode::session_ended, question.reason);
+        session->end_told(proto::LinkCode::session_ended, question.reason, EndCause::by_operator);
       }
       list_ended(worker, &question.id, out);
       break;

@@ -6,7 +6,7 @@
 #include <string>
 
 #include "apps/config/config.h"
-#include "base/address.h"
+#include "apps/gateway/caller.h"
 #include "base/task.h"
 #include "io/network.h"
 #include "route/admission.h"
@@ -18,7 +18,7 @@ class Worker;
 /// Waits for the handshake as long as the listener allows, and serves what is inside of it. A player who does
 /// not do it, or not well, costs no session. `said` was read already, and belongs to TLS. `worker` and
 /// `listener`, which is the plan's, outlive the task.
-Task<void> enter_tls(Worker& worker, io::Socket accepted, Address client,
+Task<void> enter_tls(Worker& worker, io::Socket accepted, Caller caller,
                      const config::GatewayListener& listener, std::string said, route::Admission::Pass pass);
 
 }  // namespace rejoin::gateway

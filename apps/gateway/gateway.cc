@@ -9,6 +9,7 @@
 #include "apps/config/secret.h"
 #include "apps/config/tls_files.h"
 #include "apps/gateway/worker.h"
+#include "apps/serve/access.h"
 #include "apps/serve/workers.h"
 #include "base/log.h"
 
@@ -79,6 +80,12 @@ int run_gateway(const GatewayOptions& options) {
   say_what_is_in_the_clear(plan->rules.listeners, *log);
 
   if (plan->admin) plan->admin->token = std::move(token.secret);
+  auto opened = serve::open_access_log(reading.config, *log);
+  if (!opened) {
+    std::fprintf(stderr, "%s\n", opened.error().detail.c_str());
+    return kConfigurationStatus;
+  }
+  const std::unique_ptr<watch::AccessFile> access = std::move(*opened);
   serve::WorkersOptions workers;
   workers.count = static_cast<unsigned>(plan->rules.workers);
   workers.process = reading.config.process;
@@ -90,10 +97,13 @@ int run_gateway(const GatewayOptions& options) {
   for (const config::GatewayListener& listener : plan->rules.listeners)
     workers.listener_names.push_back(listener.name);
   if (plan->admin) workers.listener_names.push_back("admin");
-  return serve::run_workers(workers, *log,
-                            [&plan](io::World& world, unsigned number, serve::Colleagues& colleagues) {
-                              return std::make_unique<Worker>(world, *plan, number, &colleagues);
-                            });
+  workers.on_reopen = [&access] {
+    if (access) access->reopen();
+  };
+  return serve::run_workers(
+      workers, *log, [&](io::World& world, unsigned number, serve::Colleagues& colleagues) {
+        return std::make_unique<Worker>(world, *plan, number, &colleagues, access.get());
+      });
 }
 
 }  // namespace rejoin::gateway

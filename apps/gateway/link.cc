@@ -11,21 +11,6 @@
 
 namespace rejoin::gateway {
 
-std::string_view to_string(LinkEnd end) {
-  switch (end) {
-    case LinkEnd::finished: return "finished";
-    case LinkEnd::refused: return "refused";
-    case LinkEnd::dismissed: return "dismissed";
-    case LinkEnd::abandoned: return "abandoned";
-    case LinkEnd::broken: return "broken";
-    case LinkEnd::stalled: return "stalled";
-    case LinkEnd::silent: return "silent";
-    case LinkEnd::cancelled: return "cancelled";
-    case LinkEnd::moved: return "moved";
-  }
-  return "?";
-}
-
 LinkWatch::LinkWatch(Link& watched) : link(&watched) {
   assert(watched.watch() == nullptr);
   watched.set_watch(this);
@@ -62,10 +47,16 @@ void Link::start(MutableBytes arrived) {
 void Link::attach(LiveSession& session, const session::SendWindow::Cursor& from, LinkMode mode) {
   session_ = &session;
   next_ = from;
+  if (notes_) notes_->got(session.state(), from, session.links_count() > 1);
   mode_ = mode;
   bound_messages(mode);
   timer_.cancel();
   more();
+}
+
+void Link::forget_session() {
+  if (notes_ && session_ != nullptr) notes_->lost(session_->state(), next_);
+  session_ = nullptr;
 }
 
 void Link::more() {
@@ -288,12 +279,13 @@ void Link::refuse_opening(const proto::Detach& detach) {
     return;
   }
   tell(frame);
+  note_told(detach.code, detach.reason);
   say_goodbye(detach.code, detach.reason, LinkEnd::refused);
 }
 
 void Link::dismiss(const proto::Detach& detach, LinkEnd why) {
   if (phase_ != LinkPhase::open) {
-    session_ = nullptr;  // it parts already, and the session may be gone before it has
+    forget_session();  // it parts already, and the session may be gone before it has
     return;
   }
   const std::uint64_t ack = session_ != nullptr ? session_->state().ack() : 0;
@@ -302,23 +294,22 @@ void Link::dismiss(const proto::Detach& detach, LinkEnd why) {
     proto::append_detach(frame, detach, ack);
     tell(frame);
   }
-  session_ = nullptr;
+  forget_session();
+  note_told(detach.code, detach.reason);
   say_goodbye(detach.code, detach.reason, why);
   more();
 }
 
-void Link::close_session(std::uint16_t code, Bytes reason) {
-  if (phase_ != LinkPhase::open) {
-    session_ = nullptr;
-    return;
-  }
+void Link::close_session(std::uint16_t code, Bytes reason, Side by) {
+  if (phase_ != LinkPhase::open) return forget_session();
   if (mode_ == LinkMode::framed && !said_close_) {
     said_close_ = true;
     std::string frame;
     proto::append_close(frame, {code, reason}, session_ != nullptr ? session_->state().ack() : 0);
     tell(frame);
   }
-  session_ = nullptr;
+  forget_session();
+  if (notes_) notes_->told(code, reason, by);
   say_goodbye(code, reason, LinkEnd::dismissed);
   more();
 }

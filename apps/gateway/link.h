@@ -12,8 +12,11 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string_view>
 
+#include "apps/gateway/ending.h"
+#include "apps/gateway/link_notes.h"
 #include "base/address.h"
 #include "base/intrusive_list.h"
 #include "base/timers.h"
@@ -47,20 +50,6 @@ enum class LinkMode : std::uint8_t {
   plain,      // the game's own messages, attached
 };
 
-/// How a link ended, for the log and the counters.
-enum class LinkEnd : std::uint8_t {
-  finished,   // by the client's wish: close frame, or FIN between two messages
-  refused,    // the client broke a rule of its protocol and was told so
-  dismissed,  // by ours: another link has the session, the session ended, or we drain
-  abandoned,  // FIN in the middle of something
-  broken,     // reset, or a write failed
-  stalled,    // the client took nothing for limits::kLinkStallS
-  silent,     // nothing was heard for too long
-  cancelled,  // we stopped
-  moved,      // another worker or gateway has its connection
-};
-std::string_view to_string(LinkEnd end);
-
 /// A link that may end while somebody works for it: `link` is null then. One per link at a time.
 struct LinkWatch {
   explicit LinkWatch(Link& watched);
@@ -85,7 +74,7 @@ class Link : public ListNode, private io::SocketEvents {
   void attach(LiveSession& session, const session::SendWindow::Cursor& from, LinkMode mode);
   LiveSession* session() const { return session_; }
   /// The session is not this link's any more; nothing is said by it.
-  void forget_session() { session_ = nullptr; }
+  void forget_session();
   /// The session has something to say. It leaves at the end of this turn, with all else.
   void more();
   /// One whole frame of the resume protocol, behind what was said so far. Leaves as with more().
@@ -116,8 +105,8 @@ class Link : public ListNode, private io::SocketEvents {
   /// The link ends, the session (if it has one, it is forgotten) may live on. `detach` is told where the
   /// client knows the protocol; a plain client is told its code.
   void dismiss(const proto::Detach& detach, LinkEnd why = LinkEnd::dismissed);
-  /// The session ends, and with it the link: CLOSE, then as dismiss().
-  void close_session(std::uint16_t code, Bytes reason);
+  /// The session ends, and with it the link: CLOSE, then as dismiss(). `by`: whose doing that is.
+  void close_session(std::uint16_t code, Bytes reason, Side by);
   /// Ends it now, with a RST. It is destroyed when this returns.
   void cancel(LinkEnd why = LinkEnd::cancelled);
   /// Gives its socket away; it is destroyed when this returns.
@@ -143,6 +132,10 @@ class Link : public ListNode, private io::SocketEvents {
   /// True while a plain client is not read, because it, or its game server, takes nothing.
   bool paused() const { return paused_; }
   TimePoint opened() const { return opened_; }
+  /// For the access log; nullptr where there is none.
+  void keep_notes(std::unique_ptr<LinkNotes> notes) { notes_ = std::move(notes); }
+  std::unique_ptr<LinkNotes> take_notes() { return std::move(notes_); }
+  const LinkNotes* notes() const { return notes_.get(); }
 
  protected:
   Link(Worker& worker, io::Socket socket, const Address& client, LinkMode mode);
@@ -171,6 +164,10 @@ class Link : public ListNode, private io::SocketEvents {
   void put(Bytes head, Bytes payload = {}) { outbox_.put(blocks(), socket_, head, payload); }
   /// A frame of the resume protocol that is longer than it may be.
   void refuse_long_frame(Bytes why);
+  /// Its client is told so at the end, or has said it.
+  void note_told(std::uint16_t code, Bytes why) {
+    if (notes_) notes_->told(code, why);
+  }
   void await_close_frame(LinkEnd why);
   void part(LinkEnd why);
   void end(LinkEnd how);
@@ -198,6 +195,7 @@ class Link : public ListNode, private io::SocketEvents {
   LinkWatch* watch_ = nullptr;         // 8
   route::Admission::Pass pass_;        // 8
   TimePoint opened_;                   // 8
+  std::unique_ptr<LinkNotes> notes_;   // 8, with an access log
   Address client_;                     // 20
   std::uint32_t flush_ticket_ = 0;     // 4, its place in the worker's queue while flushing_
   std::uint32_t ignored_ = 0;          // 4, bytes thrown away while parting

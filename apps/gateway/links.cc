@@ -134,6 +134,7 @@ void WebSocketLink::take_close(proto::CloseCode code) {
   if (first_word) {
     fetch_last();
     put(proto::write_close(code, {}, {}).view());
+    note_told(number(code), {});
   }
   part(first_word ? LinkEnd::finished : LinkEnd::dismissed);
 }
@@ -150,6 +151,7 @@ void WebSocketLink::refuse(proto::CloseCode code, std::string_view reason) {
   if (phase() == LinkPhase::open) {
     fetch_last();
     put(proto::write_close(code, reason, {}).view());
+    note_told(number(code), reason);
   }
   worker().tell(*this, "close " + std::to_string(number(code)) + ": " + std::string(reason));
   part(LinkEnd::refused);
@@ -206,6 +208,7 @@ void TcpLink::take(MutableBytes arrived) {
         } else {
           ++worker().counts().refused_frames;
           worker().tell(*this, std::string(event.reason));
+          note_told(0, event.reason);
           fetch_last();
           part(LinkEnd::refused);
         }

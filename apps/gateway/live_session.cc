@@ -138,7 +138,7 @@ void LiveSession::on_frame(Bytes bytes) {
         // Its own code is what it is answered with, and told if it comes back to hear that.
         ++table_.counts().closed_by_client;
         end(proto::is_wire_close_code(verdict.code) ? static_cast<LinkCode>(verdict.code) : LinkCode::normal,
-            "closed by the client");
+            "closed by the client", EndCause::closed);
       }
       return;
     case FrameVerdict::Kind::bad: worker_.bad_frame(*link_, verdict.why); return;
@@ -237,7 +237,7 @@ void LiveSession::link_lost(Link& link, LinkEnd how) {
   state_.detach(worker_.world().clock.now());
   if (lasting_ == Lasting::ends_with_link) {
     // A client that said FIN has said all that it will say.
-    end(LinkCode::session_ended, "its link ended");
+    end(LinkCode::session_ended, "its link ended", EndCause::link_ended);
     return;
   }
   account();
@@ -411,14 +411,23 @@ bool LiveSession::arrive(const SessionParcel& parcel, io::Socket& socket) {
 
 // --- it ends ---
 
-void LiveSession::end(LinkCode code, Bytes reason) {
+EndCause LiveSession::cause_of_closing() const {
+  switch (static_cast<LinkCode>(closing_code_)) {
+    case LinkCode::session_ended: return EndCause::game_over;
+    case LinkCode::over_limit: return EndCause::over_limit;
+    default: return EndCause::game_lost;
+  }
+}
+
+void LiveSession::end(LinkCode code, Bytes reason, EndCause cause) {
   if (state_.phase() == Phase::ended) return;
+  if (closing()) cause = cause_of_closing();
   state_.end();
-  table_.ended(*this, code, reason);
+  table_.ended(*this, code, reason, cause);
   stalled_.reset();
   if (link_ != nullptr) {
     Link* const link = set_link(nullptr);
-    link->close_session(number(code), reason);
+    link->close_session(number(code), reason, side_of(cause));
   }
   if (game_ && !game_over_ && !finished_) {
     finished_ = true;
@@ -435,12 +444,12 @@ void LiveSession::forget_unconfirmed() {
   detach.reason = "WELCOME was not answered";
   Link* const link = set_link(nullptr);
   link->dismiss(detach);
-  end(LinkCode::login_needed, detach.reason);
+  end(LinkCode::login_needed, detach.reason, EndCause::unanswered);
 }
 
-void LiveSession::end_told(LinkCode code, Bytes reason) {
+void LiveSession::end_told(LinkCode code, Bytes reason, EndCause cause) {
   if (link_ != nullptr) link_->fetch_all();
-  end(code, reason);
+  end(code, reason, cause);
 }
 
 void LiveSession::end_by_drain() {
@@ -529,7 +538,7 @@ void LiveSession::on_time() {
     }
     if (due == Due::expired) {
       ++table_.counts().expired;
-      end(LinkCode::login_needed, "nobody came back");
+      end(LinkCode::login_needed, "nobody came back", EndCause::expired);
       return;
     }
   }

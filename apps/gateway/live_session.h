@@ -78,9 +78,10 @@ class LiveSession final : public ListNode, private upstream::GameEvents {
 
   // --- it ends ---
   /// The client is told, the game server gets what was said, and how it ended is remembered for a while.
-  void end(proto::LinkCode code, Bytes reason);
+  /// Where the game server ended it before, that is the cause.
+  void end(proto::LinkCode code, Bytes reason, EndCause cause = EndCause::stopped);
   /// The same, behind all that the client has not been sent yet.
-  void end_told(proto::LinkCode code, Bytes reason);
+  void end_told(proto::LinkCode code, Bytes reason, EndCause cause);
   /// The gateway goes away, and the session with it: the client is told to come again.
   void end_by_drain();
   /// Now, with everything that it has. It is destroyed when this returns.
@@ -115,6 +116,7 @@ class LiveSession final : public ListNode, private upstream::GameEvents {
   void forget_unconfirmed();
   void overflow();
   void finish_if_over();
+  EndCause cause_of_closing() const;
   void on_time();
   void arm();
   void account();

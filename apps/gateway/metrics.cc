@@ -78,6 +78,18 @@ constexpr MetricRow<MoveCounts> kMoveCounts[] = {
 static_assert(numbers_shown(kMoveCounts) == watch::numbers_of<MoveCounts>,
               "a number of MoveCounts is not shown");
 
+// What a gate counts; the rest of EdgeCounts is the balancer's.
+constexpr MetricRow<serve::EdgeCounts> kEdgeCounts[] = {
+    {&serve::EdgeCounts::denied, "edge_refusals_total",
+     "Connections turned away before their first request, by reason.", "reason", "denied"},
+    {&serve::EdgeCounts::full, "edge_refusals_total", "", "reason", "full"},
+    {&serve::EdgeCounts::client_full, "edge_refusals_total", "", "reason", "client_full"},
+    {&serve::EdgeCounts::client_too_fast, "edge_refusals_total", "", "reason", "client_too_fast"},
+    {&serve::EdgeCounts::proxy_untrusted, "edge_refusals_total", "", "reason", "proxy_untrusted"},
+    {&serve::EdgeCounts::bad_proxy, "edge_refusals_total", "", "reason", "bad_proxy"},
+    {&serve::EdgeCounts::late, "edge_refusals_total", "", "reason", "late"},
+};
+
 const std::string kPrefix = "rejoin_gateway_";
 
 void write_gauge(MetricsText& out, std::string_view name, std::string_view help, std::uint64_t value) {
@@ -93,6 +105,9 @@ Totals& Totals::operator+=(const Totals& more) {
   watch::add_numbers(sessions, more.sessions);
   watch::add_numbers(moves, more.moves);
   watch::add_numbers(games, more.games);
+  watch::add_numbers(edge, more.edge);
+  access_records += more.access_records;
+  access_lost += more.access_lost;
   return *this;
 }
 
@@ -112,6 +127,11 @@ Totals totals_of(Worker& worker) {
   out.sessions = worker.sessions().counts();
   out.moves = worker.moves();
   out.games = worker.games().counts();
+  out.edge = worker.edge();
+  if (const watch::AccessLog* const log = worker.access_log()) {
+    out.access_records = log->counts().records;
+    out.access_lost = log->counts().lost;
+  }
   return out;
 }
 
@@ -142,6 +162,12 @@ std::string metrics_text(const Totals& totals) {
   for (std::size_t i = 0; i < upstream::kGameEnds; ++i) {
     out.sample({{"how", to_string(static_cast<upstream::GameEnd>(i))}}, totals.games.ended[i]);
   }
+  write_rows(out, kPrefix, kEdgeCounts, totals.edge);
+  out.family(kPrefix + "access_records_total", MetricKind::counter, "Lines of the access log.");
+  out.sample(totals.access_records);
+  out.family(kPrefix + "access_records_lost_total", MetricKind::counter,
+             "Lines lost since the access log's file took nothing.");
+  out.sample(totals.access_lost);
   watch::write_process(out);
   return out.take();
 }

@@ -30,6 +30,8 @@ struct Totals {
   SessionCounts sessions;
   MoveCounts moves;
   upstream::GameCounts games;
+  serve::EdgeCounts edge;
+  std::uint64_t access_records = 0, access_lost = 0;
 
   Totals& operator+=(const Totals& more);
 };

@@ -306,6 +306,7 @@ std::string session_cookie_line(Worker& worker, const LiveSession& session) {
   spec.domain = rules.domain;
   spec.path = rules.path;
   spec.secure = rules.secure;
+  spec.partitioned = rules.partitioned;
   spec.http_only = true;
   switch (rules.same_site) {
     case config::SameSite::unset: break;

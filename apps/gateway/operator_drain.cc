@@ -42,7 +42,7 @@ void OperatorDrain::on_time() {
   while (sessions.size() > may_be_left) {
     LiveSession* const session = sessions.oldest();
     if (session == nullptr) return;
-    session->end_told(proto::LinkCode::restart, "the gateway is going away");
+    session->end_told(proto::LinkCode::restart, "the gateway is going away", EndCause::stopped);
   }
   if (sessions.size() != 0) worker_.world().timers.arm(timer_, now + Duration(kDrainStepMs));
 }

@@ -159,13 +159,14 @@ Task<void> relay_link_to_owner(Worker& worker, const LinkWatch& watch, std::stri
   }
   const Address client = link.client();
   route::Admission::Pass pass = link.take_pass();
+  std::unique_ptr<LinkNotes> notes = link.take_notes();
   io::Socket socket = link.give_away();
-  worker.park_relay(std::move(socket), stream.release(), client, owner, std::move(pass));
+  worker.park_relay(std::move(socket), stream.release(), client, owner, std::move(pass), std::move(notes));
 }
 
 Task<bool> relay_request_to_owner(Worker& worker, io::Stream& client, Address client_address,
                                   std::string head, std::string behind, std::string owner,
-                                  route::Admission::Pass& pass) {
+                                  route::Admission::Pass& pass, std::unique_ptr<LinkNotes> notes) {
   const config::PeerGateway* const peer = find_peer(worker, owner);
   if (peer == nullptr || !peer->websocket) co_return false;
   const Address to = peer->websocket;
@@ -180,8 +181,8 @@ Task<bool> relay_request_to_owner(Worker& worker, io::Stream& client, Address cl
   const Bytes bytes = request;
   Status sent = co_await stream.write_all(bytes, in(worker, limits::kOpeningFrameS));
   if (!sent) co_return false;
-  const Address address = client.socket().peer_address();
-  worker.park_relay(client.release(), stream.release(), address, owner, std::move(pass));
+  worker.park_relay(client.release(), stream.release(), client_address, owner, std::move(pass),
+                    std::move(notes));
   co_return true;
 }
 

@@ -22,9 +22,9 @@ Task<void> relay_link_to_owner(Worker& worker, const LinkWatch& watch, std::stri
 /// A request for a WebSocket that has not been answered: `head` as it came, with what came behind it. True:
 /// the client's connection is gone from the Stream, relayed.
 /// X-Forwarded-For says `client_address` then, for an owner that trusts us; so does a PROXY header where the
-/// peer's entry asks for one. `pass`, the client's, goes along.
+/// peer's entry asks for one. `pass`, the client's, goes along, and `notes` for the access log.
 Task<bool> relay_request_to_owner(Worker& worker, io::Stream& client, Address client_address,
                                   std::string head, std::string behind, std::string owner,
-                                  route::Admission::Pass& pass);
+                                  route::Admission::Pass& pass, std::unique_ptr<LinkNotes> notes);
 
 }  // namespace rejoin::gateway

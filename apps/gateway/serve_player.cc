@@ -15,6 +15,7 @@
 #include "apps/gateway/enter_tls.h"
 #include "apps/gateway/live_session.h"
 #include "apps/gateway/opening.h"
+#include "apps/gateway/record.h"
 #include "apps/gateway/relay_to_owner.h"
 #include "apps/serve/hear_proxy.h"
 #include "base/limits.h"
@@ -41,20 +42,22 @@ enum class After : std::uint8_t { next_request, close };
 
 /// One client's connection until it is a link.
 struct Visit {
-  Visit(Worker& w, io::Socket accepted, const Address& from, const config::GatewayListener& at,
+  Visit(Worker& w, io::Socket socket, Caller from, const config::GatewayListener& at,
         route::Admission::Pass right)
       : worker(w),
-        address(from),
+        caller(std::move(from)),
         listener(at),
         pass(std::move(right)),
-        client(w.world(), std::move(accepted), Side::client, w.stop_switch()) {}
+        accepted(w.world().clock.now()),
+        client(w.world(), std::move(socket), Side::client, w.stop_switch()) {}
 
   TimePoint in(Duration time) const { return worker.world().clock.now() + time; }
 
   Worker& worker;
-  Address address;
+  Caller caller;
   const config::GatewayListener& listener;
   route::Admission::Pass pass;
+  TimePoint accepted;
   io::Stream client;
   Buffer arrived;  // the head of the request that is heard or answered, and what came behind it
 };
@@ -68,12 +71,26 @@ struct Refusal {
   Method method = Method::get;
 };
 
+/// A line in the access log about a connection that becomes no link.
+void record(const Visit& visit, Side by, std::string_view reason, std::string detail, int status) {
+  Refused refused;
+  refused.began = visit.accepted;
+  refused.by = by;
+  refused.phase = "head";
+  refused.reason = reason;
+  refused.detail = std::move(detail);
+  refused.status = status;
+  record_refused(visit.worker, visit.caller, visit.listener, refused);
+}
+
 Task<void> refuse(Visit& visit, const Refusal& refusal) {
   ++visit.worker.counts().refused_heads;
+  record(visit, refusal.status >= 500 ? Side::ours : Side::client, "answered", std::string(refusal.why),
+         refusal.status);
   const std::string text = std::to_string(refusal.status) + " " +
                            std::string(proto::reason_phrase(refusal.status)) + "\n" +
                            std::string(refusal.why) + "\n";
-  visit.worker.tell(visit.address, "answered " + text);
+  visit.worker.tell(visit.caller.client, "answered " + text);
   proto::SimpleResponse response;
   response.status = refusal.status;
   response.text = text;
@@ -119,7 +136,11 @@ Task<std::size_t> hear_request(Visit& visit, RequestHead& request, TimePoint dea
     Status more = co_await visit.client.read_into(visit.arrived, deadline);
     if (more) continue;
     // Who said nothing at all, or has gone, gets no answer.
-    if (more.error().kind != ErrorKind::timed_out || visit.arrived.empty()) co_return 0;
+    if (visit.arrived.empty()) co_return 0;
+    if (more.error().kind != ErrorKind::timed_out) {
+      record(visit, more.error().side, "gone", to_string(more.error()), 0);
+      co_return 0;
+    }
     ++visit.worker.counts().timed_out;
     refusal.status = 408;
     refusal.why = "the request did not come whole in time";
@@ -282,9 +303,10 @@ std::string upgrade_response(Worker& worker, const Upgrade& upgrade, Bytes proto
 
 /// The connection becomes a link. Behind `head_bytes` of what arrived stands what the client sent already.
 WebSocketLink& make_link(Visit& visit, LinkMode mode, Bytes response, const Upgrade& upgrade) {
-  WebSocketLink& link =
-      visit.worker.make_websocket(visit.client.release(), visit.address, mode, response, upgrade.deflate);
+  WebSocketLink& link = visit.worker.make_websocket(visit.client.release(), visit.caller.client, mode,
+                                                    response, upgrade.deflate);
   link.keep_pass(std::move(visit.pass));
+  link.keep_notes(visit.worker.notes_of(visit.caller, visit.listener));
   return link;
 }
 
@@ -298,7 +320,7 @@ void begin_link(Visit& visit, WebSocketLink& link, std::size_t head_bytes) {
 bool pass_on(Visit& visit) {
   if (visit.listener.tls) return false;
   const std::string said(visit.arrived.view());
-  visit.worker.pass_on(visit.client.release(), visit.address, visit.listener, said);
+  visit.worker.pass_on(visit.client.release(), visit.caller.client, visit.listener, said);
   return true;
 }
 
@@ -313,11 +335,11 @@ Task<void> open_resumable(Visit& visit, const RequestHead& request, Upgrade upgr
     begin_link(visit, link, head_bytes);
     co_return;
   }
-  ResumeJudgement judgement = judge_resume(worker, resume, visit.address);
+  ResumeJudgement judgement = judge_resume(worker, resume, visit.caller.client);
   if (judgement.is == ResumeJudgement::Is::colleagues) {
     std::string said(visit.arrived.view());
     const unsigned colleague = judgement.ticket.session.worker();
-    worker.hand_over(visit.client.release(), visit.address, colleague, visit.listener, std::move(said),
+    worker.hand_over(visit.client.release(), visit.caller, colleague, visit.listener, std::move(said),
                      std::move(visit.pass));
     co_return;
   }
@@ -329,16 +351,17 @@ Task<void> open_resumable(Visit& visit, const RequestHead& request, Upgrade upgr
     session::Claim claim = claim_of(resume);
     const Result<session::Known> known =
         co_await worker.sessions().store().find(ticket.session, std::move(claim));
-    judgement = judge_known(worker, resume, ticket, visit.address, known);
+    judgement = judge_known(worker, resume, ticket, visit.caller.client, known);
   }
   if (judgement.is == ResumeJudgement::Is::strangers) {
     if (request.find(kRelayedHeader) == nullptr) {
       std::string head(visit.arrived.view().substr(0, head_bytes));
       std::string behind(visit.arrived.view().substr(head_bytes));
       std::string owner = judgement.ticket.owner;
+      std::unique_ptr<LinkNotes> notes = worker.notes_of(visit.caller, visit.listener);
       const bool relayed =
-          co_await relay_request_to_owner(worker, visit.client, visit.address, std::move(head),
-                                          std::move(behind), std::move(owner), visit.pass);
+          co_await relay_request_to_owner(worker, visit.client, visit.caller.client, std::move(head),
+                                          std::move(behind), std::move(owner), visit.pass, std::move(notes));
       if (relayed) co_return;
     }
     judgement.detach = proto::Detach();
@@ -373,7 +396,7 @@ Task<void> open_plain(Visit& visit, const RequestHead& request, Upgrade upgrade,
       const unsigned colleague = id.worker();
       if (colleague != worker.number() && colleague < worker.colleagues_count()) {
         std::string said(visit.arrived.view());
-        worker.hand_over(visit.client.release(), visit.address, colleague, visit.listener, std::move(said),
+        worker.hand_over(visit.client.release(), visit.caller, colleague, visit.listener, std::move(said),
                          std::move(visit.pass));
         co_return;
       }
@@ -416,7 +439,7 @@ Task<void> open_plain(Visit& visit, const RequestHead& request, Upgrade upgrade,
     from = session->state().come_back(worker.world().clock.now());
     ++worker.sessions().counts().resumed;
   } else {
-    session = &worker.sessions().make(route::TicketKind::cookie, visit.address, lasting);
+    session = &worker.sessions().make(route::TicketKind::cookie, visit.caller.client, lasting);
     from = session->state().window().end();
   }
   if (lasting == Lasting::outlives_links) field_lines += session_cookie_line(worker, *session);
@@ -464,10 +487,10 @@ Task<bool> link_lives(Worker& worker, route::SessionId id) {
   co_return false;
 }
 
-Task<void> serve_websocket(Worker& worker, io::Socket accepted, Address client,
+Task<void> serve_websocket(Worker& worker, io::Socket accepted, Caller caller,
                            const config::GatewayListener& listener, std::string said,
                            route::Admission::Pass pass) {
-  Visit visit(worker, std::move(accepted), client, listener, std::move(pass));
+  Visit visit(worker, std::move(accepted), std::move(caller), listener, std::move(pass));
   if (!said.empty()) {
     visit.arrived = worker.world().buffers.borrow();
     visit.arrived.append(said);
@@ -507,7 +530,7 @@ Task<void> serve_websocket(Worker& worker, io::Socket accepted, Address client,
       co_await refuse(visit, refusal);
       co_return;
     }
-    visit.address = client_behind(request, visit.address, worker.plan().trusted_proxies);
+    visit.caller.client = client_behind(request, visit.caller.client, worker.plan().trusted_proxies);
     Offered offer = offered(request);
     const bool resumable = offer.resume_protocol && listener.protocol != config::LinkProtocol::plain;
     std::optional<Refusal> against = not_here(worker, request, resumable, listener.protocol);
@@ -533,41 +556,61 @@ Task<void> serve_websocket(Worker& worker, io::Socket accepted, Address client,
 Task<void> serve_proxied(Worker& worker, io::Socket accepted, Address peer,
                          const config::GatewayListener& listener, serve::Gate& gate,
                          route::Admission::Pass pass) {
-  Address client = peer;
+  Caller caller(peer);
   serve::ClientFacts facts;
   Buffer arrived;
   io::Stream stream(worker.world(), std::move(accepted), Side::client, worker.stop_switch());
-  const TimePoint deadline = worker.world().clock.now() + worker.rules().handshake_timeout;
-  Status heard =
-      co_await serve::hear_proxy(worker.world(), stream, arrived, gate.proxy(), deadline, client, facts);
-  std::string why;
+  Refused refused;
+  refused.began = worker.world().clock.now();
+  const TimePoint deadline = refused.began + worker.rules().handshake_timeout;
+  Status heard = co_await serve::hear_proxy(worker.world(), stream, arrived, gate.proxy(), deadline,
+                                            caller.client, facts);
+  if (facts.tls) caller.tls_version = std::move(facts.tls->version);
+  caller.sni = std::move(facts.authority);
   if (heard) {
-    why = gate.name(pass, client, worker.world().clock.now(), worker.edge());
+    const serve::KeptOut out = gate.name(pass, caller.client, worker.world().clock.now(), worker.edge());
+    refused.by = Side::ours;
+    refused.phase = "gate";
+    refused.reason = out.word;
+    refused.detail = out.why;
   } else {
-    why = to_string(heard.error());
-    if (heard.error().kind == ErrorKind::bad_input) ++worker.edge().bad_proxy;
-    if (heard.error().kind == ErrorKind::timed_out) ++worker.edge().late;
+    refused.by = heard.error().side;
+    refused.phase = "proxy";
+    refused.reason = "gone";
+    refused.detail = to_string(heard.error());
+    if (heard.error().kind == ErrorKind::bad_input) {
+      refused.reason = "bad_proxy";
+      ++worker.edge().bad_proxy;
+    }
+    if (heard.error().kind == ErrorKind::timed_out) {
+      refused.reason = "late";
+      ++worker.edge().late;
+    }
   }
-  if (!why.empty()) {
-    worker.tell(client, "turned away: " + why);
+  if (!refused.reason.empty()) {
+    worker.tell(caller.client, "turned away: " + refused.detail);
+    const bool said_nothing = !arrived || arrived.empty();
+    if (refused.reason != "gone" || !said_nothing) record_refused(worker, caller, listener, refused);
     stream.socket().reset();
     co_return;
   }
   io::Socket socket = stream.release();
   if (listener.tls) {
     std::string behind(arrived ? arrived.view() : Bytes());
-    worker.spawn(enter_tls(worker, std::move(socket), client, listener, std::move(behind), std::move(pass)));
+    worker.spawn(enter_tls(worker, std::move(socket), std::move(caller), listener, std::move(behind),
+                           std::move(pass)));
     co_return;
   }
   if (listener.kind == config::GatewayListenerKind::tcp) {
     MutableBytes behind;
     if (arrived) behind = MutableBytes(arrived.data(), arrived.size());
-    worker.park_tcp(std::move(socket), client, listener.protocol, std::move(pass), behind);
+    worker.park_tcp(std::move(socket), caller, listener, std::move(pass), behind);
     co_return;
   }
   std::string said(arrived ? arrived.view() : Bytes());
   arrived.release();
-  co_await serve_websocket(worker, std::move(socket), client, listener, std::move(said), std::move(pass));
+  co_await serve_websocket(worker, std::move(socket), std::move(caller), listener, std::move(said),
+                           std::move(pass));
 }
 
 }  // namespace rejoin::gateway

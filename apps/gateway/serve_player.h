@@ -11,7 +11,7 @@ namespace rejoin::gateway {
 /// worker who found that it is not theirs.
 ///
 /// On a tcp listener there is no handshake: Worker::park_tcp().
-Task<void> serve_websocket(Worker& worker, io::Socket accepted, Address client,
+Task<void> serve_websocket(Worker& worker, io::Socket accepted, Caller caller,
                            const config::GatewayListener& listener, std::string said,
                            route::Admission::Pass pass);
 

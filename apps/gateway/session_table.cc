@@ -1,5 +1,6 @@
 #include "apps/gateway/session_table.h"
 
+#include "apps/gateway/record.h"
 #include "apps/gateway/worker.h"
 #include "base/limits.h"
 
@@ -77,7 +78,7 @@ Result<LiveSession*> SessionTable::arrive(Bytes bytes, io::Socket& socket) {
   return &made;
 }
 
-void SessionTable::ended(LiveSession& session, proto::LinkCode code, Bytes reason) {
+void SessionTable::ended(LiveSession& session, proto::LinkCode code, Bytes reason, EndCause cause) {
   by_id_.erase(session.state().id());
   ending_.push_back(session);
   session::SessionEnd end;
@@ -92,6 +93,7 @@ void SessionTable::ended(LiveSession& session, proto::LinkCode code, Bytes reaso
   if (ends_.size() == kEndedShownMax) ends_.pop_front();
   ends_.push_back({session.state().id(), end.code, std::string(reason.empty() ? to_string(code) : reason),
                    now - session.state().born(), now});
+  record_session(worker_, session, end.code, ends_.back().reason, cause);
   if (world_.log.wants(LogLevel::debug)) {
     worker_.tell(session.client(),
                  "session " + session.state().id().text() + " ended: " + std::string(proto::to_string(code)));

@@ -81,7 +81,7 @@ class SessionTable {
   /// why not; `socket` is untouched then.
   Result<LiveSession*> arrive(Bytes parcel, io::Socket& socket);
   /// It has ended: found no more, and how it ended is told to who comes for it. `reason` is shown.
-  void ended(LiveSession& session, proto::LinkCode code, Bytes reason);
+  void ended(LiveSession& session, proto::LinkCode code, Bytes reason, EndCause cause);
   /// Gives the record back.
   void destroy(LiveSession& session);
   /// Every session that has not ended.

@@ -15,6 +15,7 @@
 #include "apps/gateway/worker.h"
 #include "io/sim_network.h"
 #include "proto/ws_frame.h"
+#include "watch/memory_sink.h"
 
 namespace rejoin::gateway {
 
@@ -167,10 +168,12 @@ class Scene {
  public:
   static constexpr std::uint16_t kWebSocketPort = 8000, kTcpPort = 8001, kPlainTcpPort = 8002;
 
+  /// Of `base`'s listeners only the first one's edge is taken, for all of the scene's.
   explicit Scene(std::uint64_t seed = 1, const io::LinkOptions& link = {}, const config::Gateway& base = {})
       : sim(seed, link),
         gateway(sim.add_host({.name = "g1", .addresses = {"10.0.0.1"}})),
-        phone(sim.add_host({.name = "phone", .addresses = {"10.1.0.2"}})) {
+        phone(sim.add_host({.name = "phone", .addresses = {"10.1.0.2"}})),
+        log(gateway.world().clock) {
     if (std::getenv("REJOIN_TRACE") != nullptr) sim.trace_to(&std::cerr);
     config::Config config;
     config.gateway = base;
@@ -179,7 +182,11 @@ class Scene {
     websocket.listen = gateway.address(kWebSocketPort);
     tcp.listen = gateway.address(kTcpPort);
     tcp.kind = config::GatewayListenerKind::tcp;
+    if (!base.listeners.empty()) websocket.edge = tcp.edge = base.listeners.front().edge;
+    websocket.name = "ws";
+    tcp.name = "tcp";
     plain_tcp = tcp;
+    plain_tcp.name = "plain";
     plain_tcp.listen = gateway.address(kPlainTcpPort);
     plain_tcp.protocol = config::LinkProtocol::plain;
     config.gateway->listeners = {websocket, tcp, plain_tcp};
@@ -187,7 +194,7 @@ class Scene {
     Result<Plan> made = make_plan(config, route::KeyRing(route::generate_key(random)), random);
     EXPECT_TRUE(made.ok());
     plan = std::make_unique<Plan>(std::move(*made));
-    worker = std::make_unique<Worker>(gateway.world(), *plan);
+    worker = std::make_unique<Worker>(gateway.world(), *plan, 0u, nullptr, &log);
     const Status open = worker->open({});
     EXPECT_TRUE(open.ok());
   }
@@ -217,11 +224,24 @@ class Scene {
     heard_from = one.heard().size();
     return one;
   }
+  /// What was logged so far.
+  std::vector<watch::Json> records() {
+    worker->access_log()->flush();
+    return log.records();
+  }
+  /// Waits for so many records, which there are in the end.
+  std::vector<watch::Json> records(std::size_t count) {
+    EXPECT_TRUE(until([&] { return records().size() >= count; })) << log.lines;
+    std::vector<watch::Json> out = records();
+    EXPECT_EQ(out.size(), count) << log.lines;
+    return out;
+  }
   bool until(const std::function<bool()>& done) { return sim.run_until(done); }
 
   io::Simulation sim;
   io::SimHost& gateway;
   io::SimHost& phone;
+  watch::MemorySink log;
   std::unique_ptr<Plan> plan;
   std::unique_ptr<Worker> worker;
 

@@ -6,7 +6,9 @@
 #include "apps/gateway/admin.h"
 #include "apps/gateway/enter_tls.h"
 #include "apps/gateway/opening.h"
+#include "apps/gateway/record.h"
 #include "apps/gateway/serve_player.h"
+#include "apps/serve/access.h"
 #include "base/limits.h"
 
 namespace rejoin::gateway {
@@ -26,6 +28,16 @@ io::Socket unpack(io::TlsNetwork& tls, io::Socket taken, const Parcel& parcel) {
   return tls.take_over(std::move(taken), std::move(*parcel));
 }
 
+Refused kept_out(const serve::KeptOut& by, TimePoint now) {
+  Refused out;
+  out.began = now;
+  out.by = Side::ours;
+  out.phase = "gate";
+  out.reason = by.word;
+  out.detail = by.why;
+  return out;
+}
+
 }  // namespace
 
 // One listener, and what it makes of a connection.
@@ -43,14 +55,15 @@ struct Worker::Entrance final : io::AcceptEvents {
     } else if (rules.kind == config::GatewayListenerKind::websocket) {
       worker.spawn(serve_websocket(worker, std::move(socket), peer, rules, {}, std::move(entry.pass)));
     } else {
-      worker.park_tcp(std::move(socket), peer, rules.protocol, std::move(entry.pass), {});
+      worker.park_tcp(std::move(socket), peer, rules, std::move(entry.pass), {});
     }
   }
 
   bool lets_in(io::Socket& socket, const Address& peer, serve::Entry& entry) {
-    const std::string_view why = gate->enter(peer, worker.world_.clock.now(), worker.edge_, entry);
-    if (why.empty()) return true;
-    worker.tell(peer, "turned away: " + std::string(why));
+    const serve::KeptOut out = gate->enter(peer, worker.world_.clock.now(), worker.edge_, entry);
+    if (!out) return true;
+    worker.tell(peer, "turned away: " + std::string(out.why));
+    record_refused(worker, peer, rules, kept_out(out, worker.world_.clock.now()));
     socket.reset();
     return false;
   }
@@ -132,7 +145,8 @@ std::unique_ptr<proto::CompressionShare> make_compression(const config::Gateway&
 
 }  // namespace
 
-Worker::Worker(io::World& world, const Plan& plan, unsigned number, serve::Colleagues* colleagues)
+Worker::Worker(io::World& world, const Plan& plan, unsigned number, serve::Colleagues* colleagues,
+               watch::AccessSink* access)
     : world_(world),
       plan_(plan),
       number_(number),
@@ -144,6 +158,7 @@ Worker::Worker(io::World& world, const Plan& plan, unsigned number, serve::Colle
       compression_(make_compression(plan.rules)),
       handshakes_(world.ready),
       operator_drain_(*this) {
+  if (access != nullptr) access_log_.emplace(world, *access, serve::access_rules(plan.config.access_log));
   for (std::size_t i = 0; i < plan.rules.listeners.size(); ++i) {
     serve::Gate* const gate = i < plan.gates.size() ? plan.gates[i].get() : nullptr;
     entrances_.push_back(std::make_unique<Entrance>(*this, plan.rules.listeners[i], gate));
@@ -337,14 +352,16 @@ WebSocketLink& Worker::add_websocket(io::Socket socket, const Address& client, L
   return link;
 }
 
-void Worker::park_tcp(io::Socket socket, const Address& client, config::LinkProtocol protocol,
+void Worker::park_tcp(io::Socket socket, const Caller& caller, const config::GatewayListener& listener,
                       route::Admission::Pass pass, MutableBytes arrived) {
+  const config::LinkProtocol protocol = listener.protocol;
   ++counts_.links;
   LinkMode mode = LinkMode::undecided;
   if (protocol == config::LinkProtocol::rejoin) mode = LinkMode::opening;
   if (protocol == config::LinkProtocol::plain) mode = LinkMode::plain;
-  TcpLink& link = tcp_links_.make(*this, std::move(socket), client, mode);
+  TcpLink& link = tcp_links_.make(*this, std::move(socket), caller.client, mode);
   link.keep_pass(std::move(pass));
+  link.keep_notes(notes_of(caller, listener));
   open_links_.push_back(link);
   if (protocol == config::LinkProtocol::plain && !draining_) open_plain(link);
   begin(link, arrived);
@@ -376,19 +393,23 @@ void Worker::open_plain(Link& link) {
 }
 
 void Worker::park_relay(io::Socket client_socket, io::Socket server_socket, const Address& client,
-                        std::string_view owner, route::Admission::Pass pass) {
+                        std::string_view owner, route::Admission::Pass pass,
+                        std::unique_ptr<LinkNotes> notes) {
+  if (notes) notes->detail = "to gateway " + std::string(owner);
   ++sessions_.counts().relayed;
   tell(client, "relayed to " + std::string(owner));
   upstream::RelayRules rules;
   rules.idle_timeout = plan_.rules.heartbeat.dead * 2;  // its owner notices first
   OwnerRelay& relay = relays_.make(world_, relay_owner(), std::move(client_socket), std::move(server_socket),
-                                   rules, std::move(pass));
+                                   rules, std::move(pass), std::move(notes));
   open_relays_.push_back(relay);
   relay.start();
 }
 
-void Worker::relay_ended(upstream::Relay& relay, upstream::RelayEnd) {
-  relays_.destroy(static_cast<OwnerRelay&>(relay));
+void Worker::relay_ended(upstream::Relay& relay, upstream::RelayEnd end) {
+  auto& ended = static_cast<OwnerRelay&>(relay);
+  record_relay(*this, ended, end);
+  relays_.destroy(ended);
 }
 
 void Worker::hand_over(Link& link, unsigned worker, std::string frame) {
@@ -404,11 +425,12 @@ void Worker::hand_over(Link& link, unsigned worker, std::string frame) {
   auto compression = std::make_shared<WebSocketLink::Compression>();
   if (websocket) *compression = static_cast<WebSocketLink&>(link).give_away_compression();
   const auto pass = std::make_shared<route::Admission::Pass>(link.take_pass());
+  const auto notes = std::make_shared<std::unique_ptr<LinkNotes>>(link.take_notes());
   io::Socket socket = link.give_away();
   const Parcel parcel = pack(tls_, socket);
   colleagues_->hand_over(worker, std::move(socket),
-                         [client, websocket, openings, compression, pass, parcel, frame = std::move(frame)](
-                             serve::WorkerProgram& program, io::Socket from_loop) {
+                         [client, websocket, openings, compression, pass, notes, parcel,
+                          frame = std::move(frame)](serve::WorkerProgram& program, io::Socket from_loop) {
                            auto& other = static_cast<Worker&>(program);
                            io::Socket taken = unpack(other.tls_, std::move(from_loop), parcel);
                            if (websocket) {
@@ -416,6 +438,7 @@ void Worker::hand_over(Link& link, unsigned worker, std::string frame) {
                              WebSocketLink& there = other.add_websocket(
                                  std::move(taken), client, LinkMode::waiting, {}, std::move(*compression));
                              there.keep_pass(std::move(*pass));
+                             there.keep_notes(std::move(*notes));
                              for (int i = 0; i < openings; ++i) there.count_opening();
                              rejoin::gateway::open_session(other, there, frame);
                              other.begin(there, {});
@@ -424,6 +447,7 @@ void Worker::hand_over(Link& link, unsigned worker, std::string frame) {
                              TcpLink& there =
                                  other.tcp_links_.make(other, std::move(taken), client, LinkMode::waiting);
                              there.keep_pass(std::move(*pass));
+                             there.keep_notes(std::move(*notes));
                              other.open_links_.push_back(there);
                              for (int i = 0; i < openings; ++i) there.count_opening();
                              rejoin::gateway::open_session(other, there, frame);
@@ -432,7 +456,7 @@ void Worker::hand_over(Link& link, unsigned worker, std::string frame) {
                          });
 }
 
-void Worker::hand_over(io::Socket socket, const Address& client, unsigned worker,
+void Worker::hand_over(io::Socket socket, const Caller& caller, unsigned worker,
                        const config::GatewayListener& listener, std::string said,
                        route::Admission::Pass pass) {
   ++counts_.handed_over;
@@ -440,11 +464,11 @@ void Worker::hand_over(io::Socket socket, const Address& client, unsigned worker
   const auto right = std::make_shared<route::Admission::Pass>(std::move(pass));
   colleagues_->hand_over(
       worker, std::move(socket),
-      [client, &listener, parcel, right, said = std::move(said)](serve::WorkerProgram& program,
+      [caller, &listener, parcel, right, said = std::move(said)](serve::WorkerProgram& program,
                                                                  io::Socket from_loop) {
         auto& other = static_cast<Worker&>(program);
         io::Socket taken = unpack(other.tls_, std::move(from_loop), parcel);
-        other.spawn(serve_websocket(other, std::move(taken), client, listener, said, std::move(*right)));
+        other.spawn(serve_websocket(other, std::move(taken), caller, listener, said, std::move(*right)));
       });
 }
 
@@ -456,6 +480,7 @@ void Worker::ended(Pool& pool, LinkKind& link, LinkEnd how, std::string_view kin
     link.forget_session();
     session->link_lost(link, how);
   }
+  record_link(*this, link, how);
   pool.destroy(link);
 }
 

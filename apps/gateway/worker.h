@@ -14,6 +14,7 @@
 
 #include "apps/config/config.h"
 #include "apps/gateway/arrivals.h"
+#include "apps/gateway/caller.h"
 #include "apps/gateway/departure.h"
 #include "apps/gateway/links.h"
 #include "apps/gateway/operator_drain.h"
@@ -30,6 +31,7 @@
 #include "proto/ws_handshake.h"
 #include "upstream/connector.h"
 #include "upstream/relay.h"
+#include "watch/access_log.h"
 
 namespace rejoin::gateway {
 
@@ -58,17 +60,22 @@ struct Counts {
 /// Two connections joined: a client's, and one to the gateway that has its session.
 struct OwnerRelay final : upstream::Relay {
   OwnerRelay(io::World& world, upstream::RelayOwner& owner, io::Socket client_socket,
-             io::Socket server_socket, upstream::RelayRules rules, route::Admission::Pass right)
+             io::Socket server_socket, upstream::RelayRules rules, route::Admission::Pass right,
+             std::unique_ptr<LinkNotes> of)
       : Relay(world, owner, std::move(client_socket), std::move(server_socket), rules),
-        pass(std::move(right)) {}
+        pass(std::move(right)),
+        notes(std::move(of)) {}
   route::Admission::Pass pass;
+  std::unique_ptr<LinkNotes> notes;  // with an access log
 };
 
 class Worker final : public serve::WorkerProgram, private upstream::RelayOwner {
  public:
   /// `plan` and `world` outlive the worker, which must be idle() when it dies. `number` from 0; worker 0
-  /// probes the game servers. Without `colleagues` it is alone.
-  Worker(io::World& world, const Plan& plan, unsigned number = 0, serve::Colleagues* colleagues = nullptr);
+  /// probes the game servers. Without `colleagues` it is alone. `access`, which outlives it: where the access
+  /// log goes; nullptr: there is none.
+  Worker(io::World& world, const Plan& plan, unsigned number = 0, serve::Colleagues* colleagues = nullptr,
+         watch::AccessSink* access = nullptr);
   ~Worker() override;
 
   Status open(const std::vector<Address>& at) override;
@@ -129,6 +136,12 @@ class Worker final : public serve::WorkerProgram, private upstream::RelayOwner {
   unsigned colleagues_count() const { return colleagues_ != nullptr ? colleagues_->count() : 1; }
   Counts& counts() { return counts_; }
   serve::EdgeCounts& edge() { return edge_; }
+  /// nullptr: there is none.
+  watch::AccessLog* access_log() { return access_log_ ? &*access_log_ : nullptr; }
+  /// For a connection that becomes a link; nullptr where there is no access log.
+  std::unique_ptr<LinkNotes> notes_of(const Caller& caller, const config::GatewayListener& listener) const {
+    return access_log_ ? std::make_unique<LinkNotes>(caller, listener.name) : nullptr;
+  }
   SessionTable& sessions() { return sessions_; }
   upstream::Connector& games() { return games_; }
   OperatorDrain& operator_drain() { return operator_drain_; }
@@ -152,18 +165,18 @@ class Worker final : public serve::WorkerProgram, private upstream::RelayOwner {
   WebSocketLink& make_websocket(io::Socket socket, const Address& client, LinkMode mode, Bytes head,
                                 const std::optional<proto::DeflateTerms>& terms);
   /// With the protocol that its listener has.
-  void park_tcp(io::Socket socket, const Address& client, config::LinkProtocol protocol,
+  void park_tcp(io::Socket socket, const Caller& caller, const config::GatewayListener& listener,
                 route::Admission::Pass pass, MutableBytes arrived);
   /// Starts a link: `arrived` came behind its handshake.
   void begin(Link& link, MutableBytes arrived);
   /// The session of a plain client, and the game server's connection with it. `link` is not attached yet.
   void open_plain(Link& link);
   void park_relay(io::Socket client_socket, io::Socket server_socket, const Address& client,
-                  std::string_view owner, route::Admission::Pass pass);
+                  std::string_view owner, route::Admission::Pass pass, std::unique_ptr<LinkNotes> notes);
   /// The link, whose opening frame was `frame`, goes to another worker. It is destroyed when this returns.
   void hand_over(Link& link, unsigned worker, std::string frame);
   /// A connection that has said `said` goes to another worker, which serves it from the beginning.
-  void hand_over(io::Socket socket, const Address& client, unsigned worker,
+  void hand_over(io::Socket socket, const Caller& caller, unsigned worker,
                  const config::GatewayListener& listener, std::string said, route::Admission::Pass pass);
   void link_ended(WebSocketLink& link, LinkEnd how);
   void link_ended(TcpLink& link, LinkEnd how);
@@ -201,6 +214,7 @@ class Worker final : public serve::WorkerProgram, private upstream::RelayOwner {
   const Plan& plan_;
   unsigned number_;
   serve::Colleagues* colleagues_;
+  std::optional<watch::AccessLog> access_log_;
   io::TlsNetwork tls_;
   proto::AcceptHasher hasher_;
   upstream::Connector games_;

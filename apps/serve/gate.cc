@@ -1,6 +1,20 @@
 #include "apps/serve/gate.h"
 
 namespace rejoin::serve {
+namespace {
+
+KeptOut kept_out(route::Refusal refusal) {
+  switch (refusal) {
+    case route::Refusal::none: break;
+    case route::Refusal::denied: return {"denied", to_string(refusal)};
+    case route::Refusal::full: return {"full", to_string(refusal)};
+    case route::Refusal::client_full: return {"client_full", to_string(refusal)};
+    case route::Refusal::client_too_fast: return {"client_too_fast", to_string(refusal)};
+  }
+  return {};
+}
+
+}  // namespace
 
 void EdgeCounts::count(route::Refusal refusal) {
   switch (refusal) {
@@ -34,23 +48,22 @@ Result<std::shared_ptr<Gate>> Gate::make(const config::Edge& edge, const std::ve
   return std::make_shared<Gate>(edge.proxy_protocol, std::move(believed), std::move(rules), random);
 }
 
-std::string_view Gate::enter(const Address& peer, TimePoint now, EdgeCounts& counts, Entry& entry) {
+KeptOut Gate::enter(const Address& peer, TimePoint now, EdgeCounts& counts, Entry& entry) {
   entry.through_proxy = proxy_ != config::ProxyIn::off && trusted_.has(peer);
   if (proxy_ == config::ProxyIn::require && !entry.through_proxy) {
     ++counts.proxy_untrusted;
-    return "a PROXY header is required, and this peer's would not be believed";
+    return {"proxy_untrusted", "a PROXY header is required, and this peer's would not be believed"};
   }
   const route::Refusal refusal = admission_.enter(entry.pass);
   counts.count(refusal);
-  if (refusal != route::Refusal::none) return to_string(refusal);
-  return entry.through_proxy ? std::string_view() : name(entry.pass, peer, now, counts);
+  if (refusal != route::Refusal::none) return kept_out(refusal);
+  return entry.through_proxy ? KeptOut() : name(entry.pass, peer, now, counts);
 }
 
-std::string_view Gate::name(route::Admission::Pass& pass, const Address& client, TimePoint now,
-                            EdgeCounts& counts) {
+KeptOut Gate::name(route::Admission::Pass& pass, const Address& client, TimePoint now, EdgeCounts& counts) {
   const route::Refusal refusal = admission_.name(pass, client, now);
   counts.count(refusal);
-  return refusal == route::Refusal::none ? std::string_view() : to_string(refusal);
+  return kept_out(refusal);
 }
 
 }  // namespace rejoin::serve

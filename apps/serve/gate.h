@@ -41,6 +41,13 @@ struct EdgeCounts {
   void count(route::Refusal refusal);
 };
 
+/// Why a gate keeps a connection out; none: it may come in.
+struct KeptOut {
+  std::string_view word;  // as the metrics and the access log call it
+  std::string_view why;   // for people
+  explicit operator bool() const { return !word.empty(); }
+};
+
 /// What a gate made of a connection that it let in.
 struct Entry {
   route::Admission::Pass pass;
@@ -55,12 +62,11 @@ class Gate {
   Gate(config::ProxyIn proxy, PrefixSet trusted, route::AdmissionRules rules, Random& random)
       : proxy_(proxy), trusted_(std::move(trusted)), admission_(std::move(rules), random) {}
 
-  /// A connection is here from `peer`, and nothing was done for it yet. Empty: it may come in, and
-  /// `entry` says as what. Else why not, in words for the log; it is counted, and to be reset. Any thread.
-  std::string_view enter(const Address& peer, TimePoint now, EdgeCounts& counts, Entry& entry);
+  /// A connection is here from `peer`, and nothing was done for it yet. None: it may come in, and `entry`
+  /// says as what. Else why not; it is counted, and to be reset. Any thread.
+  KeptOut enter(const Address& peer, TimePoint now, EdgeCounts& counts, Entry& entry);
   /// Of an entry through a proxy, once: it is for `client`. As enter().
-  std::string_view name(route::Admission::Pass& pass, const Address& client, TimePoint now,
-                        EdgeCounts& counts);
+  KeptOut name(route::Admission::Pass& pass, const Address& client, TimePoint now, EdgeCounts& counts);
   config::ProxyIn proxy() const { return proxy_; }
   const route::Admission& admission() const { return admission_; }
 

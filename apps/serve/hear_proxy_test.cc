@@ -153,19 +153,19 @@ TEST(Gate, counts_each_refusal_by_its_reason) {
   const TimePoint now(1h);
   const auto at = [](const char* ip) { return *Address::parse_ip(ip); };
   Entry stranger;
-  EXPECT_NE((*gate)->enter(at("11.0.0.1"), now, counts, stranger), "");
+  EXPECT_TRUE((*gate)->enter(at("11.0.0.1"), now, counts, stranger));
   EXPECT_EQ(counts.proxy_untrusted, 1u);
   Entry first, second, third, fourth;
-  EXPECT_EQ((*gate)->enter(at("10.0.0.1"), now, counts, first), "");
+  EXPECT_FALSE((*gate)->enter(at("10.0.0.1"), now, counts, first));
   EXPECT_TRUE(first.through_proxy);
-  EXPECT_EQ((*gate)->name(first.pass, at("203.0.113.7"), now, counts), "");
-  EXPECT_EQ((*gate)->enter(at("10.0.0.1"), now, counts, second), "");
-  EXPECT_NE((*gate)->name(second.pass, at("203.0.113.7"), now, counts), "");
+  EXPECT_FALSE((*gate)->name(first.pass, at("203.0.113.7"), now, counts));
+  EXPECT_FALSE((*gate)->enter(at("10.0.0.1"), now, counts, second));
+  EXPECT_EQ((*gate)->name(second.pass, at("203.0.113.7"), now, counts).word, "client_full");
   EXPECT_EQ(counts.client_full, 1u);
-  EXPECT_EQ((*gate)->enter(at("10.0.0.1"), now, counts, third), "");
-  EXPECT_NE((*gate)->name(third.pass, at("192.0.2.1"), now, counts), "");
+  EXPECT_FALSE((*gate)->enter(at("10.0.0.1"), now, counts, third));
+  EXPECT_EQ((*gate)->name(third.pass, at("192.0.2.1"), now, counts).word, "denied");
   EXPECT_EQ(counts.denied, 1u);
-  EXPECT_NE((*gate)->enter(at("10.0.0.1"), now, counts, fourth), "") << "those refused are still here";
+  EXPECT_TRUE((*gate)->enter(at("10.0.0.1"), now, counts, fourth)) << "those refused are still here";
   EXPECT_EQ(counts.full, 1u);
   const auto none = Gate::make(config::Edge(), {}, random);
   ASSERT_TRUE(none.ok());
@@ -179,7 +179,7 @@ TEST(Gate, passes_outlive_it) {
   auto gate = Gate::make(edge, {}, random);
   EdgeCounts counts;
   Entry entry;
-  EXPECT_EQ((*gate)->enter(*Address::parse_ip("10.0.0.1"), TimePoint(1h), counts, entry), "");
+  EXPECT_FALSE((*gate)->enter(*Address::parse_ip("10.0.0.1"), TimePoint(1h), counts, entry));
   gate->reset();
   EXPECT_TRUE(static_cast<bool>(entry.pass)) << "a connection that outlives a reload";
 }

@@ -69,11 +69,14 @@ struct Spawn {
   Spawn() {
     posix_spawn_file_actions_init(&files);
     posix_spawnattr_init(&attributes);
-    sigset_t none, ignored;
-    sigemptyset(&none);
+    // What is sent to every process of our name (a hook of certbot, logrotate) must not end one that does not
+    // listen to signals yet: it waits until it is read.
+    sigset_t waits, ignored;
+    sigemptyset(&waits);
+    for (const int number : {SIGHUP, SIGUSR1, SIGUSR2}) sigaddset(&waits, number);
     sigemptyset(&ignored);
     sigaddset(&ignored, SIGPIPE);
-    posix_spawnattr_setsigmask(&attributes, &none);
+    posix_spawnattr_setsigmask(&attributes, &waits);
     posix_spawnattr_setsigdefault(&attributes, &ignored);
     posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
   }

@@ -26,7 +26,7 @@ namespace rejoin::serve {
 namespace {
 
 // How far the end of a worker has come. Only grows.
-enum class Phase : std::uint8_t { serving, draining, stopping };
+enum class Phase : std::uint8_t { serving, retiring, draining, stopping };
 
 // One worker: its loop, its chance, its program. Made and destroyed by the main thread; open(), turn() and
 // advance() are called on the worker's own thread alone.
@@ -64,25 +64,21 @@ class Seat {
   }
   bool ended() const { return program_ == nullptr; }
 
-  // Draining may be told again, with another time from now.
-  void advance(Phase to, Duration drain_time) {
-    if (to < phase_ || (to == phase_ && to != Phase::draining) || ended()) return;
-    const bool again = to == phase_;
+  // `time` is for retiring and draining.
+  void advance(Phase to, Duration time) {
+    if (to <= phase_ || ended()) return;
     phase_ = to;
-    if (to == Phase::draining) {
-      if (!again) program_->drain();
-      world_->timers.arm(*deadline_, loop_->now() + drain_time);
-    } else {
-      program_->stop();
-      world_->timers.arm(*deadline_, loop_->now() + Duration(limits::kStopS));
-    }
+    if (to == Phase::retiring) program_->retire();
+    if (to == Phase::draining) program_->drain();
+    if (to == Phase::stopping) program_->stop();
+    world_->timers.arm(*deadline_, loop_->now() + (to == Phase::stopping ? Duration(limits::kStopS) : time));
   }
 
   std::vector<Address> addresses() const { return program_->addresses(); }
   // Any thread, once open() has come back: the loop lives as long as the seat, also after its thread has
   // ended.
-  void order(Phase to, Duration drain_time = {}) {
-    loop_->post([this, to, drain_time] { advance(to, drain_time); });
+  void order(Phase to, Duration time = {}) {
+    loop_->post([this, to, time] { advance(to, time); });
   }
   // Its sessions go to the next process, by this channel. Any thread.
   void order_to_hand_on(int channel) {
@@ -97,7 +93,7 @@ class Seat {
 
  private:
   void on_deadline() {
-    if (phase_ == Phase::draining) {
+    if (phase_ != Phase::stopping) {
       log_.info("worker " + std::to_string(number_) + ": the time to drain is over, ending what is left");
       advance(Phase::stopping, {});
       return;
@@ -115,7 +111,7 @@ class Seat {
   SystemRandom random_;
   std::unique_ptr<io::KernelLoop> loop_;
   std::optional<io::World> world_;
-  std::optional<Timer> deadline_;  // of draining, then of stopping
+  std::optional<Timer> deadline_;  // of the phase
   std::unique_ptr<WorkerProgram> program_;
   Duration drain_time_;
   unsigned number_;
@@ -181,8 +177,8 @@ class Crew final : public Colleagues {
     return all;
   }
 
-  void end(Phase how, Duration drain_time = {}) {
-    for (Seat* seat : opened_) seat->order(how, drain_time);
+  void end(Phase how, Duration time = {}) {
+    for (Seat* seat : opened_) seat->order(how, time);
   }
 
   using Sockets = std::vector<Upgrade::Given>;
@@ -365,6 +361,8 @@ class Succession {
       if (!begun) log_.error("no upgrade: " + to_string(begun.error()));
     });
   }
+  // SIGHUP. A process that starts just now may have read its files before they were changed.
+  void on_hang_up() { told_to_reload_ = upgrade_.under_way(); }
   // No new one begins any more.
   void close() { closed_ = true; }
   bool replaced() const { return process_ != 0; }
@@ -374,7 +372,10 @@ class Succession {
     int status = 0;
     upgrade_.look_after_child();
     if (process_ == 0 || waitpid(process_, &status, WNOHANG) != process_) return;
-    log_.error("upgrade: process " + std::to_string(process_) + ' ' + Upgrade::end_of(status) +
+    const std::string who = "upgrade: process " + std::to_string(process_) + ' ';
+    // As it does when it was replaced itself, while we still have clients of before.
+    if (options_.identity.empty() && status == 0) return log_.info(who + Upgrade::end_of(status));
+    log_.error(who + Upgrade::end_of(status) +
                (options_.identity.empty() ? "; nobody takes new clients any more" : "; this one goes on"));
     if (options_.identity.empty()) return;
     process_ = 0;
@@ -385,11 +386,13 @@ class Succession {
   void on_served(const Upgrade::Successor& it) {
     process_ = it.process;
     manager_.main_process(process_);
+    if (told_to_reload_) kill(process_, SIGHUP);
+    told_to_reload_ = false;
     crew_.leave(given_, it.left);
     const std::string who = "upgrade: process " + std::to_string(process_) + " serves; ";
     if (it.channels.empty()) {
       log_.info(who + "this one ends with its last client");
-      crew_.end(Phase::draining, options_.upgrade_time);
+      crew_.end(Phase::retiring, options_.upgrade_time);
     } else {
       log_.info(who + "this one hands on what it has");
       crew_.hand_on(it.channels);
@@ -405,6 +408,7 @@ class Succession {
   Crew::Sockets given_;
   pid_t process_ = 0;  // which serves in our place
   bool closed_ = false;
+  bool told_to_reload_ = false;  // while the next process starts
 };
 
 }  // namespace
@@ -445,6 +449,7 @@ int run_workers(const WorkersOptions& options, Log& log, const WorkerFactory& fa
       if (number == SIGHUP) {
         WorkerProgram* const program = crew.main().program();
         if (program == nullptr || succession->replaced() || next != Phase::draining) continue;
+        succession->on_hang_up();
         manager.reloading();
         program->hang_up([&manager] { manager.ready("serving"); });
         continue;

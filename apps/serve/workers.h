@@ -42,6 +42,9 @@ class WorkerProgram {
 
   /// Takes no new clients; those that are there end in an orderly way. May be called more than once.
   virtual void drain() = 0;
+  /// Takes no new clients, since another process does (an upgrade), and is in no hurry: who is connected may
+  /// still ask once. Once, before drain(), which may follow.
+  virtual void retire() { drain(); }
   /// Ends everything now. idle() becomes true within some turns of the loop. May come with or without drain()
   /// before it.
   virtual void stop() = 0;
@@ -59,8 +62,8 @@ class WorkerProgram {
   /// After hand_on(): nothing is left that this process is needed for. It is drained then.
   virtual bool over() const { return false; }
 
-  /// Nothing is left: no connection, task or parked record. Asked after each turn once drain() was called;
-  /// the program is destroyed when it says true.
+  /// Nothing is left: no connection, task or parked record. Asked after each turn once drain() or retire()
+  /// was called; the program is destroyed when it says true.
   virtual bool idle() const = 0;
 };
 
@@ -122,7 +125,7 @@ struct WorkersOptions {
 /// (service_manager.h).
 ///
 /// The first SIGTERM or SIGINT drains, a second one stops at once. SIGHUP is WorkerProgram::hang_up().
-/// SIGUSR2 starts the program anew, which takes the listening sockets over; when it serves, this one drains
+/// SIGUSR2 starts the program anew, which takes the listening sockets over; when it serves, this one retires
 /// for `upgrade_time` (upgrade.h), or hands on what it has and ends when its programs are over(). SIGPIPE is
 /// ignored, and the soft limit of descriptors is raised to the hard one.
 ///

@@ -22,6 +22,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/frame_cache.h"
 #include "base/intrusive_list.h"
 
 namespace rejoin {
@@ -52,6 +53,9 @@ namespace detail {
 struct PromiseBase {
   ReadyQueue* ready = nullptr;
   std::coroutine_handle<> continuation;
+
+  static void* operator new(std::size_t bytes) { return FrameCache::take(bytes); }
+  static void operator delete(void* frame, std::size_t bytes) noexcept { FrameCache::give(frame, bytes); }
 
   std::suspend_always initial_suspend() noexcept { return {}; }
   struct Final {

@@ -3,6 +3,7 @@
 #include <openssl/ssl.h>
 #include <openssl/x509_vfy.h>
 
+#include <cassert>
 #include <cstdlib>
 #include <cstring>
 
@@ -36,8 +37,14 @@ Bytes TlsConnection::input() {
   return shared_.lent;
 }
 
+TlsConnection& TlsConnection::calling(bio_st* bio) {
+  TlsConnection* const self = static_cast<TlsShared*>(BIO_get_data(bio))->calling;
+  assert(self != nullptr && "OpenSSL reads and writes within a Call alone");
+  return *self;
+}
+
 int TlsConnection::bio_read(bio_st* bio, char* out, std::size_t wanted, std::size_t* got) {
-  TlsConnection& self = *static_cast<TlsConnection*>(BIO_get_data(bio));
+  TlsConnection& self = calling(bio);
   BIO_clear_retry_flags(bio);
   const Bytes next = self.input().substr(0, wanted);
   *got = next.size();
@@ -72,7 +79,7 @@ std::size_t TlsConnection::output(Bytes bytes) {
 }
 
 int TlsConnection::bio_write(bio_st* bio, const char* data, std::size_t length, std::size_t* written) {
-  TlsConnection& self = *static_cast<TlsConnection*>(BIO_get_data(bio));
+  TlsConnection& self = calling(bio);
   BIO_clear_retry_flags(bio);
   *written = self.output({data, length});
   if (*written != 0 || length == 0) return 1;
@@ -82,13 +89,21 @@ int TlsConnection::bio_write(bio_st* bio, const char* data, std::size_t length, 
 
 long TlsConnection::bio_control(bio_st*, int command, long, void*) { return command == BIO_CTRL_FLUSH; }
 
-bio_method_st* TlsConnection::make_method() {
-  BIO_METHOD* method = BIO_meth_new(BIO_TYPE_SOURCE_SINK, "rejoin socket");
-  if (method == nullptr) std::abort();  // out of memory at start
-  BIO_meth_set_read_ex(method, bio_read);
-  BIO_meth_set_write_ex(method, bio_write);
-  BIO_meth_set_ctrl(method, bio_control);
-  return method;
+bio_st* TlsConnection::make_bio(TlsShared& shared) {
+  // One for all loops, and for good: a BIO refers to it until its last reference is gone.
+  static const BIO_METHOD* const method = [] {
+    BIO_METHOD* const made = BIO_meth_new(BIO_TYPE_SOURCE_SINK, "rejoin socket");
+    if (made == nullptr) std::abort();  // out of memory at start
+    BIO_meth_set_read_ex(made, bio_read);
+    BIO_meth_set_write_ex(made, bio_write);
+    BIO_meth_set_ctrl(made, bio_control);
+    return made;
+  }();
+  BIO* const bio = BIO_new(method);
+  if (bio == nullptr) std::abort();
+  BIO_set_data(bio, &shared);
+  BIO_set_init(bio, 1);
+  return bio;
 }
 
 int TlsConnection::on_verify(int good, x509_store_ctx_st* store) {

@@ -49,11 +49,11 @@ Bytes next_record(std::span<const Bytes>& pieces, std::size_t& at, char* scratch
 
 }  // namespace
 
-TlsShared::TlsShared(World& inner) : world(inner), method(TlsConnection::make_method()) {}
+TlsShared::TlsShared(World& inner) : world(inner), bio(TlsConnection::make_bio(*this)) {}
 
 TlsShared::~TlsShared() {
   while (!lingering.empty()) delete &lingering.front();
-  BIO_meth_free(method);
+  BIO_free(bio);
 }
 
 char* TlsShared::block() {
@@ -72,7 +72,8 @@ class TlsConnection::Call {
  public:
   Call(TlsConnection& connection, int reads, std::size_t read_bytes = limits::kBufferBytes)
       : connection_(connection), shared_(connection.shared_) {
-    assert(shared_.lent.empty() && "one call at a time");
+    assert(shared_.calling == nullptr && shared_.lent.empty() && "one call at a time");
+    shared_.calling = &connection;
     shared_.reads_left = reads;
     shared_.read_bytes = read_bytes;
     shared_.first_read = true;
@@ -85,6 +86,7 @@ class TlsConnection::Call {
     }
     shared_.lent = {};
     shared_.reads_left = 0;
+    shared_.calling = nullptr;
   }
   Call(const Call&) = delete;
   Call& operator=(const Call&) = delete;
@@ -135,8 +137,8 @@ Result<std::unique_ptr<TlsConnection>> TlsConnection::make(TlsShared& shared,
 Status TlsConnection::prepare(std::shared_ptr<const TlsContext> context, const Address& peer,
                               std::string_view name) {
   ssl_ = SSL_new(context->handle());
-  const Status bio = set_bio();
-  if (!bio) return bio;
+  if (ssl_ == nullptr) return Error{ErrorKind::exhausted, Side::ours, Retry::no, "TLS: no memory"};
+  set_bio();
   X509_VERIFY_PARAM_set_time(SSL_get0_param(ssl_), shared_.world.clock.unix_now());
   const bool client = context->role() == TlsContext::Role::client;
   const bool verifies = context->verifies();
@@ -146,17 +148,10 @@ Status TlsConnection::prepare(std::shared_ptr<const TlsContext> context, const A
   return {};
 }
 
-Status TlsConnection::set_bio() {
-  BIO* bio = BIO_new(shared_.method);
-  if (ssl_ == nullptr || bio == nullptr) {
-    BIO_free(bio);
-    return Error{ErrorKind::exhausted, Side::ours, Retry::no, "TLS: no memory"};
-  }
-  BIO_set_data(bio, this);
-  BIO_set_init(bio, 1);
-  SSL_set_bio(ssl_, bio, bio);
+void TlsConnection::set_bio() {
+  BIO_up_ref(shared_.bio);
+  SSL_set_bio(ssl_, shared_.bio, shared_.bio);  // takes one reference for both
   SSL_set_app_data(ssl_, this);
-  return {};
 }
 
 Status TlsConnection::set_peer(const Address& peer, std::string_view name, bool verifies) {
@@ -546,7 +541,8 @@ Status TlsConnection::connect_status() {
 
 std::string TlsConnection::with_peer() const {
   if (is_client()) return "TLS with " + peer_key_;
-  return "TLS with " + (beginning_ ? beginning_->peer : inner_.peer_address()).text();
+  const bool dialled = beginning_ && beginning_->peer;
+  return "TLS with " + (dialled ? beginning_->peer : inner_.peer_address()).text();
 }
 
 namespace {

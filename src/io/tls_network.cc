@@ -21,7 +21,7 @@ class TlsNetwork::TlsListener final : public Listener, public AcceptEvents {
   bool paused() const override { return inner_->paused(); }
 
   void on_accept(Socket socket, const Address& peer) override {
-    auto begun = network_.begin(network_.contexts_.server, std::move(socket), false, peer, {}, {});
+    auto begun = network_.begin(network_.contexts_.server, std::move(socket), false, Address(), {}, {});
     if (!begun) {  // no memory: this client is lost, the next may be luckier
       network_.inner_.log.warn("accepting " + peer.text() + ": " + to_string(begun.error()));
       return;
@@ -92,16 +92,14 @@ Result<Socket> TlsNetwork::begin_client(Socket inner, const ConnectOptions& opti
 }
 
 Result<Socket> TlsNetwork::begin_server(Socket inner, Bytes arrived) {
-  const Address peer = inner.peer_address();
-  auto begun = begin(contexts_.server, std::move(inner), false, peer, {}, arrived);
+  auto begun = begin(contexts_.server, std::move(inner), false, Address(), {}, arrived);
   if (begun) at(begun->id()).begin_soon();
   return begun;
 }
 
 Result<Socket> TlsNetwork::accept_with(std::shared_ptr<const TlsContext> context, Socket inner,
                                        Bytes arrived) {
-  const Address peer = inner.peer_address();
-  auto begun = begin(std::move(context), std::move(inner), false, peer, {}, arrived, TlsTold::when_open);
+  auto begun = begin(std::move(context), std::move(inner), false, Address(), {}, arrived, TlsTold::when_open);
   if (begun) at(begun->id()).begin_soon();
   return begun;
 }

@@ -18,8 +18,7 @@ TlsParcel TlsConnection::pack(std::unique_ptr<TlsConnection> connection, Socket&
   TlsConnection& self = *connection;
   assert(self.may_be_packed());
   TlsParcel out;
-  if (self.ssl_ != nullptr)
-    SSL_set_bio(self.ssl_, nullptr, nullptr);  // it is of a kind that this thread owns
+  if (self.ssl_ != nullptr) SSL_set_bio(self.ssl_, nullptr, nullptr);  // which is this loop's
   out.ssl.reset(std::exchange(self.ssl_, nullptr));
   if (self.kept_) out.kept = self.kept_.view();
   if (self.unsent_) out.unsent = self.unsent_.view();
@@ -50,11 +49,7 @@ std::unique_ptr<TlsConnection> TlsConnection::unpack(TlsShared& shared, Socket i
     self.phase_ = Phase::broken;
     return made;
   }
-  Status bio = self.set_bio();
-  if (!bio) {
-    self.fail(ENOMEM, std::move(bio.error()));
-    return made;
-  }
+  self.set_bio();
   self.peer_ended_ = (SSL_get_shutdown(self.ssl_) & SSL_RECEIVED_SHUTDOWN) != 0;
   if (!parcel.kept.empty()) {
     self.kept_ = shared.world.buffers.borrow();

@@ -153,6 +153,38 @@ TEST_F(TlsServer, after_two_rotations_a_ticket_is_worth_nothing) {
   EXPECT_FALSE(resumes());
 }
 
+TEST_F(TlsServer, a_client_that_uses_each_ticket_once_is_resumed_again_and_again) {
+  serve({.tickets = ticket_keys(10)});
+  std::vector<SSL_SESSION*> tickets;  // of the present connection
+  SSL_SESSION* next = nullptr;
+  for (int dialled = 0; dialled < 5; ++dialled) {
+    SCOPED_TRACE(dialled);
+    for (SSL_SESSION* one : tickets) SSL_SESSION_free(one);
+    tickets.clear();
+    auto plain = client_host.network().connect(server_host.address(kPort), {});
+    ASSERT_TRUE(run_until([&] { return plain->may_write(); }));
+    raw = std::make_unique<RawTls>(std::move(*plain), RawTls::Side::client, nullptr, [&](SSL_CTX* handle) {
+      SSL_CTX_set_session_cache_mode(handle, SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
+      SSL_CTX_set_app_data(handle, &tickets);
+      SSL_CTX_sess_set_new_cb(handle, [](SSL* ssl, SSL_SESSION* given) {
+        auto* const kept = SSL_CTX_get_app_data(SSL_get_SSL_CTX(ssl));
+        static_cast<std::vector<SSL_SESSION*>*>(kept)->push_back(given);
+        return 1;
+      });
+    });
+    if (next != nullptr) SSL_set_session(raw->ssl, next);
+    ASSERT_TRUE(run_until([&] { return raw->open(); }));
+    EXPECT_EQ(SSL_session_reused(raw->ssl) == 1, next != nullptr);
+    ASSERT_TRUE(run_until([&] { return !tickets.empty(); })) << "each connection brings a new one";
+    SSL_set_shutdown(raw->ssl, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);  // else they are not resumable
+    SSL_SESSION_free(next);
+    next = tickets.back();
+    tickets.pop_back();
+  }
+  SSL_SESSION_free(next);
+  for (SSL_SESSION* one : tickets) SSL_SESSION_free(one);
+}
+
 TEST_F(TlsServer, tls_1_2_is_resumed_by_the_process_alone) {
   const auto keys = ticket_keys(10);
   SSL_SESSION* session = nullptr;

@@ -329,10 +329,10 @@ TEST_F(UringLoopTest, a_signal_in_the_middle_of_a_wait_does_no_harm) {
   std::atomic<int> turned = 0;
   std::thread other([&, other_end = peer] {
     for (int i = 0; i < 20; ++i) {
-      const int before = turned;
+      const int seen = turned;
       pthread_kill(here, SIGUSR1);
       (void)!::write(other_end, "x", 1);
-      while (turned == before) sched_yield();
+      while (turned == seen) sched_yield();
     }
   });
   while (end->received.size() < 20) {

@@ -95,13 +95,18 @@ void apply_mask(MutableBytes bytes, const MaskKey& key, std::size_t offset) {
   const std::uint64_t pattern = std::uint64_t{word} << 32 | word;
   char* at = bytes.data();
   std::size_t left = bytes.size();
-  // Blocks of 64 bytes with a count known to the compiler, which makes vector code of them; then words, then
-  // bytes.
+  // Vectors of 16 bytes, which every machine of ours has, four at a time (the compiler's own vectors: at -O2
+  // GCC 12 makes none of a loop over words); then words, then bytes.
+  using Vector = std::uint64_t __attribute__((vector_size(16)));
+  const Vector patterns = {pattern, pattern};
   for (; left >= 64; left -= 64, at += 64) {
-    std::uint64_t block[8];
-    std::memcpy(block, at, 64);
-    for (std::uint64_t& part : block) part ^= pattern;
-    std::memcpy(at, block, 64);
+    Vector block[4];
+    std::memcpy(block, at, sizeof block);
+    block[0] ^= patterns;
+    block[1] ^= patterns;
+    block[2] ^= patterns;
+    block[3] ^= patterns;
+    std::memcpy(at, block, sizeof block);
   }
   for (; left >= 8; left -= 8, at += 8) {
     std::uint64_t part;

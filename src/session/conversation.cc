@@ -11,7 +11,7 @@ namespace {
 
 // Before each payload in the block: its length, and whether it is text. In the machine's own byte order; it
 // never leaves the process.
-constexpr std::size_t kMarkBytes = sizeof(std::uint32_t);
+constexpr std::size_t kMarkBytes = SendWindow::kMarkBytes;
 constexpr std::uint32_t kFirstBlockBytes = 256;
 
 std::uint32_t mark_of(std::size_t length, bool text) {

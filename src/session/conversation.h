@@ -45,8 +45,9 @@ class SendWindow {
   /// acknowledge(). 16 bytes.
   struct Cursor {
     std::uint64_t next = 1;
-    std::uint64_t offset = 0;  // in all bytes ever held
+    std::uint64_t offset = 0;  // in all bytes ever held, with kMarkBytes before each message
   };
+  static constexpr std::size_t kMarkBytes = sizeof(std::uint32_t);
   enum class Ack : std::uint8_t {
     nothing,  // what was known already, or less (a lower one is ignored)
     freed,    // messages left the window

@@ -12,6 +12,7 @@
 #include "base/timers.h"
 #include "io/world.h"
 #include "watch/access_record.h"
+#include "watch/link_record.h"
 
 namespace rejoin::watch {
 
@@ -20,6 +21,10 @@ inline constexpr std::size_t kAccessBufferBytesMax = 256 * 1024;
 /// A batch leaves when it has so many bytes, or after this time.
 inline constexpr std::size_t kAccessBatchBytes = 32 * 1024;
 inline constexpr std::chrono::milliseconds kAccessFlushMs{100};
+
+/// A flood of connections that are turned away must not become one of lines: a worker tells of so many a
+/// second, and then how many it did not tell of.
+inline constexpr unsigned kRefusedLinesPerSecondMax = 100;
 
 /// Where batches go. Safe from every thread; never waits.
 class AccessSink {
@@ -43,6 +48,24 @@ class AccessLog {
 
   /// The views in the record are not looked at later.
   void add(const AccessRecord& record);
+  void add(const LinkRecord& record);
+  /// The same for one that was turned away, within kRefusedLinesPerSecondMax. What is left out is said in a
+  /// Record of its own when the second is over (`left_out`).
+  template <typename Record>
+  void add_refused(const Record& record) {
+    if (!may_tell_refusal()) {
+      say_left_out_ = [](AccessLog& log, TimePoint began, std::uint64_t count) {
+        Record left_out;
+        left_out.kind = Record::Kind::refused;
+        left_out.began = began;
+        left_out.total = log.world_.clock.now() - began;
+        left_out.left_out = count;
+        log.add(left_out);
+      };
+      return;
+    }
+    add(record);
+  }
   /// Offers what is there now.
   void flush();
 
@@ -53,12 +76,23 @@ class AccessLog {
   const Counts& counts() const { return counts_; }
 
  private:
+  template <typename Record, typename Append>
+  void write(const Record& record, Append append);
+  bool may_tell_refusal();
+  void say_left_out();
+
   io::World& world_;
   AccessSink& sink_;
   AccessRules rules_;
   Timer due_;
   std::string lines_;
   Counts counts_;
+  // of connections that were turned away, in the second that began then
+  TimePoint refusals_from_ = kNever;
+  unsigned refusals_told_ = 0;
+  std::uint64_t refusals_left_out_ = 0;
+  void (*say_left_out_)(AccessLog& log, TimePoint began, std::uint64_t count) = nullptr;
+  Timer refusals_due_;
 };
 
 }  // namespace rejoin::watch

@@ -15,6 +15,7 @@
 
 #include "io/sim_network.h"
 #include "watch/access_file.h"
+#include "watch/json.h"
 
 namespace rejoin::watch {
 namespace {
@@ -61,6 +62,39 @@ TEST_F(AccessLogs, lines_leave_in_batches_after_a_moment) {
   EXPECT_EQ(lines_in(sink.batches[0]), 3u);
   sim.run_for(10s);
   EXPECT_EQ(sink.batches.size(), 1u) << "nothing is told of nothing";
+  EXPECT_EQ(sim.leftovers_text(), "");
+}
+
+TEST_F(AccessLogs, tells_of_so_many_refusals_a_second_and_how_many_it_left_out) {
+  const auto left_out = [this] {
+    std::vector<std::int64_t> out;
+    for (const std::string& batch : sink.batches) {
+      for (std::size_t at = 0; at < batch.size(); at = batch.find('\n', at) + 1) {
+        const auto json = parse_json(batch.substr(at, batch.find('\n', at) - at));
+        if (json && (*json)["left_out"].integer()) out.push_back(*(*json)["left_out"].integer());
+      }
+    }
+    return out;
+  };
+  {
+    AccessLog log(host.world(), sink, {});
+    const auto refuse = [&](unsigned times) {
+      for (unsigned i = 0; i < times; ++i) log.add_refused(record());
+    };
+    refuse(kRefusedLinesPerSecondMax);
+    sim.run_for(2s);
+    EXPECT_TRUE(left_out().empty()) << "nothing was left out";
+    refuse(kRefusedLinesPerSecondMax + 7);
+    sim.run_for(500ms);
+    refuse(3);
+    EXPECT_TRUE(left_out().empty()) << "the second is not over";
+    log.add(record());  // others are told of
+    sim.run_for(1s);
+    EXPECT_EQ(left_out(), std::vector<std::int64_t>{10});
+    refuse(kRefusedLinesPerSecondMax + 5);
+  }
+  EXPECT_EQ(left_out(), (std::vector<std::int64_t>{10, 5})) << "and at the end of the worker";
+  EXPECT_EQ(lines_taken(), 3 * kRefusedLinesPerSecondMax + 3);
   EXPECT_EQ(sim.leftovers_text(), "");
 }
 

@@ -1,5 +1,5 @@
-// One line of the access log: what happened to a request, a connection or a tunnel, from its first byte to
-// its end. docs/access-log.md explains every field.
+// One line of the balancer's access log: what happened to a request, a connection or a tunnel, from its first
+// byte to its end; or why a connection was turned away before that. docs/access-log.md explains every field.
 //
 // Pure: a record of views goes in, text comes out. What is written can neither break a line nor carry a
 // secret: cookies, tickets and tokens have no field here, and the query is written only where that is asked
@@ -14,15 +14,12 @@
 #include "base/address.h"
 #include "base/bytes.h"
 #include "base/clock.h"
+#include "watch/record_text.h"
 
 namespace rejoin::watch {
 
-/// A longer text of a client is cut there, and ends in "...".
-inline constexpr std::size_t kAccessPathBytesMax = 1024;
-inline constexpr std::size_t kAccessTextBytesMax = 256;
-
 struct AccessRecord {
-  enum class Kind : std::uint8_t { request, tunnel, connection };
+  enum class Kind : std::uint8_t { request, tunnel, connection, refused };
 
   TimePoint began{};
   Kind kind = Kind::request;
@@ -42,6 +39,8 @@ struct AccessRecord {
   unsigned retries = 0;
   bool reused = false;
   std::string_view end, end_by, end_in;
+  Bytes detail;                // of refused: in words
+  std::uint64_t left_out = 0;  // of refused: so many others have no line
 };
 
 enum class AccessForm : std::uint8_t { json, line };
@@ -52,8 +51,5 @@ struct AccessRules {
 /// Appends the record with its line end. `began_unix_ms`: record.began on the wall's clock.
 void append_access_record(std::string& out, const AccessRecord& record, std::int64_t began_unix_ms,
                           const AccessRules& rules);
-
-/// "2026-11-26T01:53:27.042Z" (RFC 3339).
-std::string time_text(std::int64_t unix_ms);
 
 }  // namespace rejoin::watch

@@ -50,7 +50,7 @@ TEST(AccessRecord, is_one_object_a_line) {
       R"("request_id":null,"status":200,"bytes_in":120,"bytes_out":5000,"head_ms":0.250,"queue_ms":0.000,)"
       R"("connect_ms":1.500,"first_byte_ms":20.000,"total_ms":3661000.007,"pool":"gateways","server":"g1",)"
       R"("decision":"pinned","affinity":"cookie-insert","reason":"found","retries":0,"reused":false,)"
-      R"("end":"done","end_by":null,"end_in":"download"})"
+      R"("end":"done","end_by":null,"end_in":"download","detail":null,"left_out":null})"
       "\n");
 }
 
@@ -78,7 +78,7 @@ TEST(AccessRecord, no_byte_of_a_client_breaks_a_line) {
     const std::string evil = std::string("a") + static_cast<char>(byte) + "b";
     AccessRecord record = example();
     for (Bytes* const text : {&record.forwarded_for, &record.sni, &record.method, &record.host, &record.path,
-                              &record.query, &record.user_agent, &record.request_id}) {
+                              &record.query, &record.user_agent, &record.request_id, &record.detail}) {
       *text = evil;
     }
     const std::string json = text_of(record, {.query = true});

@@ -163,7 +163,7 @@ test("the table of docs/cookies.md is what Chromium does", LIMIT, async () => {
 // What docs/cookies.md says to configure, by where the page is.
 const RECOMMENDED = [
   { way: WAYS[0], cookie: 'same_site = "lax"', origins: `"https://${SAME_SITE}:PORT"` },
-  { way: WAYS[1], cookie: 'same_site = "none"', origins: `"https://${OTHER_SITE}:PORT"` },
+  { way: WAYS[1], cookie: 'same_site = "none", partitioned = true', origins: `"https://${OTHER_SITE}:PORT"` },
   { way: WAYS[2], cookie: 'same_site = "lax", secure = false', origins: `"http://${SAME_SITE}:PORT"` },
 ];
 for (const { way, cookie, origins } of RECOMMENDED) {

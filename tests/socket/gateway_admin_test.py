@@ -4,10 +4,12 @@ import hashlib
 import hmac
 import json
 import os
+import re
 import struct
 import unittest
 
 import resume
+from openapi import OpenApi
 from programs import Connection, ProgramsTest, WebSocket, ask, poll, run
 
 CLIENTS = 24
@@ -112,6 +114,62 @@ class TwoWorkers(AdminTest):
         self.assertEqual(self.players[5].hear()[1][10:12], struct.pack(">H", 1012))
         health = ask(self.one.address("websocket"), "GET", "/healthz")
         self.assertEqual((health.status, health.get("rejoin-state")), (503, "draining"))
+
+    def test_every_route_is_in_the_openapi_file_and_answers_as_it_says(self):
+        admin = self.one.address("admin")
+        file = OpenApi("openapi-gateway.json")
+        self.assertEqual(set(self.told(self.one, "status")["routes"]), file.routes())
+        with Connection(self.one.address("tcp")) as plain:
+            plain.send(struct.pack(">I", 2) + b"hi")
+            plain.until(b"hi")
+            ids = [one["id"] for one in self.told(self.one, "sessions")["list"]]
+        self.players[0].break_off()
+        poll(lambda: self.told(self.one, "sessions")["detached"] == 1, "the gateway sees that the link is gone")
+        # What stands for {id}, and each other answer that the file promises and that can be had of a healthy program.
+        asked = [
+            ("GET", "/", "/", 200),
+            ("GET", "/sessions", "/sessions", 200),
+            ("GET", "/sessions", "/sessions?limit=2&phase=attached", 200),
+            ("GET", "/sessions", "/sessions?phase=detached", 200),
+            ("GET", "/sessions", "/sessions?limit=1001", 400),
+            ("GET", "/sessions", "/sessions?phase=gone", 400),
+            *[("GET", "/sessions/{id}", f"/sessions/{one}", 200) for one in ids],
+            ("GET", "/sessions/{id}", "/sessions/" + "0" * 32, 404),
+            ("GET", "/sessions/{id}", "/sessions/0", 400),
+            ("DELETE", "/sessions/{id}", f"/sessions/{ids[0]}?reason=banned", 200),
+            ("GET", "/sessions/{id}", f"/sessions/{ids[0]}", 200),
+            ("DELETE", "/sessions/{id}", f"/sessions/{ids[0]}", 404),
+            ("DELETE", "/sessions/{id}", "/sessions/" + "0" * 32, 404),
+            ("DELETE", "/sessions/{id}", f"/sessions/{ids[1]}?reason=" + "x" * 200, 400),
+            ("GET", "/metrics", "/metrics", 200),
+            ("GET", "/healthz", "/healthz", 200),
+            ("GET", "/readyz", "/readyz", 200),
+            ("GET", "/version", "/version", 200),
+            ("POST", "/drain", "/drain?end_after=1h&over=1m", 200),
+            ("POST", "/drain", "/drain?over=30", 400),
+            ("GET", "/", "/", 200),
+            ("GET", "/readyz", "/readyz", 503),
+            ("POST", "/undrain", "/undrain", 200),
+            ("POST", "/upgrade", "/upgrade?over=1", 400),  # session_move_test.py does it
+        ]
+        self.assertEqual({f"{method} {path}" for method, path, _, _ in asked}, file.routes(), "each route is asked")
+        for method, path, target, status in asked:
+            response = ask(admin, method, target, host="127.0.0.1")
+            self.assertEqual(response.status, status, f"{method} {target}: {response}")
+            schema = file.schema_of(method, path, status)
+            if schema:
+                self.assertEqual(response.get("content-type"), "application/json")
+                self.assertEqual(file.wrong(json.loads(response.body), schema), [], f"{method} {target}")
+            else:
+                self.assertTrue(response.get("content-type").startswith("text/plain; version=0.0.4"))
+        # Parameters of the file are parameters of the program.
+        for route in file.routes():
+            method, path = route.split()
+            known = {one["name"] for one in file.operation(method, path).get("parameters", []) if one["in"] == "query"}
+            wrong = ask(admin, method, path.replace("{id}", ids[2]) + "?no-such-parameter=1", host="127.0.0.1")
+            self.assertEqual(wrong.status, 400, route)
+            words = re.search(r"there are (.+)", json.loads(wrong.body)["error"])
+            self.assertEqual(set(words[1].split(", ")) - {"none"} if words else set(), known, route)
 
     def test_metrics_add_up(self):
         text = self.ctl(self.one, "metrics").stdout

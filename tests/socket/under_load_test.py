@@ -1,116 +1,34 @@
-"""socket/balancer/under-load: wrk and WebSocket players together while things happen. No client sees an error but those whose
-connection was on a server that was killed.
+"""socket/balancer/under-load: wrk, bench_load and WebSocket players together, plain and over TLS, while things happen. No client
+sees an error but those whose connection was on a server that was killed.
 
 What happens is the list EVENTS: each is a function of the Scene that makes one thing happen and returns when it has. To add one
-(other certificates, an upgrade of the binary) is to write such a function and name it there. Longer and wider:
+is to write such a function and name it there. The last one is all of them at once. Longer and wider:
 
-    REJOIN=build/release/apps/rejoin BENCH_TOOLS=build/release/bench LOAD_ROUNDS=60 LOAD_PLAYERS=500 LOAD_CONNECTIONS=100 \\
+    REJOIN=build/release/apps/rejoin BENCH_TOOLS=build/release/bench LOAD_SECONDS=60 LOAD_PLAYERS=60 LOAD_CONNECTIONS=16 \\
       python3 tests/socket/under_load_test.py
+
+With LOAD_SECONDS everything happens at once for so long: a reload and a server killed and restarted each second, new
+certificates every 3 s, an upgrade of the binary every 5 s. What was counted is printed; LOAD_LOG=FILE keeps the whole
+log of the balancers.
 """
 
 import os
-import re
-import shutil
 import signal
-import socket
-import subprocess
 import threading
+import time
 import unittest
 from pathlib import Path
 
-from programs import ProgramsTest, WebSocket, poll
+from load_scene import NAMES, Player, Scene, Steady, Wrk
+from programs import ProgramsTest, poll
 
 ROUNDS = int(os.environ.get("LOAD_ROUNDS", "2"))
+LOG = os.environ.get("LOAD_LOG")
+SECONDS = float(os.environ.get("LOAD_SECONDS", "0"))
 PLAYERS = int(os.environ.get("LOAD_PLAYERS", "20"))
 CONNECTIONS = int(os.environ.get("LOAD_CONNECTIONS", "8"))
-NAMES = "abc"
-MOMENT_S = 0.01
-
-
-class GameServer:
-    """A real process (bench_ws_server): answers GET /healthz, echoes WebSockets, tells its name in X-Server."""
-
-    def __init__(self, test, name):
-        self.name = name
-        self.tool = Path(os.environ.get("BENCH_TOOLS", "")) / "bench_ws_server"
-        if not self.tool.is_file():
-            raise RuntimeError(f"{self.tool} is no file: set BENCH_TOOLS to the folder of the built bench programs")
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
-        self.log = test.folder / f"server-{name}.log"
-        self.start()
-        test.addCleanup(self.kill)
-
-    def start(self):
-        self.log.write_text("")
-        with self.log.open("ab") as log:
-            command = [self.tool, "--listen", f"127.0.0.1:{self.port}={self.name}"]
-            self.process = subprocess.Popen(command, stderr=log, stdin=subprocess.DEVNULL)
-        poll(lambda: "ready" in self.log.read_text() or self.process.poll() is not None, f"server {self.name} is ready")
-        if self.process.poll() is not None:
-            raise AssertionError(f"server {self.name} does not start: {self.log.read_text()}")
-
-    def kill(self):
-        self.process.kill()
-        self.process.wait()
-
-
-class Player(threading.Thread):
-    """Says something every moment and hears it again. Comes back when its connection ends; why it ended is judged here."""
-
-    def __init__(self, scene):
-        super().__init__(daemon=True)
-        self.scene = scene
-        self.lost, self.echoes, self.errors = 0, 0, []
-        self.start()
-
-    def run(self):
-        while not self.scene.over.is_set():
-            server, kills = None, self.scene.kills.copy()
-            try:
-                with WebSocket(self.scene.address) as link:
-                    server = link.handshake.get("x-server")
-                    while not self.scene.over.wait(MOMENT_S):
-                        text = str(self.echoes)
-                        if not link.echoes(text):
-                            raise AssertionError("another echo than was said")
-                        self.echoes += 1
-            except (AssertionError, OSError) as error:
-                if server and self.scene.kills[server] > kills[server]:
-                    self.lost += 1
-                else:
-                    self.errors.append(f"on server {server}: {error!r}")
-                    return
-
-
-class Scene:
-    def __init__(self, test):
-        self.over = threading.Event()
-        self.kills = dict.fromkeys(NAMES, 0)
-        self.servers = {name: GameServer(test, name) for name in NAMES}
-        listed = [{"name": name, "address": f"127.0.0.1:{one.port}"} for name, one in self.servers.items()]
-        health = {"kind": "http", "path": "/healthz", "every": "100ms", "timeout": "5s", "fall": 2, "rise": 1}
-        self.balancer = test.http_balancer(
-            listed, pool={"affinity": [{"kind": "cookie-insert"}], "health": health}, head="[balancer]\nworkers = 2\n"
-        )
-        self.address = self.balancer.address()
-
-    def changes(self, name, state):
-        return len(self.balancer.said(f"server pool/{name} is {state}"))
-
-
-def kill_and_restart(name):
-    def event(scene):
-        downs, ups = scene.changes(name, "down"), scene.changes(name, "up")
-        scene.kills[name] += 1
-        scene.servers[name].kill()
-        poll(lambda: scene.changes(name, "down") > downs, f"{name} is seen down")
-        scene.servers[name].start()
-        poll(lambda: scene.changes(name, "up") > ups, f"{name} is seen up")
-
-    event.__name__ = f"kill_and_restart({name})"
-    return event
+RELOAD_EVERY_S, KILL_EVERY_S, CERTIFICATES_EVERY_S, UPGRADE_EVERY_S = 1, 1, 3, 5
+STEADY_BURST_S = 1
 
 
 def nothing(scene):
@@ -119,46 +37,189 @@ def nothing(scene):
     poll(lambda: sum(player.echoes for player in scene.players) > before + PLAYERS, "the players play")
 
 
+def reload(scene):
+    """The configuration is read again. Who is asked may be replaced just then, and the next process is asked."""
+    told = "reload: (done|nothing is new)"  # the latter when two came together
+    before, asked = len(scene.balancer.said(told)), None
+    scene.configure()
+
+    def done():
+        nonlocal asked
+        if asked != scene.current:
+            asked = scene.current
+            scene.signal(signal.SIGHUP)
+        return len(scene.balancer.said(told)) > before
+
+    poll(done, "the balancer has read its configuration again")
+    scene.done["reload"] += 1
+
+
 def reloads(scene):
-    """The configuration is read again, five times."""
     for _ in range(5):
-        before = len(scene.balancer.said("reload: "))
-        scene.balancer.signal(signal.SIGHUP)
-        poll(lambda: len(scene.balancer.said("reload: ")) > before, "the balancer has read its configuration again")
+        reload(scene)
 
 
-EVENTS = [nothing, reloads, kill_and_restart("a"), kill_and_restart("b"), kill_and_restart("c")]
+def kill_and_restart(name):
+    def event(scene):
+        scene.shot[name] += 1
+        scene.servers[name].kill()
+        scene.dead[name] += 1
+        poll(lambda: scene.is_up(name) is False, f"{name} is seen down")
+        scene.servers[name].start()
+        poll(lambda: scene.is_up(name), f"{name} is seen up")
+        with scene.upgrading:  # a new process has to find out for itself
+            poll(lambda: scene.is_up(name), f"{name} is seen up by the process that serves now")
+        scene.settled[name] += 1
+        scene.done["kill"] += 1
+
+    event.__name__ = f"kill_and_restart({name})"
+    return event
+
+
+def certificates(scene):
+    """New files are put in place and SIGHUP is sent; from then on everybody is shown the new one."""
+    serial = scene.put_certificate()
+    reload(scene)
+    poll(lambda: scene.shown() == serial, "the new certificate is served")
+    scene.serials.append(serial)
+    scene.done["certificates"] += 1
+
+
+def upgrade(scene):
+    """The binary is replaced: another process takes the listening sockets over, and the old one keeps whom it has. Where
+    certificates are being renewed just then, the new process may find one's file and the other's key: it ends, the old one goes on,
+    and the operator asks again."""
+    failed = r"upgrade: process \d+ ended with status 2 before it served; this one goes on"
+    with scene.upgrading:
+        before, asked = len(scene.takers()), None
+
+        def done():
+            nonlocal asked
+            mismatches = len(scene.balancer.said("key: it does not belong to the certificate"))
+            failures = len(scene.balancer.said(failed))
+            if failures != asked and failures <= mismatches:
+                asked = failures
+                scene.signal(signal.SIGUSR2)
+            return len(scene.takers()) > before
+
+        poll(done, "a new process serves")
+        scene.processes.append(scene.takers()[-1])
+        scene.failed_upgrades = len(scene.balancer.said(failed))
+    scene.done["upgrade"] += 1
+
+
+def upgrade_and_the_old_one_goes(scene):
+    old = scene.current
+    upgrade(scene)
+    poll(lambda: scene.ended(old), "the old process has ended with its last client")
+
+
+def at_once(scene, *events):
+    """Each event on a thread of its own, as often as it says: (event, pause in seconds or None for once)."""
+    failed = []
+
+    def play(event, every):
+        try:
+            while True:
+                begun = time.monotonic()
+                event(scene)
+                if every is None or scene.enough.wait(max(0.0, every - (time.monotonic() - begun))):
+                    return
+        except Exception as error:  # whatever it is, the test has to hear of it
+            failed.append(f"{event.__name__}: {error!r}")
+            scene.enough.set()
+
+    threads = [threading.Thread(target=play, args=one) for one in events]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    if failed:
+        raise AssertionError("; ".join(failed))
+
+
+def all_at_once(scene):
+    at_once(scene, (reloads, None), (kill_and_restart("a"), None), (certificates, None), (upgrade, None))
+
+
+def kill_the_next(scene):
+    kill_and_restart(NAMES[scene.done["kill"] % len(NAMES)])(scene)
+
+
+EVENTS = [nothing, reloads, *map(kill_and_restart, NAMES), certificates, upgrade_and_the_old_one_goes, all_at_once]
 
 
 class UnderLoad(ProgramsTest):
-    def wrk(self, scene, script):
-        if shutil.which("wrk") is None:
-            raise AssertionError("wrk is not installed: apt-get install wrk")
-        url = "http://%s:%d/healthz" % scene.address
-        command = ["wrk", "-t1", f"-c{CONNECTIONS}", "-d600s", "--timeout", "30s", "-s", str(script), url]
-        return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    def loads(self, scene):
+        found = []
+        for name, listener, fresh in (("http, kept connections", "play", False), ("http, new connections", "play", True),
+                                      ("https, kept connections", "secure", False), ("https, new connections", "secure", True)):
+            url = "http%s://%s:%d/healthz" % ("s" if listener == "secure" else "", *scene.address(listener))
+            found.append(Wrk(self, name, url, CONNECTIONS, fresh))
+        return found
 
-    def test_things_happen_and_nobody_sees_them(self):
-        scene = Scene(self)
-        scene.players = [Player(scene) for _ in range(PLAYERS)]
-        load = self.wrk(scene, self.file("", ".lua"))
-        self.addCleanup(load.wait)
-        self.addCleanup(load.kill)
+    def errors(self, scene):
+        """By kind, so far; of wrk only the end tells."""
+        found = {}
+        for said in [error for one in (*scene.players, scene.steady) for error in list(one.errors)]:
+            found[said] = found.get(said, 0) + 1
+        return found
+
+    def play(self, scene):
+        if SECONDS:
+            timer = threading.Timer(SECONDS, scene.enough.set)
+            timer.start()
+            at_once(scene, (reload, RELOAD_EVERY_S), (kill_the_next, KILL_EVERY_S), (certificates, CERTIFICATES_EVERY_S), (upgrade, UPGRADE_EVERY_S))
+            return
         for number in range(ROUNDS):
             for event in EVENTS:
                 event(scene)
-                for player in scene.players:
-                    self.assertEqual(player.errors, [], f"round {number + 1}, {event.__name__}")
-        load.send_signal(2)  # it ends, and says what it saw
-        said = load.communicate(timeout=60)[0]
-        scene.over.set()
-        for player in scene.players:
-            player.join(30)
-            self.assertEqual(player.errors, [])
-        self.assertNotRegex(said, "Non-2xx|Socket errors")
-        self.assertGreater(int(re.search(r"(\d+) requests in", said)[1]), 0, said)
-        lost = sum(player.lost for player in scene.players)
-        self.assertGreater(lost, 0, "nobody was on a server that was killed: the test shows nothing")
+                self.assertEqual(self.errors(scene), {}, f"round {number + 1}, {event.__name__}")
+
+    def report(self, scene, seconds, requests):
+        players = scene.players
+        print(f"\n{seconds:.0f} s; " + ", ".join(f"{what} {count}" for what, count in scene.done.items())
+              + f"; upgrades that found half of a new certificate and were asked again {scene.failed_upgrades}")
+        for name, (count, errors) in requests.items():
+            print(f"  wrk, {name}: {count} requests, errors {errors or 0}")
+        print(f"  bench_load: {scene.steady.round_trips} messages and back, errors {len(scene.steady.errors)}")
+        for word, some in (("ws", [p for p in players if not p.secure]), ("wss", [p for p in players if p.secure])):
+            print(f"  {len(some)} players by {word}: {sum(p.echoes for p in some)} messages and back in "
+                  f"{sum(p.visits for p in some)} visits, {sum(p.returns for p in some)} returns to a server of before, "
+                  f"{sum(p.lost for p in some)} lost with a killed server, errors {sum(len(p.errors) for p in some)}")
+        lived = {what: sum(p.outlived[what] for p in players) for what in players[0].outlived}
+        print("  visits during which it happened: " + ", ".join(f"{what} {count}" for what, count in lived.items()))
+        print(f"  players' errors by kind: {self.errors(scene) or 'none'}")
+
+    def test_things_happen_and_nobody_sees_them(self):
+        scene = Scene(self)
+        scene.enough = threading.Event()
+        scene.players = [Player(scene, secure=number % 2 == 1) for number in range(PLAYERS)]
+        scene.steady = Steady(scene, CONNECTIONS, min(SECONDS / 4, 60) if SECONDS else STEADY_BURST_S)
+        loads = self.loads(scene)
+        begun, well = time.monotonic(), False
+        try:
+            self.play(scene)
+            well = True
+        finally:
+            scene.over.set()
+            requests = {load.name: load.end() for load in loads}
+            for one in (*scene.players, scene.steady):
+                one.join(60)
+            if SECONDS or not well or self.errors(scene) or any(errors for _, errors in requests.values()):
+                self.report(scene, time.monotonic() - begun, requests)
+            if LOG:
+                Path(LOG).write_text(scene.balancer.log() + "\n")
+        self.assertEqual(self.errors(scene), {})
+        self.assertEqual({name: errors for name, (_, errors) in requests.items() if errors}, {})
+        self.assertTrue(all(count > 0 for count, _ in requests.values()), requests)
+        self.assertEqual(set(scene.end_processes()), {0}, "each process ended well")
+        self.assertGreater(scene.steady.round_trips, 0)
+        players = scene.players
+        self.assertGreater(sum(player.lost for player in players), 0, "nobody was on a server that was killed: it shows nothing")
+        self.assertGreater(sum(player.returns for player in players), 0, "nobody came back")
+        for what in players[0].outlived:
+            self.assertGreater(sum(player.outlived[what] for player in players), 0, f"nobody was there during: {what}")
 
 
 if __name__ == "__main__":

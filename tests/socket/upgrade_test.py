@@ -4,14 +4,28 @@ import os
 import re
 import signal
 import socket
+import ssl
+import sys
 import threading
 import time
 import unittest
 
+from certificates import Authority
 from programs import Connection, Program, ProgramsTest, WebSocket, keys, poll, rejoin_binary, servers
 from servers import Listener
+from tls_test import TlsConnection
 
 TWO = "[balancer]\nworkers = 2\n"
+
+
+# A binary that takes its time to start: until somebody writes into the pipe. No shell: some unblock the signals.
+WAITS = """#!%s -IS
+import os, sys
+open("%s").read()
+os.unlink("%s")
+os.symlink("%s", sys.argv[0])
+os.execv("%s", sys.argv)
+"""
 
 
 class Upgrade(ProgramsTest):
@@ -140,6 +154,75 @@ class Upgrade(ProgramsTest):
         self.path.write_text(good)
         self.upgrade(old)
         self.assertEqual(self.ended(old), 0)
+
+    def test_who_is_connected_may_ask_once_more(self):
+        """They cannot know that an upgrade comes, and may just be asking."""
+        identity = (authority := Authority(self.folder)).issue("play", ["play.example"])
+        more = "[[listener]]\n" + keys(name="secure", listen="127.0.0.1:0", pool="pool", tls=identity.files())
+        old = self.begin(more=more)
+        context = ssl.create_default_context(cafile=str(authority.pem))
+        with Connection(old.address("play")) as kept, TlsConnection(old.address("secure"), context) as entered:
+            self.assertEqual(kept.ask().get("connection"), None)
+            self.upgrade(old)
+            for one in (kept, entered):  # which has had its handshake with the old process
+                answer = one.ask()
+                self.assertEqual((answer.status, answer.body, answer.get("connection")), (200, b"here", "close"))
+                self.assertFalse(one.more())
+            self.assertEqual(self.ended(old), 0)
+
+    def test_who_does_not_ask_is_not_waited_for_longer_than_ever(self):
+        old = self.begin(listener={"keep_alive_timeout": "300ms"})
+        with Connection(old.address("play")) as kept:
+            kept.ask()
+            self.upgrade(old)
+            self.assertEqual(self.ended(old), 0)
+            self.assertFalse(kept.more())
+
+    def test_websockets_are_closed_for_a_sigterm_and_not_for_an_upgrade(self):
+        gateway = self.gateway("g1")
+        old = self.begin(
+            pool_servers=servers(gateway.address("websocket")), head="[balancer]\ndrain = { per_second = 1000 }\n"
+        )
+        with WebSocket(old.address("play")) as tunnel, Connection(old.address("play")) as idle:
+            tunnel.greeting()
+            idle.ask("GET", "/healthz")
+            self.upgrade(old)
+            for text in ("one", "two", "three"):
+                self.assertTrue(tunnel.echoes(text))
+            old.signal(signal.SIGTERM)
+            self.assertEqual(tunnel.hear(), (8, (1012).to_bytes(2, "big")))
+            self.assertFalse(idle.more())
+        self.assertEqual(self.ended(old), 0)
+
+    def test_signals_that_come_meanwhile_are_heard_by_the_new_process(self):
+        """The one of the old process (its files may have been read before they changed), and one to all of our name."""
+        link, gate = self.folder / "rejoin", self.folder / "gate"
+        link.symlink_to(rejoin_binary())
+        self.write()
+        wrap = ["sh", "-c", f'shift; exec {link} "$@"', "sh"]
+        old = self.start("balancer", "-c", self.path, wrap=wrap).wait_ready()
+        for whom in ("old", "new"):
+            os.mkfifo(gate)
+            link.unlink()
+            link.write_text(WAITS % (sys.executable, gate, link, rejoin_binary(), link))
+            link.chmod(0o755)
+            before = len(old.said("upgrade: process .* starts"))
+            served, reloads = len(old.said("upgrade: process .* serves")), len(old.said("reload: "))
+            os.kill(self.children[-1] if self.children else old.pid, signal.SIGUSR2)
+            poll(lambda: len(old.said("upgrade: process .* starts")) > before, "a new process starts")
+            child = int(re.search(r"process (\d+) starts", old.said("upgrade: process .* starts")[-1])[1])
+            if whom == "old":
+                old.signal(signal.SIGHUP)
+                poll(lambda: len(old.said("reload: ")) > reloads, "the old process has read its file again")
+            else:
+                os.kill(child, signal.SIGHUP)
+                os.kill(child, signal.SIGUSR1)
+            reloads = len(old.said("reload: "))
+            gate.write_text("go\n")
+            poll(lambda: len(old.said("upgrade: process .* serves")) > served, "the new process serves")
+            self.keep(child)
+            poll(lambda: len(old.said("reload: ")) > reloads, "the new process has read its file again")
+            gate.unlink()
 
     def test_sigterm_to_the_old_process_ends_its_tunnels(self):
         gateway = self.gateway("g1")

@@ -1,0 +1,188 @@
+"""The groups of figures: each function plays one round, with its subjects in another order each time. In a round every subject
+is started anew, so that a figure's spread includes how a process happened to be laid out in memory."""
+import contextlib
+
+import balancers
+import gateways
+from driver import Load, Subject, rotated
+from machine import Failure, memory_bytes
+
+VISITORS = 501  # odd: without affinity, round-robin over two servers would bring each of them back by chance
+
+
+class Sizes:
+    """How much of everything. A quick run checks that all answer rightly, and measures nothing."""
+
+    def __init__(self, quick):
+        self.seconds = 0.1 if quick else 0.8
+        self.rate = "per_second=500 seconds=0.2" if quick else "per_second=4000 seconds=1.5"
+        self.many = 8 if quick else 50
+        self.crowd = 10 if quick else 100  # of a fan-out
+        self.visits = 64 if quick else 3000
+        self.visitors = 33 if quick else VISITORS
+        self.idle = (50, 150) if quick else (1000, 4000)
+
+
+def balancer(bench, name, **setup):
+    return Subject(bench, name, balancers.BALANCERS[name], **setup)
+
+
+def gateway(bench, name, **setup):
+    command, load_options = gateways.GATEWAYS[name]
+    return Subject(bench, name, command, load_options, mode="gateway", **setup)
+
+
+def warm(bench, subject):
+    with Load(bench, subject) as load:
+        load.do("hold count=8")
+        load.do("echo seconds=0.05")
+        load.do("close")
+        load.do("visit count=64 concurrent=8")
+
+
+def idle(bench, subject, figure, sizes, detached=False):
+    """On a fresh process: an allocator that was fuller before would hide what a connection takes."""
+    first, more = sizes.idle
+    with Load(bench, subject) as load:
+        readings = []
+        for count in (first, more):
+            load.do(f"hold count={count}")
+            if detached:
+                load.do("break")  # those of the first group stay as they are
+            subject.settle()
+            readings.append(memory_bytes(subject.pids))
+        bench.keep(subject, figure, (readings[1] - readings[0]) / more)
+
+
+# ---- relay -----------------------------------------------------------------------------------------------------------
+
+
+def relay_steps(sizes):
+    """(figure, commands that prepare it, the measured command, how many units it must do)"""
+    first = f"visit count={sizes.visitors} players={sizes.visitors} concurrent=32"
+    again = f"visit count={sizes.visits} players={sizes.visitors} concurrent=32"
+    churn = f"visit count={sizes.visits // 2} players={sizes.visitors} concurrent=32 say=3"
+    return (
+        ("relay/echo-1", ["hold count=1"], f"echo seconds={sizes.seconds}", None),
+        ("relay/echo-50", [f"hold count={sizes.many}"], f"echo seconds={sizes.seconds}", None),
+        ("relay/rate", [f"hold count={sizes.many}"], f"rate {sizes.rate}", None),
+        ("relay/fan", [f"hold count={sizes.crowd}"], f"fan seconds={sizes.seconds}", None),
+        ("relay/handshake-new", [], f"visit count={sizes.visits} concurrent=32", sizes.visits),
+        ("relay/handshake-returning", [first], again, sizes.visits),
+        ("relay/churn", [first], churn, sizes.visits // 2),
+    )
+
+
+def relay_round(bench, names, number):
+    sizes = Sizes(bench.quick)
+    with contextlib.ExitStack() as stack:
+        servers = bench.serve(stack, "--servers", "127.0.0.1:0=2")
+        subjects = [stack.enter_context(balancer(bench, name, servers=servers)) for name in names]
+        for subject in subjects:
+            warm(bench, subject)
+        for shift, (figure, prepare, command, units) in enumerate(relay_steps(sizes)):
+            for subject in rotated(subjects, number + shift):
+                with Load(bench, subject) as load:
+                    for line in prepare:
+                        load.do(line)
+                    found = bench.measure(subject, load, figure, command, units=units, buckets="rate" in figure)
+                not_moved(subject, found)
+    with contextlib.ExitStack() as stack:
+        servers = bench.serve(stack, "--tcp", "127.0.0.1:0")
+        for name in rotated([name for name in names if name in balancers.LAYER_4], number):
+            with balancer(bench, name, mode="tcp", servers=servers, load_options=("--transport", "tcp")) as subject:
+                warm(bench, subject)
+                with Load(bench, subject) as load:
+                    load.do(f"hold count={sizes.many}")
+                    bench.measure(subject, load, "relay/tcp-echo-50", f"echo seconds={sizes.seconds}")
+    for name in rotated(names, number):
+        with contextlib.ExitStack() as stack:
+            servers = bench.serve(stack, "--servers", "127.0.0.1:0=2")
+            subject = stack.enter_context(balancer(bench, name, servers=servers))
+            idle(bench, subject, "relay/idle", sizes)
+
+
+def not_moved(subject, found):
+    if found["moved"] and subject.name in balancers.COOKIE_BALANCERS:
+        raise Failure(f"{subject.name}: {found['moved']} returning clients reached another server, the first: "
+                      f"{found['first_moved']}")
+
+
+# ---- gateway ---------------------------------------------------------------------------------------------------------
+
+
+def gateway_steps(sizes):
+    return (
+        ("gateway/echo-1", ["hold count=1"], f"echo seconds={sizes.seconds}"),
+        ("gateway/echo-50", [f"hold count={sizes.many}"], f"echo seconds={sizes.seconds}"),
+        ("gateway/rate", [f"hold count={sizes.many}"], f"rate {sizes.rate}"),
+        ("gateway/churn", [], f"visit count={sizes.visits // 2} concurrent=32 say=3"),
+    )
+
+
+def gateway_round(bench, names, number):
+    sizes = Sizes(bench.quick)
+    with contextlib.ExitStack() as stack:
+        subjects = [stack.enter_context(gateway(bench, name)) for name in names]
+        for subject in subjects:
+            warm(bench, subject)
+        for shift, (figure, prepare, command) in enumerate(gateway_steps(sizes)):
+            for subject in rotated(subjects, number + shift):
+                with Load(bench, subject) as load:
+                    for line in prepare:
+                        load.do(line)
+                    bench.measure(subject, load, figure, command, buckets="rate" in figure)
+    through_game(bench, names, number, sizes)
+    for name in rotated(names, number):
+        with gateway(bench, name) as subject:
+            idle(bench, subject, "gateway/idle", sizes)
+    for name in names:
+        if name in ("rejoin resume", "rejoin tcp"):
+            with gateway(bench, name) as subject:
+                idle(bench, subject, "gateway/detached", sizes, detached=True)
+
+
+def through_game(bench, names, number, sizes):
+    """Fan-out: whoever ends the connections tells everybody; with a gateway it is the game server behind it who does, with a
+    connection for each session, so that the gateway takes in as many messages as it sends."""
+    with contextlib.ExitStack() as stack:
+        game = bench.serve(stack, "--game", "127.0.0.1:0")[0]
+        ours = {name: {"game": game} if name.startswith("rejoin") else {} for name in names}
+        subjects = [stack.enter_context(gateway(bench, name, **ours[name])) for name in names]
+        for subject in rotated(subjects, number):
+            warm(bench, subject)
+            with Load(bench, subject) as load:
+                load.do(f"hold count={sizes.crowd}")
+                bench.measure(subject, load, "gateway/fan", f"fan seconds={sizes.seconds}")
+                if ours[subject.name]:
+                    bench.measure(subject, load, "gateway/game-50", f"echo seconds={sizes.seconds} links={sizes.many}")
+
+
+# ---- storm -----------------------------------------------------------------------------------------------------------
+
+
+def storm_round(bench, names, number):
+    sizes = Sizes(bench.quick)
+    links = 50 if bench.quick else bench.links
+    for name in rotated([name for name in names if name in gateways.GATEWAYS], number):
+        with gateway(bench, name) as subject:
+            warm(bench, subject)
+            if name != "rejoin resume":  # whose handshake makes a session, too; what it takes to resume is the question
+                with Load(bench, subject) as load:
+                    bench.measure(subject, load, "storm/handshake", f"visit count={sizes.visits} concurrent=32")
+            storm(bench, subject, "storm/gateway", links)
+    for name in rotated([name for name in names if name in balancers.BALANCERS], number):
+        with contextlib.ExitStack() as stack:
+            servers = bench.serve(stack, "--servers", "127.0.0.1:0=2")
+            subject = stack.enter_context(balancer(bench, name, servers=servers))
+            warm(bench, subject)
+            not_moved(subject, storm(bench, subject, "storm/balancer", links))
+
+
+def storm(bench, subject, figure, links):
+    """All come back at once, without the jitter that real clients add; then each proves that it is there."""
+    with Load(bench, subject) as load:
+        load.do(f"hold count={links}")
+        found = bench.measure(subject, load, figure, "storm", units=links)
+        load.do(f"echo count={links}")
+    return found

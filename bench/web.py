@@ -1,0 +1,213 @@
+"""The groups http (wrk drives kept connections and new ones) and tls (Python's ssl dials: it is slow, and the balancer's CPU time
+is what counts)."""
+import contextlib
+import http.client
+import os
+import re
+import socket
+import ssl
+import subprocess
+import time
+
+from driver import START_SECONDS, rotated
+from groups import balancer
+from machine import Failure, end, free_port, memory_bytes, spawn
+
+BODY = "x" * 200
+COOKIE_CHECKS = 5
+NAME = "play.example"
+UPGRADE = (
+    f"GET /play HTTP/1.1\r\nHost: {NAME}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+    "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+).encode()
+
+
+# ---- http ------------------------------------------------------------------------------------------------------------
+
+
+def start_web(bench, stack):
+    """One nginx with two listeners: the servers."""
+    ports = [free_port(), free_port()]
+    folder = bench.folder / f"web-{ports[0]}"
+    folder.mkdir()
+    temporary = "\n".join(f"  {kind}_temp_path {folder}/{kind};" for kind in
+                          ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
+    servers = "\n".join(f"""  server {{
+    listen 127.0.0.1:{port} backlog=4096;
+    location / {{ add_header X-Server b{i + 1}; default_type text/plain; return 200 "{BODY}"; }}
+  }}""" for i, port in enumerate(ports))
+    (folder / "nginx.conf").write_text(f"""
+{"user root;" if os.geteuid() == 0 else ""}
+daemon off;
+master_process off;
+error_log stderr error;
+pid {folder}/nginx.pid;
+events {{ worker_connections 4000; }}
+http {{
+  access_log off;
+  keepalive_requests 1000000000;
+  keepalive_timeout 10m;
+{temporary}
+{servers}
+}}
+""")
+    log = folder / "log"
+    process = spawn({bench.cores.load}, ["nginx", "-p", folder, "-c", folder / "nginx.conf"], log)
+    stack.callback(end, process)
+    bench.helpers.append(process.pid)
+    stack.callback(bench.helpers.remove, process.pid)
+    for port in ports:
+        wait_for_web(port, process, log)
+    return [f"127.0.0.1:{port}" for port in ports]
+
+
+def wait_for_web(port, process, log):
+    deadline = time.monotonic() + START_SECONDS
+    while True:
+        with contextlib.suppress(OSError), contextlib.closing(http.client.HTTPConnection("127.0.0.1", port, timeout=1)) as web:
+            web.request("GET", "/")
+            if web.getresponse().status == 200:
+                return
+        if time.monotonic() > deadline or process.poll() is not None:
+            raise Failure("the nginx behind the balancers did not start: " + log.read_text())
+        time.sleep(0.01)
+
+
+def wrk(bench, subject, connections, fields):
+    """One run of wrk: its requests, its 99th percentile, its own CPU time. It knows whole seconds only."""
+    seconds = 1 if bench.quick else 2
+    command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--latency"]
+    for field in fields:
+        command += ["-H", field]
+    command.append(f"http://127.0.0.1:{subject.port}/game/state?room=7")
+    process = spawn({bench.cores.load}, command, bench.folder / "load.log", stdout=subprocess.PIPE, text=True)
+    said, _ = process.communicate(timeout=seconds + 30)
+    who = f"{subject.name}, wrk -c{connections}"
+    if process.returncode != 0:
+        raise Failure(f"{who} ended with {process.returncode}: {said}")
+    wrong = re.search(r"Non-2xx.*|Socket errors.*", said)
+    if wrong:
+        raise Failure(f"{who}: {wrong[0]}")
+    return int(re.search(r"(\d+) requests in", said)[1]), re.search(r"99%\s+(\S+)", said)[1]
+
+
+def cookie_of(subject):
+    """The cookie that a client is given, as it brings it; whoever brings it must reach the same server each time."""
+    connection = http.client.HTTPConnection("127.0.0.1", subject.port, timeout=5)
+    with contextlib.closing(connection):
+        connection.request("GET", "/")
+        answer = connection.getresponse()
+        answer.read()
+        server, cookie = answer.getheader("X-Server"), (answer.getheader("Set-Cookie") or "").partition(";")[0]
+        for _ in range(COOKIE_CHECKS):
+            connection.request("GET", "/", headers={"Cookie": cookie})
+            answer = connection.getresponse()
+            answer.read()
+            if answer.getheader("X-Server") != server:
+                raise Failure(f"{subject.name}: {cookie} leads to {answer.getheader('X-Server')}, was given by {server}")
+    return cookie
+
+
+def requests(bench, subject, kind, label, connections):
+    fields = [] if kind == "new" else ["Cookie: a=b; " + cookie_of(subject)]
+    if kind == "connections":
+        fields.append("Connection: close")
+    with bench.clocks(subject) as found:
+        count, p99 = wrk(bench, subject, connections, fields)
+    if count < connections:
+        raise Failure(f"{subject.name}: {count} requests on {connections} connections")
+    bench.keep(subject, f"http/{kind}-{label}", found["cpu_ns"] / count, units=count, p99=p99, shares=found["shares"],
+               per_second=round(count / found["wall_s"], 1))
+
+
+def http_round(bench, names, number):
+    many = 8 if bench.quick else 50
+    steps = (("returning", 1, 1), ("returning", 50, many), ("new", 1, 1), ("new", 50, many), ("connections", 50, many))
+    if bench.quick:  # each takes a second
+        steps = steps[1:2] + steps[4:]
+    with contextlib.ExitStack() as stack:
+        servers = start_web(bench, stack)
+        subjects = [stack.enter_context(balancer(bench, name, servers=servers)) for name in names]
+        for subject in subjects:
+            wrk(bench, subject, 8, [])  # warm
+        for shift, (kind, label, connections) in enumerate(steps):
+            for subject in rotated(subjects, number + shift):
+                requests(bench, subject, kind, label, connections)
+
+
+# ---- tls -------------------------------------------------------------------------------------------------------------
+
+
+def certificate(bench):
+    """A file of certificate and key, ECDSA P-256, the same for everybody; made once a run."""
+    pem, key = bench.folder / "play.pem", bench.folder / "key.pem"
+    if not pem.exists():
+        subprocess.run(
+            ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "30", "-subj",
+             f"/CN={NAME}", "-addext", f"subjectAltName=DNS:{NAME}", "-keyout", key, "-out", pem],
+            check=True, capture_output=True)  # fmt: skip
+        pem.write_text(pem.read_text() + key.read_text())
+    return pem
+
+
+def open_wss(subject, context, session=None):
+    plain = socket.create_connection(("127.0.0.1", subject.port), timeout=START_SECONDS)
+    plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # the request is not to wait for what acknowledges the handshake
+    secure = context.wrap_socket(plain, server_hostname=NAME, session=session)
+    secure.sendall(UPGRADE)
+    head = b""
+    while b"\r\n\r\n" not in head:
+        got = secure.recv(4096)
+        if not got:
+            raise Failure(f"{subject.name}: closed in the handshake, after {head[:200]!r}")
+        head += got
+    if not head.startswith(b"HTTP/1.1 101 ") or b"set-cookie" not in head.lower():
+        raise Failure(f"{subject.name}: {head[:200]!r}")
+    return secure
+
+
+def wss_handshakes(bench, subject, context, resumed):
+    count, session = 30 if bench.quick else 500, None
+    if resumed:
+        with open_wss(subject, context) as first:
+            session = first.session
+    with bench.clocks(subject) as found:
+        for _ in range(count):
+            with open_wss(subject, context, session) as connection:
+                if connection.session_reused != resumed:
+                    raise Failure(f"{subject.name}: a session was {'not ' if resumed else ''}resumed")
+                if resumed:
+                    session = connection.session
+    bench.keep(subject, "tls/resumed" if resumed else "tls/full", found["cpu_ns"] / count, units=count,
+               shares=found["shares"])
+
+
+def wss_idle(bench, subject, context):
+    groups = (30, 60) if bench.quick else (300, 700)
+    with contextlib.ExitStack() as held:
+        readings = []
+        for count in groups:
+            for _ in range(count):
+                held.enter_context(open_wss(subject, context))
+            subject.settle()
+            readings.append(memory_bytes(subject.pids))
+    bench.keep(subject, "tls/idle", (readings[1] - readings[0]) / groups[1])
+
+
+def tls_round(bench, names, number):
+    pem = certificate(bench)
+    context = ssl.create_default_context(cafile=pem)
+    context.minimum_version = ssl.TLSVersion.TLSv1_3
+    with contextlib.ExitStack() as stack:
+        servers = bench.serve(stack, "--servers", "127.0.0.1:0=2")
+        subjects = [stack.enter_context(balancer(bench, name, servers=servers, tls=pem)) for name in names]
+        for subject in subjects:
+            open_wss(subject, context).close()
+        for shift, resumed in enumerate((False, True)):
+            for subject in rotated(subjects, number + shift):
+                wss_handshakes(bench, subject, context, resumed)
+    for name in rotated(names, number):
+        with contextlib.ExitStack() as stack:
+            servers = bench.serve(stack, "--servers", "127.0.0.1:0=2")
+            subject = stack.enter_context(balancer(bench, name, servers=servers, tls=pem))
+            wss_idle(bench, subject, context)
