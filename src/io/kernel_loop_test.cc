@@ -47,7 +47,8 @@ std::vector<Kind> kinds() {
 std::vector<NetworkMaker> makers() {
   std::vector<NetworkMaker> out;
   for (const Kind& kind : kinds())
-    out.push_back({kind.name, [make = kind.make] { return std::make_unique<LoopbackHosts>(make); }});
+    out.push_back(
+        {"loopback_" + kind.name, [make = kind.make] { return std::make_unique<LoopbackHosts>(make); }});
   return out;
 }
 
