@@ -17,7 +17,8 @@ void visit(KeyVisitor& v, Config& it) {
   v.table({"log", "What goes to stderr.", R"({ level = "info" })"}, it.log);
   v.table({"tls", "What all listeners with TLS have together.", R"({ session_lifetime = "2h" })"}, it.tls);
   v.table(
-      {"access_log", "A line for each request, connection and tunnel of the balancer, and for each link and session of the "
+      {"access_log",
+       "A line for each request, connection and tunnel of the balancer, and for each link and session of the "
        "gateway: docs/access-log.md.",
        R"({ format = "json", path = "/var/log/rejoin/access.log" })"},
       it.access_log);

@@ -3,9 +3,9 @@
 #include <array>
 #include <limits>
 
-#include "base/pack.h"
 #include "proto/proxy_header.h"
 #include "upstream/connector.h"
+#include "upstream/reader_state.h"
 
 namespace rejoin::upstream {
 
@@ -69,24 +69,9 @@ GameEnd TcpConnection::fin_means(std::string& detail) const {
   return GameEnd::broken;
 }
 
-void TcpConnection::save_reader(std::string& out) const {
-  Packer pack(out);
-  std::string part;
-  reader_.save(part);
-  pack.bytes(part);
-  pack.flag(assembler_.begun());
-  pack.bytes(assembler_.held());
-}
+void TcpConnection::save_reader(std::string& out) const { save_reading(reader_, assembler_, out); }
 
-bool TcpConnection::restore_reader(Bytes from) {
-  Unpacker in(from);
-  const Bytes reader = in.bytes();
-  const bool begun = in.flag();
-  const Bytes held = in.bytes();
-  if (!in.done() || !reader_.restore(reader)) return false;
-  if (begun) assembler_.restore(held);
-  return true;
-}
+bool TcpConnection::restore_reader(Bytes from) { return restore_reading(from, reader_, assembler_); }
 
 void TcpConnection::give_back() {
   cancel();

@@ -5,8 +5,8 @@
 #include <utility>
 
 #include "base/limits.h"
-#include "base/pack.h"
 #include "upstream/connector.h"
+#include "upstream/reader_state.h"
 
 namespace rejoin::upstream {
 namespace {
@@ -184,24 +184,9 @@ void WsConnection::say_goodbye() {
   say_control(proto::write_close(proto::CloseCode::normal, {}, new_mask()));
 }
 
-void WsConnection::save_reader(std::string& out) const {
-  Packer pack(out);
-  std::string part;
-  reader_.save(part);
-  pack.bytes(part);
-  pack.flag(assembler_.begun());
-  pack.bytes(assembler_.held());
-}
+void WsConnection::save_reader(std::string& out) const { save_reading(reader_, assembler_, out); }
 
-bool WsConnection::restore_reader(Bytes from) {
-  Unpacker in(from);
-  const Bytes reader = in.bytes();
-  const bool begun = in.flag();
-  const Bytes held = in.bytes();
-  if (!in.done() || !reader_.restore(reader)) return false;
-  if (begun) assembler_.restore(held);
-  return true;
-}
+bool WsConnection::restore_reader(Bytes from) { return restore_reading(from, reader_, assembler_); }
 
 void WsConnection::give_back() {
   cancel();

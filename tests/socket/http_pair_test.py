@@ -39,8 +39,8 @@ class Server:
             if what == "continues":
                 peer.send(b"HTTP/1.1 100 Continue\r\n\r\n")
             if what == "at-once":
+                self.note(heard)  # before who hears the answer asks what was seen
                 peer.answer(413, [("Connection", "close")], b"no")
-                self.note(heard)
                 peer.half_close()
                 peer.rest()
                 return

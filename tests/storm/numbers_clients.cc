@@ -135,8 +135,8 @@ int main(int argc, char** argv) {
   const auto clients = static_cast<std::size_t>(arguments.number("clients", 100));
   std::unique_ptr<rejoin::io::TlsNetwork> secure;
   rejoin::io::World world = program.world();
-  if (const std::string ca = arguments.text("ca"); !ca.empty()) {
-    auto context = rejoin::io::TlsContext::make(rejoin::io::TlsClientOptions{{}, ca, {}});
+  if (const std::vector<std::string> ca = arguments.all("ca"); !ca.empty()) {
+    auto context = rejoin::io::TlsContext::make(rejoin::io::TlsClientOptions{{}, ca.front(), {}});
     if (!context) die(context.error().detail);
     secure = std::make_unique<rejoin::io::TlsNetwork>(world, rejoin::io::TlsContexts{.client = *context});
   }
