@@ -105,6 +105,7 @@ class Seat {
   void close() {
     program_.reset();
     deadline_.reset();
+    loop_->settle();  // other workers may have clients for long, and our thread ends now
   }
 
   Log& log_;

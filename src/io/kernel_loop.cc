@@ -48,6 +48,7 @@ UnixSeconds KernelLoop::unix_now() const { return SystemClock().unix_now(); }
 
 void KernelLoop::run() {
   while (!stopping_) turn(1h);
+  settle();
 }
 
 Duration KernelLoop::next_wait() const {

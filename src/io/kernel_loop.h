@@ -48,6 +48,9 @@ class KernelLoop : public Network, public Clock {
   virtual int descriptor() const = 0;
   /// How long from now until turn() has something to do of itself; Duration::max(): not of itself.
   virtual Duration next_wait() const;
+  /// What was closed is closed for its peer, too, when this comes back. A turn does the same for the one
+  /// before it, so it is for who takes no further one while the loop lives on: run() calls it at its end.
+  virtual void settle() {}
   /// Ends run() after the present turn. Any thread.
   void stop();
   /// For a program's own timers, on the loop's thread.

@@ -77,6 +77,17 @@ void UringLoop::enter(Duration wait_max) {
   (void)io_uring_submit_and_wait_timeout(&ring_, &first, 1, &wait, nullptr);
 }
 
+void UringLoop::settle() {
+  if (!enabled_) return;  // nothing was ever asked
+  for (;;) {
+    hand_in();
+    const int entered = io_uring_submit_and_get_events(&ring_);
+    take_happened();  // for the next turn, if there is one
+    const bool again = entered == -EINTR || entered == -EAGAIN || entered == -EBUSY;
+    if (!again && asked_.empty() && cancels_.empty()) return;
+  }
+}
+
 /// At once, so that the queue is free again, and that what an owner does here may find what is behind.
 void UringLoop::take_happened() {
   unsigned head, count = 0;

@@ -16,7 +16,8 @@
 // Sending is by send(2) at once, as write() has to say how many bytes were taken.
 //
 // Closing. A request in flight keeps the kernel's socket open whatever close(2) says, so each is cancelled,
-// and the FIN leaves in the next turn's call. Requests carry descriptor and generation: what comes late for a
+// and the FIN leaves in the next turn's call. It does so even when the thread that asked has ended: a loop's
+// last act is settle(). Requests carry descriptor and generation: what comes late for a
 // socket that is gone finds nobody, and only its block is given back.
 #pragma once
 
@@ -55,6 +56,7 @@ class UringLoop final : public KernelLoop {
   static Status probe();
 
   void turn(Duration wait_max) override;
+  void settle() override;
   int descriptor() const override { return ring_.ring_fd; }
   Duration next_wait() const override;
 

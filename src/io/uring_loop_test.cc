@@ -76,6 +76,32 @@ TEST_F(UringLoopTest, a_close_with_a_receive_in_flight_is_seen_by_the_peer_after
   ::close(peer);
 }
 
+// A worker whose last client has gone ends its thread, and its loop lives on with the process.
+TEST_F(UringLoopTest, a_close_in_a_threads_last_turn_is_seen_by_the_peer_though_the_loop_lives_on) {
+  for (const bool waits_to_read : {true, false}) {
+    make({});
+    int ends[2];
+    ASSERT_EQ(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends), 0);
+    std::thread there([&] {
+      Socket socket = loop->take_over(ends[0]);
+      say(ends[1], "word");
+      // A read to the end asks for more, a write that finds no room for room.
+      EXPECT_TRUE(!waits_to_read || socket.read().view() == "word");
+      while (!waits_to_read && socket.write(std::string(100'000, 'x')).taken == 100'000) {
+      }
+      loop->turn(0us);
+      loop->post([&] { socket.close(); });
+      loop->stop();
+      loop->run();
+    });
+    there.join();
+    std::string last = heard(ends[1]);
+    while (last != "end" && last != "reset" && last != "nothing") last = heard(ends[1]);
+    EXPECT_EQ(last, waits_to_read ? "end" : "reset");
+    ::close(ends[1]);
+  }
+}
+
 TEST_F(UringLoopTest, what_comes_for_a_socket_that_is_gone_finds_nobody_and_its_block_goes_back) {
   auto [end, peer] = receiving();
   say(peer, "too late");

@@ -183,9 +183,7 @@ UringLoop::~UringLoop() {
   discard_posted();
   if (!ring_open_) return;
   if (enabled_ && thread_ == std::this_thread::get_id()) {
-    // What was closed last is let go of now, and not some time after the ring has ended.
-    hand_in();
-    (void)io_uring_submit_and_get_events(&ring_);
+    settle();  // not some time after the ring has ended
   } else {
     // The registration belongs to the loop's thread; here its number may be another ring's.
     ring_.int_flags = 0;
