@@ -39,6 +39,7 @@ FIGURES = {
     # ---- tls
     "tls/full": Figure(CPU + "wss handshake: TCP, full TLS 1.3 (ECDSA P-256), upgrade, close", "wss, full", digits=0),
     "tls/resumed": Figure(CPU + "wss handshake, TLS session resumed", "wss, resumed", digits=0),
+    "tls/echo-50": Figure(CPU + "relayed wss round trip of 64 bytes, 50 connections", "wss echo, 50", digits=2),
     "tls/idle": Figure("User-space bytes per idle relayed wss connection", "idle wss", "bytes", 0),
     # ---- gateway: who ends the clients' connections
     "gateway/echo-1": Figure(CPU + "echoed message of 64 bytes, 1 connection", "echo, 1 connection", digits=2),
@@ -98,6 +99,7 @@ AIMS = (
     Aim("http/connections-50", "rejoin", 1.00, "peers"),
     Aim("tls/full", "rejoin", 1.00, "peers"),
     Aim("tls/resumed", "rejoin", 1.00, "peers"),
+    Aim("tls/echo-50", "rejoin", 1.00, "peers"),
     Aim("tls/idle", "rejoin", 14_600),
     Aim("gateway/echo-1", "rejoin resume", 1.10, "compiled"),
     Aim("gateway/echo-50", "rejoin resume", 1.10, "compiled"),

@@ -2,26 +2,27 @@
 // a script tells them by stdin, one command a line, each answered by one line of JSON. So the script reads
 // the subject's clocks and memory between two commands, while connections are held.
 //
-//   bench_load --to ADDRESS:PORT [--transport websocket|tcp] [--speak echo|greeted|rejoin|socketio] [--bytes
-//   64]
-//              [--sources 200]
+// clang-format off
+//   bench_load --to ADDRESS:PORT [--transport websocket|tcp] [--speak echo|greeted|rejoin|socketio]
+//              [--bytes 64] [--sources 200] [--tls TRUSTED.PEM [--tls-name play.example]]
 //
-//   hold count=N [concurrent=64]                      open N more connections, one message on each, and hold
-//   them echo seconds=S|count=N [window=W] [links=K]       closed loop over those that are held rate
-//   per_second=R seconds=S [links=K]             open loop; latencies from when a message was due visit
-//   count=N [concurrent=64] [players=P] [say=K] [reset=1]
-//                                                     handshakes (say=0) and churn: connect, say K messages,
-//                                                     leave
-//   fan seconds=S|count=N                             one message in, one out on every connection that is
-//   held storm                                             all that are held break by RST at once and come
-//   back at once break                                             all that are held break by RST, and stay
-//   away close                                             all that are held are closed by FIN
+//   hold count=N [concurrent=64]                      open N more connections, one message on each; hold them
+//   echo seconds=S|count=N [window=W] [links=K]       closed loop over those that are held
+//   rate per_second=R seconds=S [links=K]             open loop; latencies from when a message was due
+//   visit count=N [concurrent=64] [players=P] [say=K] [reset=1]
+//                                                     handshakes (say=0) and churn: connect, say K, leave
+//   fan seconds=S|count=N                             one message in, one out on every one that is held
+//   storm                                             all that are held break by RST and come back at once
+//   break                                             all that are held break by RST, and stay away
+//   close                                             all that are held are closed by FIN
+// clang-format on
 //
 // An answer: units, held, wall_s and cpu_s (of the generator), errors, moved (players that came back to
 // another server), latency and late (see load_scenarios.h): p50 to max in us, and the buckets of histogram.h
 // that are not empty. The end of stdin ends it. It speaks rejoin.v1 and Socket.IO by code of its own, so that
 // a fault in src/ is not measured against itself.
 #include <charconv>
+#include <csignal>
 #include <iostream>
 #include <sstream>
 
@@ -141,6 +142,7 @@ void print_outcome(const Order& order, const Outcome& outcome, const Crowd& crow
 }  // namespace bench
 
 int main(int count, char** arguments) {
+  std::signal(SIGPIPE, SIG_IGN);  // OpenSSL writes to sockets without MSG_NOSIGNAL
   bench::Crowd crowd(bench::parse(count, arguments));
   for (std::string line; std::getline(std::cin, line);) {
     if (line.empty()) continue;

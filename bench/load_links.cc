@@ -12,10 +12,15 @@ constexpr std::size_t head_bytes_max = 16 * 1024;
 constexpr int events_max = 512;
 constexpr std::uint32_t first_source = 0x7f070001u;  // 127.7.0.1
 
+std::string why(const char* what) {
+  return std::string(what) + ": " + (errno == EPROTO ? "TLS: " + tls_error() : std::strerror(errno));
+}
+
 }  // namespace
 
 Links::Links(const Options& options)
     : options_(options),
+      tls_(options.tls.empty() ? nullptr : std::make_unique<TlsClient>(options.tls, options.tls_name)),
       epoll_(epoll_create1(EPOLL_CLOEXEC)),
       buffer_(receive_bytes),
       filler_(options.bytes, static_cast<char>(message_filler)),
@@ -87,6 +92,10 @@ void Links::dial(std::uint32_t slot, Player& player) {
   if (connect(link.fd, reinterpret_cast<const sockaddr*>(&options_.to), sizeof options_.to) != 0 &&
       errno != EINPROGRESS)
     return fail(link, std::string("connect: ") + std::strerror(errno));
+  if (tls_) {
+    link.resumes = player.tls != nullptr;
+    link.tls = tls_->make(link.fd, player.tls);
+  }
   if (options_.transport == Transport::websocket) {
     // Over loopback the connection stands already, and the head goes out at once.
     link.out = upgrade_request(link);
@@ -110,15 +119,20 @@ void Links::on_event(Link& link, std::uint32_t events, std::uint64_t now) {
   if ((events & ~EPOLLOUT) == 0) return;
   while (link.phase != Phase::closed) {
     const auto life = link.life;
-    const auto size = recv(link.fd, buffer_.data(), buffer_.size(), 0);
-    if (size < 0 && errno == EAGAIN) return;
-    if (size < 0) return fail(link, std::string("recv: ") + std::strerror(errno));
+    const auto size = link.tls ? tls_receive(link.tls.get(), buffer_.data(), buffer_.size())
+                               : recv(link.fd, buffer_.data(), buffer_.size(), 0);
+    if (size < 0 && errno == EAGAIN) {
+      if (link.tls && !link.out.empty()) flush(link);  // which may have waited for the handshake
+      return;
+    }
+    if (size < 0) return fail(link, why("recv"));
     if (size == 0) return fail(link, "closed by the other side");
     take_bytes(link, static_cast<std::size_t>(size), now);
     // What was dialled anew in between has had no event of its own yet. A short read emptied the socket, and
     // an end that stands behind it is told of by EPOLLRDHUP.
     if (link.life != life) return;
-    if (static_cast<std::size_t>(size) < buffer_.size() && (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) == 0)
+    if (!link.tls && static_cast<std::size_t>(size) < buffer_.size() &&
+        (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) == 0)
       return;
   }
 }
@@ -141,11 +155,15 @@ void Links::take_bytes(Link& link, std::size_t size, std::uint64_t now) {
   if (link.life == life && link.phase == Phase::open) link.in.append(waiting, used);
 }
 
+ssize_t Links::send_to(Link& link, const void* bytes, std::size_t size) {
+  return link.tls ? tls_send(link.tls.get(), bytes, size) : send(link.fd, bytes, size, MSG_NOSIGNAL);
+}
+
 /// False when the link failed.
 bool Links::flush(Link& link) {
-  const auto sent = send(link.fd, link.out.data(), link.out.size(), MSG_NOSIGNAL);
+  const auto sent = send_to(link, link.out.data(), link.out.size());
   if (sent < 0 && errno == EAGAIN) return true;
-  if (sent < 0) return fail(link, std::string("send: ") + std::strerror(errno)), false;
+  if (sent < 0) return fail(link, why("send")), false;
   link.out.erase(0, static_cast<std::size_t>(sent));
   if (link.phase == Phase::connecting && options_.transport == Transport::websocket)
     link.phase = Phase::upgrading;
@@ -156,8 +174,8 @@ bool Links::flush(Link& link) {
 bool Links::put(Link& link, const unsigned char* bytes, std::size_t size) {
   std::size_t taken = 0;
   if (link.out.empty()) {
-    const auto sent = send(link.fd, bytes, size, MSG_NOSIGNAL);
-    if (sent < 0 && errno != EAGAIN) return fail(link, std::string("send: ") + std::strerror(errno)), false;
+    const auto sent = send_to(link, bytes, size);
+    if (sent < 0 && errno != EAGAIN) return fail(link, why("send")), false;
     taken = sent < 0 ? 0 : static_cast<std::size_t>(sent);
   }
   if (taken < size) link.out.append(reinterpret_cast<const char*>(bytes) + taken, size - taken);
@@ -204,6 +222,8 @@ bool Links::take_head(Link& link, std::uint64_t now) {
   if (!head.starts_with("HTTP/1.1 101 ")) return fail(link, std::string(head.substr(0, 60))), false;
   if (find_field(head, "Sec-WebSocket-Accept") != accept_of(link.key))
     return fail(link, "wrong Sec-WebSocket-Accept"), false;
+  if (link.resumes && !tls_resumed(link.tls.get()))
+    return fail(link, "its TLS session was not resumed"), false;
   remember(*link.player, head);
   link.in.erase(0, size + 4);
   const auto life = link.life;

@@ -13,6 +13,7 @@
 
 #include "load_message.h"
 #include "load_options.h"
+#include "load_tls.h"
 #include "resume_wire.h"
 #include "ws_wire.h"
 
@@ -30,6 +31,7 @@ struct Player {
   Session session;     // rejoin
   std::string pid;     // Socket.IO's name for a session that can be recovered
   std::string offset;  // and for what was last received in it
+  TlsSession tls;      // its last ticket
   bool visiting = false;
 };
 
@@ -50,8 +52,10 @@ struct Link {
   std::uint64_t dialled_at_ns = 0;
   Player* player = nullptr;
   std::string key;
-  std::string in;   // a head or a message that is not whole
-  std::string out;  // not yet taken by the socket
+  std::string in;        // a head or a message that is not whole
+  std::string out;       // not yet taken by the socket
+  Tls tls;               // none: plain
+  bool resumes = false;  // it came with a TLS session, which must be taken
 };
 
 struct Counts {
@@ -110,6 +114,7 @@ class Links {
   void note(const std::string& error);
   void on_event(Link& link, std::uint32_t events, std::uint64_t now);
   bool flush(Link& link);
+  ssize_t send_to(Link& link, const void* bytes, std::size_t size);
   bool put(Link& link, const unsigned char* bytes, std::size_t size);
   void take_bytes(Link& link, std::size_t size, std::uint64_t now);
 
@@ -132,6 +137,7 @@ class Links {
   std::uint64_t next_random();
 
   const Options options_;
+  const std::unique_ptr<TlsClient> tls_;
   int epoll_;
   std::vector<unsigned char> buffer_;
   std::vector<unsigned char> frame_;

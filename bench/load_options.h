@@ -27,15 +27,19 @@ struct Options {
   sockaddr_in to{};
   std::size_t bytes = message_bytes_min;
   unsigned sources = 200;
+  std::string tls{};  // a PEM file of certificates that are trusted; empty: plain
+  std::string tls_name = "play.example";
 };
 
 [[noreturn]] inline void usage(const std::string& what) {
-  std::fprintf(stderr,
-               "unknown or incomplete: %s\n"
-               "usage: bench_load --to ADDRESS:PORT [--transport websocket|tcp] [--speak "
-               "echo|greeted|rejoin|socketio]\n"
-               "                  [--bytes 64] [--sources 200]    and commands on stdin: see bench/load.cc\n",
-               what.c_str());
+  std::fprintf(
+      stderr,
+      "unknown or incomplete: %s\n"
+      "usage: bench_load --to ADDRESS:PORT [--transport websocket|tcp] [--speak "
+      "echo|greeted|rejoin|socketio]\n"
+      "                  [--bytes 64] [--sources 200] [--tls TRUSTED.PEM [--tls-name play.example]]\n"
+      "and commands on stdin: see bench/load.cc\n",
+      what.c_str());
   std::exit(2);
 }
 
@@ -62,6 +66,10 @@ inline Options parse(int count, char** arguments) {
       options.speaks = parse_speaks(value);
     } else if (name == "--bytes") {
       options.bytes = static_cast<std::size_t>(std::strtoull(value.c_str(), nullptr, 10));
+    } else if (name == "--tls") {
+      options.tls = value;
+    } else if (name == "--tls-name") {
+      options.tls_name = value;
     } else if (name == "--sources") {
       options.sources = static_cast<unsigned>(std::strtoul(value.c_str(), nullptr, 10));
     } else {

@@ -12,8 +12,9 @@ GROUP_TEXTS = {
 a floor and no product: bytes from socket to socket in one epoll loop, with no HTTP, no cookie, no time-outs. A figure for one
 connection contains a sleep and a wake-up for each message; with 50, many messages are handled per wake-up."""),
     "http": ("HTTP/1.1 through the balancer", """Requests for 200 bytes from wrk, answered by an nginx, cookie affinity on."""),
-    "tls": ("TLS at the balancer", """The same certificate (ECDSA P-256) everywhere, TLS 1.3, WebSocket upgrade with cookie affinity
-behind it. Most of a handshake is the cryptography, which three of the four take from OpenSSL."""),
+    "tls": ("TLS at the balancer", """The same certificate (ECDSA P-256) everywhere, TLS 1.3, AES-128-GCM with SHA-256 and X25519 (HAProxy
+and nginx are told so, as OpenSSL would begin with AES-256 and SHA-384), WebSocket upgrade with cookie affinity behind it. Clients
+that come again bring a session ticket and their cookie; nobody takes leave by close_notify. Most of a handshake is the cryptography, which three of the four take from OpenSSL."""),
     "gateway": ("The gateway, beside echo servers", """The gateway ends the players' connections and keeps their sessions. `rejoin
 resume` is the resume protocol over WebSocket: numbered, acknowledged and kept for a replay; `rejoin tcp` is the same over framed TCP;
 `rejoin plain` is plain WebSocket messages. The others echo, and keep nothing; Socket.IO runs with its connection state

@@ -1,25 +1,18 @@
-"""The groups http (wrk drives kept connections and new ones) and tls (Python's ssl dials: it is slow, and the balancer's CPU time
-is what counts)."""
+"""The groups http (wrk drives kept connections and new ones) and tls (bench_load over TLS)."""
 import contextlib
 import http.client
 import os
 import re
-import socket
-import ssl
 import subprocess
 import time
 
-from driver import START_SECONDS, rotated
-from groups import balancer
-from machine import Failure, end, free_port, memory_bytes, spawn
+from driver import START_SECONDS, Load, rotated
+from groups import Sizes, balancer, idle, not_moved, warm
+from machine import Failure, end, free_port, spawn
 
 BODY = "x" * 200
 COOKIE_CHECKS = 5
 NAME = "play.example"
-UPGRADE = (
-    f"GET /play HTTP/1.1\r\nHost: {NAME}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
-    "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
-).encode()
 
 
 # ---- http ------------------------------------------------------------------------------------------------------------
@@ -150,64 +143,37 @@ def certificate(bench):
     return pem
 
 
-def open_wss(subject, context, session=None):
-    plain = socket.create_connection(("127.0.0.1", subject.port), timeout=START_SECONDS)
-    plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # the request is not to wait for what acknowledges the handshake
-    secure = context.wrap_socket(plain, server_hostname=NAME, session=session)
-    secure.sendall(UPGRADE)
-    head = b""
-    while b"\r\n\r\n" not in head:
-        got = secure.recv(4096)
-        if not got:
-            raise Failure(f"{subject.name}: closed in the handshake, after {head[:200]!r}")
-        head += got
-    if not head.startswith(b"HTTP/1.1 101 ") or b"set-cookie" not in head.lower():
-        raise Failure(f"{subject.name}: {head[:200]!r}")
-    return secure
+def wss(bench, name, servers):
+    """A subject with TLS, whose load comes over it."""
+    pem = certificate(bench)
+    return balancer(bench, name, servers=servers, tls=pem, load_options=("--tls", pem, "--tls-name", NAME))
 
 
-def wss_handshakes(bench, subject, context, resumed):
-    count, session = 30 if bench.quick else 500, None
-    if resumed:
-        with open_wss(subject, context) as first:
-            session = first.session
-    with bench.clocks(subject) as found:
-        for _ in range(count):
-            with open_wss(subject, context, session) as connection:
-                if connection.session_reused != resumed:
-                    raise Failure(f"{subject.name}: a session was {'not ' if resumed else ''}resumed")
-                if resumed:
-                    session = connection.session
-    bench.keep(subject, "tls/resumed" if resumed else "tls/full", found["cpu_ns"] / count, units=count,
-               shares=found["shares"])
-
-
-def wss_idle(bench, subject, context):
-    groups = (30, 60) if bench.quick else (300, 700)
-    with contextlib.ExitStack() as held:
-        readings = []
-        for count in groups:
-            for _ in range(count):
-                held.enter_context(open_wss(subject, context))
-            subject.settle()
-            readings.append(memory_bytes(subject.pids))
-    bench.keep(subject, "tls/idle", (readings[1] - readings[0]) / groups[1])
+def tls_steps(sizes):
+    """As groups.relay_steps. Who comes again brings a session ticket and a cookie: bench_load fails if either is not taken."""
+    first = f"visit count={sizes.visitors} players={sizes.visitors} concurrent=32"
+    again = f"visit count={sizes.visits // 2} players={sizes.visitors} concurrent=32"
+    return (
+        ("tls/full", [], f"visit count={sizes.visits // 2} concurrent=32", sizes.visits // 2),
+        ("tls/resumed", [first], again, sizes.visits // 2),
+        ("tls/echo-50", [f"hold count={sizes.many}"], f"echo seconds={sizes.seconds}", None),
+    )
 
 
 def tls_round(bench, names, number):
-    pem = certificate(bench)
-    context = ssl.create_default_context(cafile=pem)
-    context.minimum_version = ssl.TLSVersion.TLSv1_3
+    sizes = Sizes(bench.quick)
     with contextlib.ExitStack() as stack:
         servers = bench.serve(stack, "--servers", "127.0.0.1:0=2")
-        subjects = [stack.enter_context(balancer(bench, name, servers=servers, tls=pem)) for name in names]
+        subjects = [stack.enter_context(wss(bench, name, servers)) for name in names]
         for subject in subjects:
-            open_wss(subject, context).close()
-        for shift, resumed in enumerate((False, True)):
+            warm(bench, subject)
+        for shift, (figure, prepare, command, units) in enumerate(tls_steps(sizes)):
             for subject in rotated(subjects, number + shift):
-                wss_handshakes(bench, subject, context, resumed)
+                with Load(bench, subject) as load:
+                    for line in prepare:
+                        load.do(line)
+                    not_moved(subject, bench.measure(subject, load, figure, command, units=units))
     for name in rotated(names, number):
         with contextlib.ExitStack() as stack:
             servers = bench.serve(stack, "--servers", "127.0.0.1:0=2")
-            subject = stack.enter_context(balancer(bench, name, servers=servers, tls=pem))
-            wss_idle(bench, subject, context)
+            idle(bench, stack.enter_context(wss(bench, name, servers)), "tls/idle", sizes)

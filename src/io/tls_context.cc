@@ -23,6 +23,15 @@ namespace {
 constexpr const char* kGroups = "X25519:P-256:P-384";
 // How long OpenSSL's own ticket keys, and the sessions of clients, are good: 7200 s is its default.
 constexpr std::int64_t kOwnTicketsLifetimeS = 7200;
+// AES-128 first, as Mozilla's server side TLS and Go have it: no attack is nearer to it than to AES-256, and
+// SHA-256, which processors compute by themselves, takes the place of SHA-384 in the whole key schedule.
+constexpr const char* kCipherSuites =
+    "TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256";
+// Of TLS 1.2 only what has forward secrecy and is authenticated as a whole; 1.3 has nothing else.
+constexpr const char* kCiphers12 = "ECDHE+AES128+AESGCM:ECDHE+AESGCM:ECDHE+CHACHA20";
+// One where OpenSSL gives two: each connection uses one ticket and brings one, so that a client that had N
+// connections has N tickets to come back with. A ticket is a twentieth of a handshake.
+constexpr std::size_t kTicketsOfHandshake = 1;
 
 int choose_alpn(SSL*, const unsigned char** chosen, unsigned char* length, const unsigned char* offered,
                 unsigned offered_length, void* context) {
@@ -48,6 +57,12 @@ int choose_certificate(SSL* ssl, int* alert, void* of) {
   return asked == nullptr ? SSL_TLSEXT_ERR_NOACK : SSL_TLSEXT_ERR_OK;
 }
 
+// Fetched once for the process, and kept for good: by name OpenSSL would look it up for each ticket.
+const EVP_CIPHER* ticket_cipher() {
+  static const EVP_CIPHER* const cipher = EVP_CIPHER_fetch(nullptr, "AES-256-CBC", nullptr);
+  return cipher;
+}
+
 int set_mac_key(EVP_MAC_CTX* mac, TlsTicketKeys::Key& key) {
   char digest[] = "SHA256";
   const OSSL_PARAM params[] = {
@@ -68,8 +83,8 @@ int on_ticket(SSL* ssl, unsigned char* name, unsigned char* iv, EVP_CIPHER_CTX* 
     TlsTicketKeys::Key key = keys.current(lasting ? Kind::of_fleet : Kind::of_process, now);
     std::copy(key.name.begin(), key.name.end(), name);
     const bool good =
-        RAND_bytes(iv, EVP_CIPHER_get_iv_length(EVP_aes_256_cbc())) == 1 &&
-        EVP_EncryptInit_ex(cipher, EVP_aes_256_cbc(), nullptr, key.cipher.bytes.data(), iv) == 1 &&
+        RAND_bytes(iv, EVP_CIPHER_get_iv_length(ticket_cipher())) == 1 &&
+        EVP_EncryptInit_ex(cipher, ticket_cipher(), nullptr, key.cipher.bytes.data(), iv) == 1 &&
         set_mac_key(mac, key) == 1;
     return good ? 1 : -1;
   }
@@ -77,7 +92,7 @@ int on_ticket(SSL* ssl, unsigned char* name, unsigned char* iv, EVP_CIPHER_CTX* 
       Bytes(reinterpret_cast<const char*>(name), std::tuple_size_v<decltype(found->key.name)>), now);
   if (!found) return 0;  // a full handshake
   const bool good =
-      EVP_DecryptInit_ex(cipher, EVP_aes_256_cbc(), nullptr, found->key.cipher.bytes.data(), iv) == 1 &&
+      EVP_DecryptInit_ex(cipher, ticket_cipher(), nullptr, found->key.cipher.bytes.data(), iv) == 1 &&
       set_mac_key(mac, found->key) == 1;
   if (!good) return -1;
   // 2: and the client gets a new one. With TLS 1.3 always, as a ticket is for one use (RFC 8446 C.4: who sees
@@ -152,8 +167,7 @@ Result<SSL_CTX*> TlsContext::add_handle(TlsVersion version_min) {
   handles_.push_back(handle);
   SSL_CTX_set_app_data(handle, this);
   SSL_CTX_set_min_proto_version(handle, version_min == TlsVersion::v1_3 ? TLS1_3_VERSION : TLS1_2_VERSION);
-  // Of TLS 1.2 only what has forward secrecy and is authenticated as a whole; 1.3 has nothing else.
-  if (SSL_CTX_set_cipher_list(handle, "ECDHE+AESGCM:ECDHE+CHACHA20") != 1 ||
+  if (SSL_CTX_set_cipher_list(handle, kCiphers12) != 1 || SSL_CTX_set_ciphersuites(handle, kCipherSuites) != 1 ||
       SSL_CTX_set1_groups_list(handle, kGroups) != 1) {
     return unusable("ciphers", openssl_reason());
   }
@@ -262,9 +276,9 @@ void TlsContext::set_resumption(const TlsServerOptions& options) {
   for (SSL_CTX* handle : handles_) {
     SSL_CTX_set_timeout(handle, tickets_ ? tickets_->lifetime_s() : kOwnTicketsLifetimeS);
     if (tickets_) SSL_CTX_set_tlsext_ticket_key_evp_cb(handle, on_ticket);
+    SSL_CTX_set_num_tickets(handle, options.no_tickets ? 0 : kTicketsOfHandshake);
     if (!options.no_tickets) continue;
     SSL_CTX_set_options(handle, SSL_OP_NO_TICKET);
-    SSL_CTX_set_num_tickets(handle, 0);
   }
 }
 

@@ -16,7 +16,7 @@ TEST_F(TlsHandshake, opens_and_both_know_what_was_agreed) {
   listen();
   connect();
   EXPECT_EQ(info().version, "TLSv1.3");
-  EXPECT_EQ(info().cipher, "TLS_AES_256_GCM_SHA384");
+  EXPECT_EQ(info().cipher, "TLS_AES_128_GCM_SHA256");
   EXPECT_FALSE(info().resumed);
   EXPECT_EQ(server_tls->info(server().socket).server_name, "play.example");
   EXPECT_TRUE(server().socket.connect_status());
@@ -306,14 +306,12 @@ TEST_F(TlsHandshake, a_session_is_for_the_name_and_the_trust_that_it_was_verifie
 TEST_F(TlsHandshake, a_ticket_is_shown_once_and_only_to_somebody_who_answers) {
   listen();
   connect();
-  ASSERT_TRUE(echoes());  // two tickets
+  ASSERT_TRUE(echoes());  // one ticket
   listener.reset();
   for (int i = 0; i < 5; ++i) EXPECT_NE(outcome(dial()).find("refused"), std::string::npos);
   listen();
   acceptor.accepted = nullptr;
   // Nobody reads, so no new ticket is heard of.
-  connect();
-  EXPECT_TRUE(info().resumed);
   connect();
   EXPECT_TRUE(info().resumed);
   connect();
