@@ -127,6 +127,7 @@ TEST_P(KernelPassing, each_connection_comes_with_its_message) {
     Socket socket = b->fasten(std::move(at_b.sockets[i]));
     const std::string word = "from " + std::to_string(i);
     EXPECT_EQ(socket.write(word).taken, word.size());
+    b_loop->turn(0us);  // a small write leaves with it
     EXPECT_EQ(read_all(peers[i]), word);
     socket.close();
     EXPECT_EQ(read_all(peers[i]), "nothing") << "the sender's copy keeps it open";
@@ -160,6 +161,7 @@ TEST_P(KernelPassing, a_connection_that_is_taken_back_goes_on) {
   ASSERT_TRUE(until([&] { return at_a.ended; }));
   Socket back = a->fasten(std::move(loose));
   EXPECT_EQ(back.write("still here").taken, 10u);
+  a_loop->turn(0us);
   EXPECT_EQ(read_all(peer), "still here");
   ::close(peer);
 }
@@ -205,6 +207,22 @@ TEST_P(KernelPassing, bytes_that_nobody_read_come_first_wherever_the_connection_
   back.close();
   a_loop->turn(0us);  // a request in flight keeps it open until then
   EXPECT_EQ(read_all(peer), "end");
+  ::close(peer);
+}
+
+// Also where the write itself only promised that they leave with the turn.
+TEST_P(KernelPassing, bytes_that_were_written_arrive_before_those_of_the_next_owner) {
+  auto [socket, peer] = connection();
+  a_loop->turn(0us);
+  EXPECT_EQ(socket.write("of the first, ").taken, 14u);
+  LooseSocket loose = a->loosen(std::move(socket));
+  a->send("yours", &loose);
+  ASSERT_TRUE(until([&] { return !at_b.messages.empty(); }));
+  loose.drop();
+  Socket there = b->fasten(std::move(at_b.sockets.front()));
+  EXPECT_EQ(there.write("of the second").taken, 13u);
+  b_loop->turn(0us);
+  EXPECT_EQ(read_all(peer), "of the first, of the second");
   ::close(peer);
 }
 

@@ -20,14 +20,9 @@
 namespace rejoin::io {
 namespace {
 
-constexpr std::uint32_t kDescriptorMask = (1u << 28) - 1;
 constexpr int kBlockGroup = 0;
 /// Blocks that came for a socket and that its owner has not read, after it was told: then receiving stops.
 constexpr unsigned kHeldBlocksMax = 4;
-
-int descriptor_of(std::uint64_t user_data) {
-  return static_cast<int>(static_cast<std::uint32_t>(user_data) & kDescriptorMask);
-}
 
 std::uint32_t generation_of(std::uint64_t user_data) { return static_cast<std::uint32_t>(user_data >> 32); }
 
@@ -42,7 +37,7 @@ void UringLoop::Unmap::operator()(void* at) const { munmap(at, bytes); }
 // --- turns ---
 
 Duration UringLoop::next_wait() const {
-  if (!asked_.empty() || !cancels_.empty() || !happened_.empty()) return Duration(0);
+  if (!asked_.empty() || !cancels_.empty() || !staged_.empty() || !happened_.empty()) return Duration(0);
   return KernelLoop::next_wait();
 }
 
@@ -77,30 +72,29 @@ void UringLoop::enter(Duration wait_max) {
   (void)io_uring_submit_and_wait_timeout(&ring_, &first, 1, &wait, nullptr);
 }
 
-void UringLoop::settle() {
-  if (!enabled_) return;  // nothing was ever asked
-  for (;;) {
-    hand_in();
-    const int entered = io_uring_submit_and_get_events(&ring_);
-    take_happened();  // for the next turn, if there is one
-    const bool again = entered == -EINTR || entered == -EAGAIN || entered == -EBUSY;
-    if (!again && asked_.empty() && cancels_.empty()) return;
-  }
-}
-
 /// At once, so that the queue is free again, and that what an owner does here may find what is behind.
 void UringLoop::take_happened() {
-  unsigned head, count = 0;
-  io_uring_cqe* it;
-  io_uring_for_each_cqe(&ring_, head, it) {
-    happened_.push_back({it->user_data, it->res, it->flags});
-    ++count;
+  for (;;) {
+    unsigned head, count = 0;
+    io_uring_cqe* it;
+    io_uring_for_each_cqe(&ring_, head, it) {
+      ++count;
+      const Happened one{it->user_data, it->res, it->flags};
+      switch (kind_of(one.user_data)) {
+        case Kind::send: on_not_sent(one); break;
+        case Kind::linger: lingering_.erase(static_cast<std::uint32_t>(descriptor_of(one.user_data))); break;
+        case Kind::cancel: break;
+        default: happened_.push_back(one);
+      }
+    }
+    io_uring_cq_advance(&ring_, count);
+    if (clear_stage()) return;
+    (void)io_uring_get_events(&ring_);
   }
-  io_uring_cq_advance(&ring_, count);
 }
 
 void UringLoop::dispatch(Happened it) {
-  const auto kind = static_cast<Kind>(static_cast<std::uint32_t>(it.user_data) >> 28);
+  const Kind kind = kind_of(it.user_data);
   if (kind == Kind::cancel) return;
   const auto id = static_cast<std::uint32_t>(descriptor_of(it.user_data));
   if (kind == Kind::accept) return on_acceptable(it.user_data);
@@ -109,6 +103,10 @@ void UringLoop::dispatch(Happened it) {
   if (at.generation != generation_of(it.user_data)) return on_late(it);
   if (kind == Kind::receive) return on_receive(id, it);
   if (kind == Kind::writable) return on_writable(id, it.result);
+  if (kind == Kind::send) {  // it has failed
+    if (at.events != nullptr) at.events->on_ready({.readable = true, .writable = true});
+    return;
+  }
   on_readable(id, kind, it.result);
 }
 
@@ -171,17 +169,19 @@ void UringLoop::on_readable(std::uint32_t id, Kind kind, std::int32_t result) {
   if (kind == Kind::readable) at.readable = 0;
   const bool broken = result < 0 || (result & (POLLERR | POLLHUP)) != 0;
   at.may_read = 1;
-  if (broken) at.may_write = 1;  // and a write will fail
+  if (broken) at.may_write = at.direct = 1;  // and a write will fail
   if (at.events != nullptr) at.events->on_ready({.readable = true, .writable = broken});
 }
 
 void UringLoop::on_writable(std::uint32_t id, std::int32_t result) {
   Slot& at = slot(id);
   at.writable = 0;
-  const bool broken = result < 0 || (result & (POLLERR | POLLHUP)) != 0;
-  if (broken) at.broken = at.may_read = 1;
+  if (at.owing && !send_owed(id)) return found_full(id);
+  const bool broken = at.errnum != 0 || result < 0 || (result & (POLLERR | POLLHUP)) != 0;
+  if (broken) at.broken = at.may_read = at.direct = 1;
   at.may_write = 1;
   if (at.opening && !broken) ask_to_receive(id);
+  if (at.opening && !broken) at.direct = 0;
   at.opening = 0;
   if (at.events != nullptr) at.events->on_ready({.readable = broken, .writable = true});
 }
@@ -191,7 +191,7 @@ void UringLoop::tell_again() {
   now.swap(again_);
   for (const std::uint64_t key : now) {
     Slot& at = slots_[static_cast<std::uint32_t>(key)];
-    if (!at.open || at.generation != generation_of(key)) continue;
+    if (at.generation != generation_of(key)) continue;
     at.again = 0;
     if (at.events != nullptr) at.events->on_ready({.readable = true, .writable = false});
   }
@@ -225,6 +225,7 @@ io_uring_sqe& UringLoop::next_request() {
 }
 
 void UringLoop::hand_in() {
+  hand_in_staged();
   for (const std::uint64_t user_data : asked_) hand_in_one(user_data);
   asked_.clear();
   for (const std::uint64_t user_data : cancels_) {
@@ -240,7 +241,7 @@ void UringLoop::hand_in_one(std::uint64_t user_data) {
   const int descriptor = descriptor_of(user_data);
   if (slots_[static_cast<std::size_t>(descriptor)].generation != generation_of(user_data)) return;
   io_uring_sqe& request = next_request();
-  switch (static_cast<Kind>(static_cast<std::uint32_t>(user_data) >> 28)) {
+  switch (kind_of(user_data)) {
     case Kind::receive:
       io_uring_prep_recv_multishot(&request, descriptor, nullptr, 0, 0);
       // There is nothing to receive, we have just looked; and without this, a want of blocks would end it
@@ -254,7 +255,9 @@ void UringLoop::hand_in_one(std::uint64_t user_data) {
     case Kind::readable: io_uring_prep_poll_add(&request, descriptor, POLLIN | POLLRDHUP); break;
     case Kind::accept:
     case Kind::watch: io_uring_prep_poll_add(&request, descriptor, POLLIN); break;
-    case Kind::cancel: break;  // never asked for here
+    case Kind::cancel:
+    case Kind::send:
+    case Kind::linger: break;  // never asked for here
   }
   io_uring_sqe_set_data64(&request, user_data);
 }
@@ -353,7 +356,6 @@ UringLoop::Slot& UringLoop::open_slot(int descriptor) {
   Slot& at = slots_[static_cast<std::size_t>(descriptor)];
   at = Slot{};
   at.generation = generation;
-  at.open = 1;
   ++open_;
   return at;
 }
@@ -391,14 +393,15 @@ void UringLoop::forget(std::uint32_t id) {
   if (at.readable) cancels_.push_back(request(Kind::readable, id));
   if (at.ended) cancels_.push_back(request(Kind::ended, id));
   if (at.writable) cancels_.push_back(request(Kind::writable, id));
+  if (at.owing) forget_owed(id);
   at.receiving = at.cancelling = at.readable = at.ended = at.writable = 0;
   ++at.generation;
-  at.open = 0;
   at.events = nullptr;
   --open_;
 }
 
 void UringLoop::drop(std::uint32_t id) {
+  if (slot(id).staged) send_staged();
   Slot& at = slot(id);
   // What came and nobody read is unread for the peer as well, wherever it lies: a RST.
   const bool unread = at.held != 0 || (at.unread && has_unread(id));
@@ -406,6 +409,8 @@ void UringLoop::drop(std::uint32_t id) {
     (void)take_held(at);
     (void)take_unread(id);
     reset_at_close(static_cast<int>(id));
+  } else if (at.owing && !send_owed(id)) {
+    linger(id);
   }
   forget(id);
   ::close(static_cast<int>(id));
@@ -413,6 +418,7 @@ void UringLoop::drop(std::uint32_t id) {
 }
 
 LooseConnection UringLoop::release(std::uint32_t id) {
+  settle_sends(id);
   Slot& at = slot(id);
   std::string unread = at.unread ? take_unread(id) : std::string();
   unread += take_held(at);
@@ -436,7 +442,8 @@ Socket UringLoop::take_over(LooseConnection connection) {
 Result<Socket> UringLoop::connect(const Address& to, const ConnectOptions& options) {
   const Result<Dialling> dialling = begin_to_dial(to, options);
   if (!dialling) return dialling.error();
-  open_slot(dialling->descriptor).opening = 1;
+  Slot& at = open_slot(dialling->descriptor);
+  at.opening = at.direct = 1;
   const auto id = static_cast<std::uint32_t>(dialling->descriptor);
   found_full(id);
   slot(id).may_write = dialling->open;
@@ -532,12 +539,6 @@ ReadResult UringLoop::read(std::uint32_t id, std::size_t max) {
   }
 }
 
-WriteResult UringLoop::write(std::uint32_t id, std::span<const Bytes> pieces) {
-  const Sent sent = send_now(static_cast<int>(id), pieces);
-  if (sent.errnum == 0 && sent.taken < sent.total) found_full(id);
-  return {.taken = sent.taken, .errnum = sent.errnum};
-}
-
 void UringLoop::read_again(std::uint32_t id) {
   Slot& at = slot(id);
   if (at.again) return;
@@ -548,13 +549,6 @@ void UringLoop::read_again(std::uint32_t id) {
 Status UringLoop::connect_status(std::uint32_t id) {
   if (!slot(id).broken) return {};  // the kernel told of no error
   return error_of_connect(static_cast<int>(id));
-}
-
-void UringLoop::shutdown_write(std::uint32_t id) { ::shutdown(static_cast<int>(id), SHUT_WR); }
-
-void UringLoop::reset(std::uint32_t id) {
-  reset_at_close(static_cast<int>(id));
-  drop(id);
 }
 
 Address UringLoop::local_address(std::uint32_t id) const { return bound_address(static_cast<int>(id)); }

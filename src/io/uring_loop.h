@@ -13,7 +13,13 @@
 // and when descriptors are short none is left for the servers that these clients want; and it does not tell
 // who they are.
 //
-// Sending is by send(2) at once, as write() has to say how many bytes were taken.
+// Sending. A small write is copied to the stage, counts as taken, and leaves with the turn's call beside
+// those of other sockets: the kernel tries each once, in that call, so that nothing is on its way after it. A
+// larger one, and what would go ahead of something staged, is sent by send(2) at once. Where the kernel does
+// not take all of a staged write, the socket owes the rest (at most kStagedBytesMax): it is full for its
+// owner until that has left. Who closes, ends, or gives away a socket sends first what it has staged; what it
+// owes then is sent before the FIN (the kernel goes on with it, for UringSizes::linger), and a connection
+// that is given away with a debt is cut by a RST, since its next owner's bytes must not come in the middle.
 //
 // Closing. A request in flight keeps the kernel's socket open whatever close(2) says, so each is cancelled,
 // and the FIN leaves in the next turn's call. It does so even when the thread that asked has ended: a loop's
@@ -28,6 +34,7 @@
 #include <memory>
 #include <string>
 #include <thread>
+#include <unordered_map>
 #include <vector>
 
 #include "io/kernel_loop.h"
@@ -43,6 +50,8 @@ struct UringSizes {
   /// Blocks of limits::kBufferBytes for what arrives, at most 512, a power of two. Only those that have ever
   /// been used, and as far as they were, take memory.
   unsigned blocks = 128;
+  /// For the peer of a connection that was closed to take the rest of a staged write.
+  Duration linger = 10s;
 };
 
 class UringLoop final : public KernelLoop {
@@ -70,6 +79,8 @@ class UringLoop final : public KernelLoop {
     std::size_t ended = 0;      // a receive ended otherwise, and had to be asked for again
     std::size_t cancelled = 0;  // a receive was cancelled because its owner did not read
     std::size_t late = 0;       // something came for a socket that was gone
+    std::size_t owed = 0;       // the kernel did not take all of a staged write
+    std::size_t cut = 0;        // a connection was given away that owed something
   };
   const Rare& rare() const { return rare_; }
   /// Blocks that are not with the kernel.
@@ -77,7 +88,7 @@ class UringLoop final : public KernelLoop {
 
  private:
   /// What was asked of the kernel: 4 bits of each request's user data.
-  enum class Kind : std::uint8_t { receive, readable, ended, writable, accept, watch, cancel };
+  enum class Kind : std::uint8_t { receive, readable, ended, writable, accept, watch, cancel, send, linger };
   struct Happened {
     std::uint64_t user_data;
     std::int32_t result;
@@ -87,9 +98,9 @@ class UringLoop final : public KernelLoop {
   struct Slot {
     SocketEvents* events = nullptr;
     std::uint32_t generation = 0;
-    std::uint32_t held : 10 = 0;   // the first block that came and was not read yet, + 1
-    std::uint32_t errnum : 8 = 0;  // what the receive failed with
-    std::uint32_t open : 1 = 0;
+    std::uint32_t held : 10 = 0;    // the first block that came and was not read yet, + 1
+    std::uint32_t errnum : 8 = 0;   // what the receive failed with
+    std::uint32_t direct : 1 = 0;   // never staged: being connected, broken, or no more is written
     std::uint32_t opening : 1 = 0;  // being connected
     std::uint32_t may_read : 1 = 0;
     std::uint32_t may_write : 1 = 0;
@@ -101,6 +112,8 @@ class UringLoop final : public KernelLoop {
     std::uint32_t readable : 1 = 0;    // Kind::readable is in flight, or in asked_
     std::uint32_t ended : 1 = 0;       // and so on
     std::uint32_t writable : 1 = 0;
+    std::uint32_t staged : 1 = 0;  // in staged_
+    std::uint32_t owing : 1 = 0;   // in owed_
   };
   static_assert(sizeof(Slot) == 16);
   // What came in one block. Those of one socket are a list.
@@ -109,6 +122,19 @@ class UringLoop final : public KernelLoop {
     std::uint16_t next = 0;   // block + 1; 0: the last one
     std::uint16_t last = 0;   // in the first of a list: the last one + 1
     std::uint16_t count = 0;  // in the first of a list
+  };
+
+  /// A write is staged up to this length, and those of a turn together are; then they are sent meanwhile.
+  static constexpr std::size_t kStagedBytesMax = 4096, kStageBytes = std::size_t{64} * 1024, kStagedMax = 64;
+  /// For peers of connections that were closed, when the loop's thread ends.
+  static constexpr Duration kSettleMax = 1s;
+  static constexpr std::uint32_t kDescriptorMask = (1u << 28) - 1;
+  struct StagedSend {
+    std::uint32_t id, at, bytes;  // where in stage_
+  };
+  struct Owed {
+    std::string bytes;
+    bool end = false;  // a FIN follows
   };
 
   UringLoop(Log& log, int wake_fd, const UringSizes& sizes);
@@ -120,8 +146,14 @@ class UringLoop final : public KernelLoop {
     return static_cast<std::uint64_t>(generation) << 32 | static_cast<std::uint32_t>(kind) << 28 |
            static_cast<std::uint32_t>(descriptor);
   }
+  static Kind kind_of(std::uint64_t user_data) {
+    return static_cast<Kind>(static_cast<std::uint32_t>(user_data) >> 28);
+  }
   std::uint64_t request(Kind kind, std::uint32_t id) const {
     return request(kind, static_cast<int>(id), slot(id).generation);
+  }
+  static int descriptor_of(std::uint64_t user_data) {
+    return static_cast<int>(static_cast<std::uint32_t>(user_data) & kDescriptorMask);
   }
   Slot& slot(std::uint32_t id) { return slots_[id]; }
   const Slot& slot(std::uint32_t id) const { return slots_[id]; }
@@ -145,6 +177,19 @@ class UringLoop final : public KernelLoop {
   void on_watched(std::uint64_t key, std::int32_t result);
   void on_late(Happened it);
   void finish_receive(std::uint32_t id, std::string& unread);
+
+  // --- sending ---
+  bool may_append(std::uint32_t id, std::size_t bytes) const;
+  void stage(std::uint32_t id, std::span<const Bytes> pieces, std::size_t total);
+  void hand_in_staged();
+  void send_staged();
+  bool clear_stage();
+  void on_not_sent(const Happened& it);
+  void fail(std::uint32_t id, int errnum);
+  bool send_owed(std::uint32_t id);
+  void forget_owed(std::uint32_t id);
+  void settle_sends(std::uint32_t id);
+  void linger(std::uint32_t id);
 
   // --- blocks ---
   char* block(unsigned number) { return blocks_.get() + std::size_t{number} * limits::kBufferBytes; }
@@ -205,6 +250,14 @@ class UringLoop final : public KernelLoop {
   // its number.
   std::vector<std::uint64_t> asked_;
   std::vector<std::uint64_t> cancels_;
+  std::unique_ptr<char[]> stage_{new char[kStageBytes]};
+  std::size_t stage_used_ = 0;
+  std::vector<StagedSend> staged_;                // at most one of a socket
+  std::size_t handed_in_ = 0;                     // of staged_
+  std::unordered_map<std::uint32_t, Owed> owed_;  // few: peers that take nothing
+  std::unordered_map<std::uint32_t, std::string> lingering_;
+  std::uint32_t lingered_ = 0;
+  Duration linger_;
   std::vector<Happened> happened_;
   std::size_t told_ = 0;  // of happened_
   Rare rare_;

@@ -53,6 +53,7 @@ class Trial {
     if ((params.features & kFeatures) != kFeatures) return cannot("features of io_uring", ENOSYS);
     Status status = operations();
     if (status) status = receive();
+    if (status) status = send();
     return status;
   }
 
@@ -60,7 +61,8 @@ class Trial {
   Status operations() {
     io_uring_probe* const known = io_uring_get_probe_ring(&ring_);
     bool all = known != nullptr;
-    for (const int operation : {IORING_OP_RECV, IORING_OP_POLL_ADD, IORING_OP_ASYNC_CANCEL})
+    for (const int operation :
+         {IORING_OP_RECV, IORING_OP_SEND, IORING_OP_POLL_ADD, IORING_OP_ASYNC_CANCEL, IORING_OP_LINK_TIMEOUT})
       all = all && io_uring_opcode_supported(known, operation) != 0;
     if (known != nullptr) io_uring_free_probe(known);
     if (!all) return cannot("operations of io_uring", ENOSYS);
@@ -93,6 +95,25 @@ class Trial {
       const int got = next(flags);
       if (got != 5 || (flags & IORING_CQE_F_BUFFER) == 0 || (flags & IORING_CQE_F_MORE) == 0)
         return cannot("a lasting receive", got < 0 ? -got : ENOSYS);
+    }
+    return {};
+  }
+
+  /// A send that takes all says nothing, and one that takes less says how much, in the call that asked.
+  Status send() {
+    const std::string much(std::size_t{4} << 20, 's');
+    for (const std::size_t bytes : {std::size_t{5}, much.size()}) {
+      io_uring_sqe* const request = io_uring_get_sqe(&ring_);
+      io_uring_prep_send(request, descriptors_[0], much.data(), bytes,
+                         MSG_NOSIGNAL | MSG_DONTWAIT | MSG_WAITALL);
+      request->flags |= IOSQE_CQE_SKIP_SUCCESS;
+      (void)io_uring_submit_and_get_events(&ring_);
+      io_uring_cqe* it = nullptr;
+      const bool said = io_uring_peek_cqe(&ring_, &it) == 0;
+      const int sent = said ? it->res : static_cast<int>(bytes);
+      if (said) io_uring_cqe_seen(&ring_, it);
+      if (said == (bytes == 5) || sent <= 0 || (said && sent >= static_cast<int>(bytes)))
+        return cannot("a send that says what it took", sent < 0 ? -sent : ENOSYS);
     }
     return {};
   }
@@ -134,7 +155,8 @@ Result<std::unique_ptr<UringLoop>> UringLoop::make(Log& log, const UringSizes& s
   return loop;
 }
 
-UringLoop::UringLoop(Log& log, int wake_fd, const UringSizes& sizes) : KernelLoop(log, wake_fd) {
+UringLoop::UringLoop(Log& log, int wake_fd, const UringSizes& sizes)
+    : KernelLoop(log, wake_fd), linger_(sizes.linger) {
   pieces_.resize(sizes.blocks);
 }
 
