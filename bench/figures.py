@@ -35,6 +35,7 @@ FIGURES = {
     "http/returning-50": Figure(CPU + "HTTP request, cookie brought, 50 kept connections", "request, 50 connections"),
     "http/new-1": Figure(CPU + "HTTP request, cookie given, 1 kept connection", "cookie given, 1"),
     "http/new-50": Figure(CPU + "HTTP request, cookie given, 50 kept connections", "cookie given, 50"),
+    "http/post-50": Figure(CPU + "POST of 200 bytes, cookie brought, 50 kept connections", "POST, 50 connections"),
     "http/connections-50": Figure(CPU + "new connection with one request, cookie brought, 50 at once", "connection + request"),
     # ---- tls
     "tls/full": Figure(CPU + "wss handshake: TCP, full TLS 1.3 (ECDSA P-256), upgrade, close", "wss, full", digits=0),
@@ -96,6 +97,7 @@ AIMS = (
     Aim("http/returning-50", "rejoin", 1.00, "peers"),
     Aim("http/new-1", "rejoin", 1.00, "peers"),
     Aim("http/new-50", "rejoin", 1.00, "peers"),
+    Aim("http/post-50", "rejoin", 1.00, "peers"),
     Aim("http/connections-50", "rejoin", 1.00, "peers"),
     Aim("tls/full", "rejoin", 1.00, "peers"),
     Aim("tls/resumed", "rejoin", 1.00, "peers"),

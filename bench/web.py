@@ -66,10 +66,14 @@ def wait_for_web(port, process, log):
         time.sleep(0.01)
 
 
-def wrk(bench, subject, connections, fields):
+def wrk(bench, subject, connections, fields, body=None):
     """One run of wrk: its requests, its 99th percentile, its own CPU time. It knows whole seconds only."""
     seconds = 1 if bench.quick else 2
     command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--latency"]
+    if body is not None:
+        script = bench.folder / "post.lua"
+        script.write_text(f'wrk.method = "POST"\nwrk.body = "{body}"\n')
+        command += ["-s", script]
     for field in fields:
         command += ["-H", field]
     command.append(f"http://127.0.0.1:{subject.port}/game/state?room=7")
@@ -106,7 +110,7 @@ def requests(bench, subject, kind, label, connections):
     if kind == "connections":
         fields.append("Connection: close")
     with bench.clocks(subject) as found:
-        count, p99 = wrk(bench, subject, connections, fields)
+        count, p99 = wrk(bench, subject, connections, fields, BODY if kind == "post" else None)
     if count < connections:
         raise Failure(f"{subject.name}: {count} requests on {connections} connections")
     bench.keep(subject, f"http/{kind}-{label}", found["cpu_ns"] / count, units=count, p99=p99, shares=found["shares"],
@@ -115,9 +119,10 @@ def requests(bench, subject, kind, label, connections):
 
 def http_round(bench, names, number):
     many = 8 if bench.quick else 50
-    steps = (("returning", 1, 1), ("returning", 50, many), ("new", 1, 1), ("new", 50, many), ("connections", 50, many))
+    steps = (("returning", 1, 1), ("returning", 50, many), ("new", 1, 1), ("new", 50, many), ("post", 50, many),
+             ("connections", 50, many))
     if bench.quick:  # each takes a second
-        steps = steps[1:2] + steps[4:]
+        steps = steps[1:2] + steps[5:]
     with contextlib.ExitStack() as stack:
         servers = start_web(bench, stack)
         subjects = [stack.enter_context(balancer(bench, name, servers=servers)) for name in names]

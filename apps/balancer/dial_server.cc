@@ -58,11 +58,12 @@ Task<Status> dial_server(Visit& visit, route::Choice& choice, route::ServerUse& 
   co_return last;
 }
 
-io::Socket take_idle(Visit& visit, route::ServerIndex server) {
+io::Socket take_idle(Visit& visit, route::ServerIndex server, Duration used_within) {
   if (visit.pool->plan.rules.proxy_protocol == config::ProxyProtocol::off)
-    return visit.pool->idle.take(server);
+    return visit.pool->idle.take(server, used_within);
   io::Socket kept = std::move(visit.kept.socket);
   if (!kept || visit.kept.pool != visit.pool || visit.kept.server != server) return {};
+  if (visit.in(Duration(0)) - visit.kept.since > used_within) return {};
   // Nobody watched it: a FIN, or bytes that no request asked for, make it useless.
   if (kept.may_read() && kept.read(1).state != io::ReadResult::State::would_block) return {};
   return kept;
@@ -77,6 +78,7 @@ void keep_idle(Visit& visit, route::ServerIndex server, io::Socket socket, Durat
   visit.kept.socket = std::move(socket);
   visit.kept.pool = visit.pool;
   visit.kept.server = server;
+  visit.kept.since = visit.in(Duration(0));
 }
 
 }  // namespace rejoin::balancer

@@ -19,8 +19,9 @@ namespace rejoin::balancer {
 Task<Status> dial_server(Visit& visit, route::Choice& choice, route::ServerUse& use, io::Stream& server);
 
 /// A connection to `server` that waits for its next request; empty: there is none. Where servers are told by
-/// a PROXY header who their client is, it is one that served this client before.
-io::Socket take_idle(Visit& visit, route::ServerIndex server);
+/// a PROXY header who their client is, it is one that served this client before. `used_within`: none that has
+/// waited longer.
+io::Socket take_idle(Visit& visit, route::ServerIndex server, Duration used_within);
 /// Keeps `socket`, on which a response has ended, for the next request. `told`: as IdleConnections::put().
 void keep_idle(Visit& visit, route::ServerIndex server, io::Socket socket, Duration told);
 

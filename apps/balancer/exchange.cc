@@ -43,8 +43,9 @@ struct Exchange {
   Worker::Busy busy;          // ends it when its server goes down
   Status uploaded;            // how that ended; an error when it could not begin
   bool uploading = false;     // it has begun and has not ended
+  bool has_upload = false;    // there is a body that does not leave with the head
   bool reused = false;        // the connection served another request before
-  bool may_reuse = false;     // a connection that did may be taken
+  Duration reuse{0};          // a connection that did, within this time, may be taken
   bool repeatable = false;    // the request may be sent twice
   bool server_spoke = false;  // a byte of the response has come
   bool client_heard = false;  // a byte of an answer went to the client
@@ -55,18 +56,45 @@ struct Exchange {
 
 // --- the server ---
 
-/// A connection to the chosen server: one that is kept, if the request may be sent twice, or a new one.
+/// How long a connection may have waited that this request is sent on. Its server may be closing it at this
+/// very moment. What may be sent twice is sent once more then. Of the rest (POST) nobody can know whether it
+/// was heard; so it is sent on such a connection only if its own client did the same, and must expect the
+/// same of us (RFC 9112 9.3.1, 9.5): that it is closed without an answer. And only if the connection was used
+/// lately: servers close what has been idle. A tunnel would take a connection from the others.
+Duration reuse_of(const Exchange& exchange, bool upgrade) {
+  if (upgrade) return Duration(0);
+  if (exchange.repeatable) return Duration::max();
+  return exchange.visit.answered ? exchange.visit.pool->plan.rules.keep_alive.unsafe : Duration(0);
+}
+
+/// A connection to the chosen server: one that is kept, if the request may be sent on such a one.
 bool take_kept(Exchange& exchange) {
   Visit& visit = exchange.visit;
   exchange.reused = visit.seen.reused = false;
-  if (!exchange.may_reuse || !take_room(visit, exchange.choice, exchange.use)) return false;
-  io::Socket idle = take_idle(visit, *exchange.choice.server);
+  if (exchange.reuse <= Duration(0) || !take_room(visit, exchange.choice, exchange.use)) return false;
+  io::Socket idle = take_idle(visit, *exchange.choice.server, exchange.reuse);
   if (!idle) return false;
   exchange.reused = visit.seen.reused = true;
   visit.seen.reached = visit.in(Duration(0));
   exchange.server.adopt(std::move(idle));
   visit.pool->router.reached(exchange.choice, visit.in(Duration(0)));
   exchange.busy.at(exchange.use.server());
+  return true;
+}
+
+/// A body that came whole with its head leaves with it, in one packet, and comes along to each further
+/// server.
+bool append_whole_upload(Exchange& exchange, Buffer& out) {
+  Visit& visit = exchange.visit;
+  const proto::Body body = exchange.request.body();
+  if (body.kind == proto::BodyKind::none) return true;
+  if (body.kind != proto::BodyKind::length || visit.pace_up.bounded()) return false;
+  if (visit.arrived.size() < body.length || out.room() < body.length) return false;
+  const auto length = static_cast<std::size_t>(body.length);
+  out.append(visit.arrived.view().substr(0, length));
+  visit.arrived.consume(length);
+  visit.seen.bytes_in += length;
+  visit.body_left = false;
   return true;
 }
 
@@ -281,6 +309,7 @@ Task<After> pass_response(Exchange& exchange, const ResponseHead& response) {
       co_return After::close;
     }
   }
+  visit.answered = true;
   if (!exchange.uploading && exchange.uploaded.ok() && plan.next != proto::NextHop::close) {
     keep_server(exchange, server_stays, told);
     co_return After::next_request;
@@ -301,13 +330,19 @@ bool goes_to_another(Exchange& exchange) {
   return true;
 }
 
+/// A connection kept from before was closed by its server at this very moment.
+bool closed_under_us(const Exchange& exchange, const Error& error) {
+  return exchange.reused && !exchange.server_spoke && error.side == Side::server &&
+         error.kind != ErrorKind::timed_out && error.kind != ErrorKind::bad_input &&
+         error.kind != ErrorKind::cancelled;
+}
+
 /// The exchange is to begin anew, on another connection: it had no answer.
 bool begins_anew_after(Exchange& exchange, const Error& error) {
   const bool timed_out = error.kind == ErrorKind::timed_out;
-  if (exchange.reused && !exchange.server_spoke && !timed_out) {
-    // A connection kept from before was closed by its server at this very moment.
-    exchange.may_reuse = false;
-    return true;
+  if (closed_under_us(exchange, error)) {
+    exchange.reuse = Duration(0);
+    return exchange.repeatable;
   }
   const RetryOn& on = exchange.visit.pool->plan.retry;
   return (timed_out ? on.timeout : on.reset) && goes_to_another(exchange);
@@ -346,7 +381,7 @@ Task<void> send_rest(Exchange& exchange, Bytes head) {
     Status sent = co_await exchange.server.write_all(head, exchange.patience());
     exchange.uploaded = std::move(sent);
   }
-  if (exchange.uploaded && exchange.request.body().kind != proto::BodyKind::none) {
+  if (exchange.uploaded && exchange.has_upload) {
     exchange.uploading = true;
     exchange.upload.spawn(upload_body(exchange));
   }
@@ -405,7 +440,6 @@ Task<After> nobody_answers(Exchange& exchange) {
 /// Gives the request to a server, and hears the head of its answer: from one server after the other as long
 /// as that is safe and of use.
 Task<Status> ask_servers(Exchange& exchange, Bytes head, ResponseHead& response) {
-  const bool has_body = exchange.request.body().kind != proto::BodyKind::none;
   for (;;) {
     if (!take_kept(exchange)) {
       Status reached = co_await reach_server(exchange);
@@ -418,7 +452,7 @@ Task<Status> ask_servers(Exchange& exchange, Bytes head, ResponseHead& response)
     // An error here: there may be an answer all the same, but the request was not heard whole.
     exchange.uploaded = exchange.server.write_now(rest);
     exchange.visit.seen.asked = exchange.visit.in(Duration(0));
-    if (exchange.uploaded && (has_body || !rest.empty())) co_await send_rest(exchange, rest);
+    if (exchange.uploaded && (exchange.has_upload || !rest.empty())) co_await send_rest(exchange, rest);
     Status heard = co_await hear_final(exchange, response);
     bool anew = false;
     if (heard && route::Router::is_bad_answer(response.status())) {
@@ -446,6 +480,10 @@ Task<After> answer_instead(Exchange& exchange, Error error) {
   const bool stopping = error.kind == ErrorKind::cancelled && exchange.visit.worker.stop_switch().requested();
   if (error.side == Side::client || stopping) exchange.visit.seen.end(ending_of(error, EndPhase::response));
   if (error.side == Side::client || stopping) co_return After::close;
+  if (closed_under_us(exchange, error)) {
+    exchange.visit.seen.end(ending_of(error, EndPhase::response));
+    co_return After::close;  // reuse_of says why
+  }
   // A gateway that dies between the accept and its answer is as one that does not accept: its sessions may
   // still be there. A handshake may be sent twice, so its client is told to.
   const bool unanswered = exchange.request.wants_websocket() && !exchange.server_spoke &&
@@ -503,7 +541,7 @@ Task<After> exchange_messages(Visit& visit, const RequestHead& request, const Ru
   Exchange exchange(visit, request, rule, *choice);
   const bool upgrade = passes_upgrade(request);
   exchange.repeatable = may_be_repeated(request.method()) && request.body().kind == proto::BodyKind::none;
-  exchange.may_reuse = exchange.repeatable && !upgrade;  // a tunnel would take a connection from the others
+  exchange.reuse = reuse_of(exchange, upgrade);
 
   Buffer head = world.buffers.borrow();
   const RequestOrigin origin = origin_of(exchange, target, upgrade);
@@ -513,6 +551,7 @@ Task<After> exchange_messages(Visit& visit, const RequestHead& request, const Ru
     After after = co_await refuse(visit, 431, "no room for the proxy's own fields", &request);
     co_return after;
   }
+  exchange.has_upload = !append_whole_upload(exchange, head);
   ResponseHead response;
   Status answered = co_await ask_servers(exchange, head.view(), response);
   head.release();

@@ -160,6 +160,8 @@ class Scene : private io::AcceptEvents {
     if (served_.empty()) std::abort();
     return *served_.back();
   }
+  /// All that the server has accepted, in their order.
+  const std::vector<std::unique_ptr<RawEnd>>& accepted() const { return served_; }
   route::Pool& pool(std::size_t i) { return worker->generation()->pools[i]->router.pool(); }
   bool until(const std::function<bool()>& done) { return sim.run_until(done); }
 

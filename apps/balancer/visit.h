@@ -34,6 +34,7 @@ struct KeptServer {
   io::Socket socket;
   const PoolUse* pool = nullptr;
   route::ServerIndex server = 0;
+  TimePoint since{};
 };
 
 /// One client's connection, and what is kept from one request to the next.
@@ -140,6 +141,7 @@ struct Visit {
   upstream::Pace pace_up{listener->rules.rate.from_client}, pace_down{listener->rules.rate.to_client};
   KeptServer kept;  // with a PROXY header a connection to a server is this client's alone
   bool first_request = true;
+  bool answered = false;   // by a server, at least once, and the connection went on
   bool body_left = false;  // the body of the request has not been read to its end
   // what servers are told of the client; made with the first request
   std::string client_ip;

@@ -405,6 +405,7 @@ struct Health {
 struct KeepAlive {
   int connections = static_cast<int>(limits::kIdlePerServerMax);  // of each server, in each worker
   Duration idle = limits::kIdleServerConnectionS;
+  Duration unsafe = 1s;  // requests that must not be sent twice go on one used within this time; 0: on none
 
   bool operator==(const KeepAlive&) const = default;
 };

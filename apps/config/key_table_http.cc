@@ -106,6 +106,13 @@ void visit(KeyVisitor& v, KeepAlive& it) {
   v.duration(
       {"idle", "One that was not used for so long is closed; sooner if the server's Keep-Alive says so."},
       it.idle, kTimeout);
+  v.duration(
+      {"unsafe",
+       "Requests that must not be sent twice (POST, PATCH, anything with a body) go only on one that was "
+       "used "
+       "within this time, and only after the first answer on their client's connection: if the server is "
+       "closing it, the client's is closed without an answer. `0s`: each gets a new one."},
+      it.unsafe, {0s, 1h});
 }
 
 }  // namespace rejoin::config

@@ -8,6 +8,7 @@ IdleConnections::Record::Record(IdleConnections& owner, io::Socket s, std::size_
     : home(owner),
       socket(std::move(s)),
       expiry([](void* self) { static_cast<Record*>(self)->home.drop(*static_cast<Record*>(self)); }, this),
+      since(owner.world_.clock.now()),
       server(of) {}
 
 // A FIN, a reset, or bytes that no request asked for: the connection cannot be used again. Nothing at all is
@@ -24,10 +25,11 @@ IdleConnections::IdleConnections(io::World& world, std::size_t servers, Duration
 
 IdleConnections::~IdleConnections() { close_all(); }
 
-io::Socket IdleConnections::take(std::size_t server) {
+io::Socket IdleConnections::take(std::size_t server, Duration used_within) {
   Server& of = *servers_[server];
   if (of.records.empty()) return {};
   Record& record = of.records.back();
+  if (world_.clock.now() - record.since > used_within) return {};
   io::Socket socket = std::move(record.socket);
   socket.set_events(nullptr);
   drop(record);

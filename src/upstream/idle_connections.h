@@ -1,6 +1,6 @@
 // Open connections to servers that wait for their next request (HTTP keep-alive, RFC 9112 9.3).
 //
-// Owner: one worker. One record of 88 bytes each; a connection that its server closes, or on which it speaks
+// Owner: one worker. One record of 96 bytes each; a connection that its server closes, or on which it speaks
 // out of turn, leaves by itself.
 #pragma once
 
@@ -24,10 +24,10 @@ class IdleConnections {
                   std::size_t most = limits::kIdlePerServerMax);
   ~IdleConnections();
 
-  /// A socket that was open a moment ago, the one used last first; empty when there is none. The server may
-  /// still close it before it has read the request: whoever takes one must be ready to send again on a new
-  /// connection.
-  io::Socket take(std::size_t server);
+  /// A socket that was open a moment ago, the one used last first; empty when there is none, or none that was
+  /// used within `used_within`. The server may still close it before it has read the request: whoever takes
+  /// one must be ready to send again on a new connection, or to let their client do that.
+  io::Socket take(std::size_t server, Duration used_within = Duration::max());
   /// Keeps `socket` for reuse, or closes it when there are enough or something unread is on it.
   /// `told`: how long its server has said to keep it.
   void put(std::size_t server, io::Socket socket, Duration told = Duration::max());
@@ -47,6 +47,7 @@ class IdleConnections {
     IdleConnections& home;
     io::Socket socket;
     Timer expiry;
+    TimePoint since;
     std::size_t server;
   };
   void drop(Record& record);

@@ -76,6 +76,14 @@ TEST_F(Kept, keeps_each_for_its_time_only) {
   EXPECT_TRUE(sim.run_until([&] { return servers.ends[0]->drain() == io::ReadResult::State::ended; }));
 }
 
+TEST_F(Kept, gives_only_what_was_used_lately_to_who_asks_for_that) {
+  idle->put(0, connect());
+  sim.run_for(1s);
+  EXPECT_FALSE(idle->take(0, 900ms));
+  EXPECT_EQ(idle->size(), 1u) << "it is still good for others";
+  EXPECT_TRUE(idle->take(0, 2s));
+}
+
 TEST_F(Kept, keeps_none_longer_than_its_server_has_said) {
   idle->put(0, connect(), 5s);
   idle->put(0, connect(), 0s);
