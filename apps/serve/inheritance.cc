@@ -119,7 +119,7 @@ Inheritance Inheritance::from_environment(Log& log) {
 }
 
 void Inheritance::add(Log& log, int descriptor, unsigned worker, std::string name, Address as) {
-  const Address address = io::EpollLoop::address_of(descriptor);
+  const Address address = io::KernelLoop::address_of(descriptor);
   if (!listens(descriptor) || !address) {
     log.warn("descriptor " + std::to_string(descriptor) + " was given to us, and is no listening TCP socket");
     return;
@@ -161,7 +161,7 @@ int Inheritance::take_channel(unsigned worker) {
   return worker < channels_.size() ? std::exchange(channels_[worker], -1) : -1;
 }
 
-void Inheritance::share_out(const std::vector<io::EpollLoop*>& loops,
+void Inheritance::share_out(const std::vector<io::KernelLoop*>& loops,
                             const std::vector<ListenerPlace>& places) {
   for (const Socket& socket : std::exchange(sockets_, {})) {
     const auto named = std::find_if(places.begin(), places.end(), [&](const ListenerPlace& place) {
@@ -184,7 +184,7 @@ void Inheritance::taken_over(const std::vector<int>& not_taken, Log& log) {
     if (is_upgrade()) {
       left += (left.empty() ? "" : ",") + std::to_string(descriptor);
     } else {
-      log.warn("no listener is at " + io::EpollLoop::address_of(descriptor).text() +
+      log.warn("no listener is at " + io::KernelLoop::address_of(descriptor).text() +
                ", where a socket was opened for us");
     }
     ::close(descriptor);

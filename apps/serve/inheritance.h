@@ -10,7 +10,7 @@
 #include "base/address.h"
 #include "base/log.h"
 #include "base/result.h"
-#include "io/epoll_loop.h"
+#include "io/kernel_loop.h"
 
 namespace rejoin::serve {
 
@@ -45,7 +45,7 @@ class Inheritance {
   /// systemd every one to the first worker, and to the others too where the kernel does not spread
   /// connections over several sockets (without ReusePort=). By address; a socket of systemd whose name
   /// (FileDescriptorName=) is a listener's is that listener's, whatever its address.
-  void share_out(const std::vector<io::EpollLoop*>& loops, const std::vector<ListenerPlace>& places);
+  void share_out(const std::vector<io::KernelLoop*>& loops, const std::vector<ListenerPlace>& places);
   /// All workers listen: tells the process before us which of its sockets we took. `not_taken` are what the
   /// loops have left over; they are closed, and those of systemd are named on the log.
   void taken_over(const std::vector<int>& not_taken, Log& log);

@@ -16,7 +16,7 @@
 #include <utility>
 
 #include "apps/serve/inheritance.h"
-#include "io/epoll_passing.h"
+#include "io/kernel_passing.h"
 
 namespace rejoin::serve {
 namespace {
@@ -50,7 +50,7 @@ void close_all(std::vector<int>& descriptors) {
 /// Ours into `ours`, the other process's into `theirs`, of `count` channels.
 Status open_channels(unsigned count, std::vector<int>& ours, std::vector<int>& theirs) {
   for (unsigned i = 0; i < count; ++i) {
-    const auto ends = io::EpollPassChannel::make_pair();
+    const auto ends = io::KernelPassChannel::make_pair();
     if (!ends) return ends.error();
     ours.push_back(ends->first);
     theirs.push_back(ends->second);
@@ -116,7 +116,7 @@ std::string Upgrade::end_of(int status) {
   return "ended with status " + std::to_string(WEXITSTATUS(status));
 }
 
-Upgrade::Upgrade(io::EpollLoop& loop, Log& log, Done done)
+Upgrade::Upgrade(io::KernelLoop& loop, Log& log, Done done)
     : loop_(loop),
       log_(log),
       done_(std::move(done)),

@@ -18,7 +18,7 @@
 #include "base/log.h"
 #include "base/result.h"
 #include "base/timers.h"
-#include "io/epoll_loop.h"
+#include "io/kernel_loop.h"
 
 namespace rejoin::serve {
 
@@ -38,7 +38,7 @@ class Upgrade {
   using Done = std::function<void(const Successor&)>;
 
   /// `loop` is the calling thread's; both outlive it.
-  Upgrade(io::EpollLoop& loop, Log& log, Done done);
+  Upgrade(io::KernelLoop& loop, Log& log, Done done);
   ~Upgrade();
   Upgrade(const Upgrade&) = delete;
   Upgrade& operator=(const Upgrade&) = delete;
@@ -69,7 +69,7 @@ class Upgrade {
   void close_pipe();
   void close_channels();
 
-  io::EpollLoop& loop_;
+  io::KernelLoop& loop_;
   Log& log_;
   Done done_;
   Timer deadline_;
