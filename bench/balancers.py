@@ -38,6 +38,11 @@ server = [ {servers} ]
     return [setup.rejoin, "balancer", "-c", setup.folder / "rejoin.toml"]
 
 
+def on_loop(loop):
+    """rejoin on the loop of this name, whatever is its default."""
+    return lambda setup: ["env", f"REJOIN_IO={loop}", *rejoin_command(setup)]
+
+
 def haproxy_command(setup):
     tls = f" ssl crt {setup.tls} ssl-min-ver TLSv1.2 ciphersuites {SUITES}" if setup.tls else ""
     http = setup.mode == "http"
@@ -178,7 +183,8 @@ def designed_command(setup):
     return [*bare_command(setup), "--as-designed"]
 
 
-BALANCERS = {"rejoin": rejoin_command, "haproxy": haproxy_command, "nginx": nginx_command, "caddy": caddy_command,
+BALANCERS = {"rejoin": rejoin_command, "rejoin-epoll": on_loop("epoll"), "rejoin-uring": on_loop("io_uring"),
+             "haproxy": haproxy_command, "nginx": nginx_command, "caddy": caddy_command,
              "bare": bare_command, "bare-designed": designed_command}
 LAYER_4 = ("rejoin", "haproxy", *(["nginx"] if STREAM_MODULE.exists() else []), "bare")
 COOKIE_BALANCERS = ("rejoin", "haproxy", "nginx", "caddy")

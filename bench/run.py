@@ -32,7 +32,8 @@ from page import files_of, write_page
 from report import print_report
 from results import Results
 
-DEFAULT_BALANCERS = [name for name in balancers.BALANCERS if name != "bare-designed"]
+ON_DEMAND = ("bare-designed", "rejoin-epoll", "rejoin-uring")  # measured only where --only names them
+DEFAULT_BALANCERS = [name for name in balancers.BALANCERS if name not in ON_DEMAND]
 DEFAULT_GATEWAYS = list(gateways.GATEWAYS)
 HTTP = list(balancers.COOKIE_BALANCERS)
 GROWTH_GATEWAYS = ["rejoin resume", "libwebsockets", "beast", "ws", "bare-echo"]
@@ -118,8 +119,8 @@ def plan_of(arguments):
     plan = {}
     for group in arguments.groups:
         names = [name for name in GROUPS[group][1] if name in arguments.wanted and name not in missing]
-        if group == "relay" and "bare-designed" in arguments.wanted and arguments.only:
-            names.append("bare-designed")
+        if group == "relay" and arguments.only:
+            names += [name for name in ON_DEMAND if name in arguments.wanted]
         if group == "http" and shutil.which("wrk") is None:
             print("http is left out: the package wrk is missing")
         elif group == "http" and "nginx" in missing:

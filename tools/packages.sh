@@ -5,7 +5,7 @@ packages_of() {
   case $1 in
     build)
       echo g++ cmake ninja-build ccache pkg-config git ca-certificates \
-        libssl-dev libtomlplusplus-dev libcli11-dev libspdlog-dev libfmt-dev nlohmann-json3-dev libsimdjson-dev zlib1g-dev libc-ares-dev
+        libssl-dev libtomlplusplus-dev libcli11-dev libspdlog-dev libfmt-dev nlohmann-json3-dev libsimdjson-dev zlib1g-dev libc-ares-dev liburing-dev
       ;;
     test)  # Beast has no smaller package than all of Boost's headers
       echo libgtest-dev libboost1.74-dev python3 python3-cryptography openssl valgrind haproxy nginx wrk iproute2 chromium

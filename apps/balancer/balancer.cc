@@ -33,7 +33,7 @@ void print(const std::vector<config::Diagnostic>& diagnostics) {
 }
 
 /// nullptr: it could not be made, and the log says why.
-std::unique_ptr<upstream::Names> names_of(const config::Dns& dns, io::EpollLoop& loop, io::World& world,
+std::unique_ptr<upstream::Names> names_of(const config::Dns& dns, io::KernelLoop& loop, io::World& world,
                                           Stop& stop) {
   upstream::ResolverRules rules;
   rules.timeout = dns.timeout;

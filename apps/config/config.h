@@ -24,6 +24,7 @@
 #include "base/limits.h"
 #include "base/log.h"
 #include "base/result.h"
+#include "io/loop_choice.h"
 
 namespace rejoin::config {
 
@@ -58,10 +59,11 @@ struct Admin {
   std::optional<KeySource> token;  // none: whoever reaches it may
 };
 
-/// Who the process becomes once it listens. Empty: who it is.
+/// Who the process becomes once it listens (empty: who it is), and how it asks the kernel.
 struct Process {
   std::string user;
   std::string group;  // empty: the user's own
+  io::LoopChoice io = io::LoopChoice::epoll;
 
   bool operator==(const Process&) const = default;
 };

@@ -22,7 +22,9 @@ void visit(KeyVisitor& v, Config& it) {
        "gateway: docs/access-log.md.",
        R"({ format = "json", path = "/var/log/rejoin/access.log" })"},
       it.access_log);
-  v.table({"process", "Who the process becomes as soon as it listens, if it was started as root.",
+  v.table({"process",
+           "Who the process becomes as soon as it listens, if it was started as root; and how it asks the "
+           "kernel.",
            R"({ user = "rejoin" })"},
           it.process);
   v.table({"balancer", "`rejoin balancer` as a whole.", "{ workers = 1 }"}, it.balancer);

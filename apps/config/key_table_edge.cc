@@ -87,6 +87,13 @@ void visit(KeyVisitor& v, Process& it) {
       it.user, TextForm::account);
   v.text({"group", "And for this group.", R"("rejoin")", Need::optional, "the user's own"}, it.group,
          TextForm::account);
+  v.choice(
+      {"io",
+       "How the kernel is asked for what happens on connections. `auto`: by io_uring where all that it needs "
+       "works (Linux 6.1 or newer that does not forbid it), else by epoll; the log says which at the start. "
+       "The "
+       "environment variable `REJOIN_IO`, with the same words, comes before this key."},
+      it.io, io::kLoopChoices);
 }
 
 void visit(KeyVisitor& v, Drain& it) {

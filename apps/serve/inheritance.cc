@@ -53,6 +53,16 @@ bool spreads(int descriptor) {
   return getsockopt(descriptor, SOL_SOCKET, SO_REUSEPORT, &on, &length) == 0 && on != 0;
 }
 
+/// From its beginning, wherever it was written last.
+std::string read_whole(int file) {
+  std::string out;
+  for (char bytes[65536];;) {
+    const ssize_t got = ::pread(file, bytes, sizeof bytes, static_cast<off_t>(out.size()));
+    if (got <= 0) return out;
+    out.append(bytes, static_cast<std::size_t>(got));
+  }
+}
+
 /// Ours alone from now on: neither a child's nor a blocking one.
 void make_ours(int descriptor) {
   fcntl(descriptor, F_SETFD, FD_CLOEXEC);
@@ -85,6 +95,16 @@ Inheritance Inheritance::from_environment(Log& log) {
     make_ours(*descriptor);
     out.channels_.push_back(*descriptor);
   }
+  const std::string legacy = taken_from_environment(kLegacyVariable);
+  const std::vector<std::string_view> of_legacy = parts(legacy, ',');
+  const auto file = of_legacy.size() == 2 ? number_of(of_legacy[0]) : std::nullopt;
+  const auto before = of_legacy.size() == 2 ? number_of(of_legacy[1]) : std::nullopt;
+  if (file && before && fcntl(*before, F_GETFD) >= 0) {
+    out.legacy_ = read_whole(*file);
+    ::close(*file);
+    make_ours(*before);
+    out.predecessor_ = *before;
+  }
   out.identity_ = taken_from_environment(kIdentityVariable);
   const auto process = number_of(taken_from_environment("LISTEN_PID"));
   const auto count = number_of(taken_from_environment("LISTEN_FDS"));
@@ -99,7 +119,7 @@ Inheritance Inheritance::from_environment(Log& log) {
 }
 
 void Inheritance::add(Log& log, int descriptor, unsigned worker, std::string name, Address as) {
-  const Address address = io::EpollLoop::address_of(descriptor);
+  const Address address = io::KernelLoop::address_of(descriptor);
   if (!listens(descriptor) || !address) {
     log.warn("descriptor " + std::to_string(descriptor) + " was given to us, and is no listening TCP socket");
     return;
@@ -112,7 +132,9 @@ Inheritance::Inheritance(Inheritance&& other) noexcept
     : sockets_(std::exchange(other.sockets_, {})),
       ready_(std::exchange(other.ready_, -1)),
       channels_(std::exchange(other.channels_, {})),
-      identity_(std::exchange(other.identity_, {})) {}
+      identity_(std::exchange(other.identity_, {})),
+      legacy_(std::exchange(other.legacy_, {})),
+      predecessor_(std::exchange(other.predecessor_, -1)) {}
 
 Inheritance::~Inheritance() {
   for (const Socket& socket : sockets_) ::close(socket.descriptor);
@@ -120,6 +142,7 @@ Inheritance::~Inheritance() {
     if (channel >= 0) ::close(channel);
   }
   if (ready_ >= 0) ::close(ready_);
+  if (predecessor_ >= 0) ::close(predecessor_);
 }
 
 Status Inheritance::admits(const std::string& identity, unsigned workers) const {
@@ -138,7 +161,7 @@ int Inheritance::take_channel(unsigned worker) {
   return worker < channels_.size() ? std::exchange(channels_[worker], -1) : -1;
 }
 
-void Inheritance::share_out(const std::vector<io::EpollLoop*>& loops,
+void Inheritance::share_out(const std::vector<io::KernelLoop*>& loops,
                             const std::vector<ListenerPlace>& places) {
   for (const Socket& socket : std::exchange(sockets_, {})) {
     const auto named = std::find_if(places.begin(), places.end(), [&](const ListenerPlace& place) {
@@ -161,7 +184,7 @@ void Inheritance::taken_over(const std::vector<int>& not_taken, Log& log) {
     if (is_upgrade()) {
       left += (left.empty() ? "" : ",") + std::to_string(descriptor);
     } else {
-      log.warn("no listener is at " + io::EpollLoop::address_of(descriptor).text() +
+      log.warn("no listener is at " + io::KernelLoop::address_of(descriptor).text() +
                ", where a socket was opened for us");
     }
     ::close(descriptor);

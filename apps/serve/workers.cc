@@ -19,8 +19,8 @@
 #include "apps/serve/upgrade.h"
 #include "base/limits.h"
 #include "base/random.h"
-#include "io/epoll_loop.h"
-#include "io/epoll_passing.h"
+#include "io/kernel_passing.h"
+#include "io/make_loop.h"
 
 namespace rejoin::serve {
 namespace {
@@ -36,8 +36,8 @@ class Seat {
       : log_(log), drain_time_(drain_time), number_(number) {}
 
   // On the main thread, for all before any serves: colleagues post to each other's loops.
-  Status make_loop() {
-    Result<std::unique_ptr<io::EpollLoop>> loop = io::EpollLoop::make(log_);
+  Status make_loop(const io::LoopKind& kind) {
+    Result<std::unique_ptr<io::KernelLoop>> loop = io::make_loop(kind, log_);
     if (!loop) return std::move(loop.error());
     loop_ = std::move(*loop);
     return {};
@@ -45,11 +45,12 @@ class Seat {
 
   // `channel` to the worker of the same number in the process before us; -1: there is none.
   Status open(const WorkerFactory& factory, const std::vector<Address>& at, int channel,
-              Colleagues& colleagues) {
+              Colleagues& colleagues, std::string_view legacy = {}) {
     world_.emplace(loop_->world(random_, log_));
     deadline_.emplace([](void* self) { static_cast<Seat*>(self)->on_deadline(); }, this);
     program_ = factory(*world_, number_, colleagues);
-    if (channel >= 0) program_->expect(std::make_unique<io::EpollPassChannel>(*loop_, channel));
+    if (channel >= 0) program_->expect(std::make_unique<io::KernelPassChannel>(*loop_, channel));
+    if (!legacy.empty()) program_->inherit(legacy);
     Status open = program_->open(at);
     if (!open) close();
     return open;
@@ -83,11 +84,11 @@ class Seat {
   // Its sessions go to the next process, by this channel. Any thread.
   void order_to_hand_on(int channel) {
     loop_->post([this, channel] {
-      auto to_next = std::make_unique<io::EpollPassChannel>(*loop_, channel);
+      auto to_next = std::make_unique<io::KernelPassChannel>(*loop_, channel);
       if (phase_ == Phase::serving && program_) program_->hand_on(std::move(to_next));
     });
   }
-  io::EpollLoop& loop() { return *loop_; }
+  io::KernelLoop& loop() { return *loop_; }
   // On its own thread.
   WorkerProgram* program() { return program_.get(); }
 
@@ -105,11 +106,12 @@ class Seat {
   void close() {
     program_.reset();
     deadline_.reset();
+    loop_->settle();  // other workers may have clients for long, and our thread ends now
   }
 
   Log& log_;
   SystemRandom random_;
-  std::unique_ptr<io::EpollLoop> loop_;
+  std::unique_ptr<io::KernelLoop> loop_;
   std::optional<io::World> world_;
   std::optional<Timer> deadline_;  // of the phase
   std::unique_ptr<WorkerProgram> program_;
@@ -131,21 +133,21 @@ class Crew final : public Colleagues {
   Crew(const Crew&) = delete;
   Crew& operator=(const Crew&) = delete;
 
-  Status make_loops() {
+  Status make_loops(const io::LoopKind& kind) {
     for (const auto& seat : seats_) {
-      Status made = seat->make_loop();
+      Status made = seat->make_loop(kind);
       if (!made) return made;
     }
     return {};
   }
-  std::vector<io::EpollLoop*> loops() {
-    std::vector<io::EpollLoop*> out;
+  std::vector<io::KernelLoop*> loops() {
+    std::vector<io::KernelLoop*> out;
     for (const auto& seat : seats_) out.push_back(&seat->loop());
     return out;
   }
 
   Status open(const WorkerFactory& factory, Inheritance& inheritance) {
-    Status first_open = main().open(factory, {}, inheritance.take_channel(0), *this);
+    Status first_open = main().open(factory, {}, inheritance.take_channel(0), *this, inheritance.legacy());
     if (!first_open) return first_open;
     const std::vector<Address> at = main().addresses();
     std::vector<std::future<Status>> opening;
@@ -197,7 +199,7 @@ class Crew final : public Colleagues {
         Seat& seat = *seats_[i];
         Status may = seat.program() != nullptr ? seat.program()->may_hand_on() : this_process_ends();
         main().loop().post([i, found = seat.loop().listening(), may = std::move(may), all, then]() mutable {
-          for (const io::EpollLoop::Listening& it : found)
+          for (const io::KernelLoop::Listening& it : found)
             all->sockets.push_back({i, it.descriptor, it.address});
           if (!may && all->may) all->may = std::move(may);
           if (--all->missing == 0) then(all->sockets, all->may);
@@ -213,7 +215,7 @@ class Crew final : public Colleagues {
         if (it.worker == i && std::find(left.begin(), left.end(), it.descriptor) == left.end())
           theirs.push_back(it.descriptor);
       }
-      io::EpollLoop& loop = seats_[i]->loop();
+      io::KernelLoop& loop = seats_[i]->loop();
       loop.post([&loop, theirs] { loop.leave_to_others(theirs); });
     }
   }
@@ -243,15 +245,15 @@ class Crew final : public Colleagues {
   void hand_over(unsigned worker, io::Socket socket,
                  std::function<void(WorkerProgram&, io::Socket)> work) override {
     Seat& seat = *seats_[worker];
-    const int descriptor = io::EpollLoop::give_up(std::move(socket));
-    seat.loop().post([&seat, descriptor, work = std::move(work)] {
-      io::Socket taken = seat.loop().take_over(descriptor);
+    io::LooseConnection loose = io::KernelLoop::give_up(std::move(socket));
+    seat.loop().post([&seat, loose = std::move(loose), work = std::move(work)] {
+      io::Socket taken = seat.loop().take_over(loose);
       if (WorkerProgram* program = seat.program()) work(*program, std::move(taken));
     });
   }
 
   void on_upgrade(std::function<void()> begin) { begin_upgrade_ = std::move(begin); }
-  io::EpollLoop* loop_of(unsigned worker) override { return &seats_[worker]->loop(); }
+  io::KernelLoop* loop_of(unsigned worker) override { return &seats_[worker]->loop(); }
   void upgrade() override {
     main().loop().post([this] {
       if (begin_upgrade_) begin_upgrade_();
@@ -302,6 +304,28 @@ class Signals {
   int descriptor_;
 };
 
+// Loops of the kind that the environment, or else the configuration, asks for.
+Status make_loops(Crew& crew, io::LoopChoice choice, Log& log) {
+  const char* const asked = std::getenv(kIoVariable);
+  if (asked != nullptr) {
+    const auto said = io::parse_loop_choice(asked);
+    if (!said)
+      return Error{ErrorKind::config, Side::ours, Retry::no,
+                   std::string(kIoVariable) + "=" + asked + ": write auto, epoll or io_uring"};
+    choice = *said;
+  }
+  Result<io::LoopKind> kind = io::choose_loop(choice);
+  if (!kind) return std::move(kind.error());
+  Status made = crew.make_loops(*kind);
+  if (!made && kind->io_uring && choice == io::LoopChoice::automatic) {
+    // One ring worked, and so many do not: the limit of locked memory, most likely.
+    kind = io::LoopKind{false, "io: epoll, as io_uring cannot be had: " + made.error().detail};
+    made = crew.make_loops(*kind);
+  }
+  if (made) log.info(kind->said);
+  return made;
+}
+
 void raise_descriptor_limit() {
   rlimit limit;
   if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == limit.rlim_max) return;
@@ -334,11 +358,16 @@ class Succession {
     crew_.gather_listening([this](const Crew::Sockets& sockets, const Status& may) {
       if (replaced() || closed_ || upgrade_.under_way()) return;
       given_ = sockets;
-      Status begun = may;
-      if (begun) begun = upgrade_.begin(given_, options_.identity, options_.count);
-      if (!begun) log_.error("no upgrade: " + to_string(begun.error()));
+      if (!may) return log_.error("no upgrade: " + to_string(may.error()));
+      write_legacy();
     });
   }
+  ~Succession() {
+    if (writer_.joinable()) writer_.join();
+  }
+  Succession(const Succession&) = delete;
+  Succession& operator=(const Succession&) = delete;
+
   // SIGHUP. A process that starts just now may have read its files before they were changed.
   void on_hang_up() { told_to_reload_ = upgrade_.under_way(); }
   // No new one begins any more.
@@ -361,6 +390,26 @@ class Succession {
   }
 
  private:
+  // On a thread of its own, as worker 0 has clients.
+  void write_legacy() {
+    std::function<std::string()> make;
+    if (WorkerProgram* const program = crew_.main().program()) make = program->legacy();
+    if (!make) return start({});
+    if (std::exchange(writing_, true)) return;
+    if (writer_.joinable()) writer_.join();
+    writer_ = std::thread([this, make = std::move(make)] {
+      crew_.main().loop().post([this, legacy = make()] {
+        writing_ = false;
+        start(legacy);
+      });
+    });
+  }
+  void start(const std::string& legacy) {
+    if (replaced() || closed_ || upgrade_.under_way()) return;
+    const Status begun = upgrade_.begin(given_, options_.identity, options_.count, legacy);
+    if (!begun) log_.error("no upgrade: " + to_string(begun.error()));
+  }
+
   void on_served(const Upgrade::Successor& it) {
     process_ = it.process;
     manager_.main_process(process_);
@@ -386,6 +435,8 @@ class Succession {
   Crew::Sockets given_;
   pid_t process_ = 0;  // which serves in our place
   bool closed_ = false;
+  std::thread writer_;  // of what the next process is to know
+  bool writing_ = false;
   bool told_to_reload_ = false;  // while the next process starts
 };
 
@@ -398,7 +449,7 @@ int run_workers(const WorkersOptions& options, Log& log, const WorkerFactory& fa
   Inheritance inheritance = Inheritance::from_environment(log);
   Crew crew(options, log);
   Status open = inheritance.admits(options.identity, options.count);
-  if (open) open = crew.make_loops();
+  if (open) open = make_loops(crew, options.process.io, log);
   if (open) {
     inheritance.share_out(crew.loops(), places_of(options));
     open = crew.open(factory, inheritance);
@@ -445,6 +496,16 @@ int run_workers(const WorkersOptions& options, Log& log, const WorkerFactory& fa
       next = Phase::stopping;
     }
   });
+  const int predecessor = inheritance.predecessor();
+  auto forget_predecessor = [&, watched = predecessor >= 0]() mutable {
+    if (std::exchange(watched, false)) crew.main().loop().unwatch(predecessor);
+  };
+  if (predecessor >= 0) {
+    crew.main().loop().watch(predecessor, [&] {
+      forget_predecessor();
+      if (WorkerProgram* const program = crew.main().program()) program->predecessor_ended();
+    });
+  }
   const std::vector<Address> addresses = crew.main().addresses();
   for (std::size_t i = 0; i < addresses.size(); ++i) {
     log.write(LogLevel::info,
@@ -452,7 +513,7 @@ int run_workers(const WorkersOptions& options, Log& log, const WorkerFactory& fa
   }
   // No other thread touches its loop's inheritance any more.
   std::vector<int> not_taken;
-  for (io::EpollLoop* loop : crew.loops()) {
+  for (io::KernelLoop* loop : crew.loops()) {
     for (const int descriptor : loop->not_taken()) not_taken.push_back(descriptor);
   }
   inheritance.taken_over(not_taken, log);
@@ -460,6 +521,7 @@ int run_workers(const WorkersOptions& options, Log& log, const WorkerFactory& fa
   manager.ready("serving");
   crew.run();
   succession.reset();
+  forget_predecessor();
   crew.main().loop().unwatch(signals.descriptor());
   return 0;
 }

@@ -4,7 +4,7 @@
 // Place on the path: around it. run_balancer and run_gateway read their configuration and call run_workers(),
 // which returns when the program is over. Nothing of a worker is touched by another thread: a program is
 // made, opened, told to drain, told to stop and destroyed on the thread of its loop; what comes from outside
-// comes by EpollLoop::post.
+// comes by KernelLoop::post.
 #pragma once
 
 #include <functional>
@@ -21,7 +21,7 @@
 #include "io/world.h"
 
 namespace rejoin::io {
-class EpollLoop;
+class KernelLoop;
 }
 
 namespace rejoin::serve {
@@ -52,6 +52,14 @@ class WorkerProgram {
   /// worker 0 only.
   virtual void hang_up(std::function<void()> done) { done(); }
 
+  // --- what the process in our place is to know, of worker 0 only ---
+  /// Makes the text for its inherit(): on any thread, later, while this one serves on. Empty: nothing.
+  virtual std::function<std::string()> legacy() { return {}; }
+  /// Before open(): what the process before us has left.
+  virtual void inherit(std::string_view legacy) { (void)legacy; }
+  /// It has ended.
+  virtual void predecessor_ended() {}
+
   // --- an upgrade: the next process takes the listeners, and what this program hands on ---
   /// Before open(): this process follows another, whose worker of the same number is at the other end.
   virtual void expect(std::unique_ptr<io::PassChannel>) {}
@@ -80,13 +88,17 @@ class Colleagues {
   virtual void hand_over(unsigned worker, io::Socket socket,
                          std::function<void(WorkerProgram&, io::Socket)> work) = 0;
   /// The caller's own loop, for what is no connection; nullptr in a simulation. `worker` is the caller.
-  virtual io::EpollLoop* loop_of(unsigned worker) {
+  virtual io::KernelLoop* loop_of(unsigned worker) {
     (void)worker;
     return nullptr;
   }
   /// As SIGUSR2 does: see run_workers(). From any thread.
   virtual void upgrade() {}
 };
+
+/// In the environment: comes before `io` of [process]. For tests, and for who must change it without the
+/// file.
+inline constexpr const char* kIoVariable = "REJOIN_IO";
 
 /// Called once per worker, on its thread. `world` outlives what it returns.
 using WorkerFactory =

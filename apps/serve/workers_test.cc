@@ -3,10 +3,14 @@
 #include "apps/serve/workers.h"
 
 #include <gtest/gtest.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <signal.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+#include <cstdlib>
 
 #include "io/network.h"
 
@@ -16,9 +20,9 @@ namespace {
 constexpr int kPatienceMs = 20'000;
 
 /// When a program of the test ends.
-enum class Ends : std::uint8_t { at_drain, at_stop };
+enum class Ends : std::uint8_t { at_drain, at_stop, first_at_stop };
 
-/// A listener, and nobody who is served.
+/// A listener, and clients whom it reads from once and keeps until it ends.
 class Program final : public WorkerProgram, private io::AcceptEvents {
  public:
   Program(io::World& world, unsigned number, Ends ends, unsigned fails)
@@ -35,7 +39,8 @@ class Program final : public WorkerProgram, private io::AcceptEvents {
   std::vector<Address> addresses() const override { return {listener_->address()}; }
   void drain() override {
     say("drains");
-    idle_ = idle_ || ends_ == Ends::at_drain;
+    listener_.reset();
+    idle_ = idle_ || ends_ == Ends::at_drain || (ends_ == Ends::first_at_stop && number_ != 0);
   }
   void stop() override {
     say("stops");
@@ -44,11 +49,16 @@ class Program final : public WorkerProgram, private io::AcceptEvents {
   bool idle() const override { return idle_; }
 
  private:
-  void on_accept(io::Socket, const Address&) override {}
+  void on_accept(io::Socket client, const Address& from) override {
+    (void)client.read();
+    clients_.push_back(std::move(client));
+    say("has client " + std::to_string(from.port));
+  }
   void say(const std::string& what) { world_.log.info("worker " + std::to_string(number_) + " " + what); }
 
   io::World& world_;
   std::unique_ptr<io::Listener> listener_;
+  std::vector<io::Socket> clients_;
   unsigned number_;
   Ends ends_;
   bool fails_;
@@ -168,6 +178,54 @@ TEST(RunWorkers, stops_at_once_at_a_second_signal) {
   process.signal(SIGTERM);
   EXPECT_EQ(process.exit_status(), 0);
   EXPECT_EQ(process.times(" stops\n"), 2) << process.said();
+}
+
+/// A client: its own port, and whether the other side has closed.
+class Client {
+ public:
+  explicit Client(const Address& to) : descriptor_(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
+    sockaddr_in at{};
+    at.sin_family = AF_INET;
+    at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    at.sin_port = htons(to.port);
+    EXPECT_EQ(connect(descriptor_, reinterpret_cast<sockaddr*>(&at), sizeof at), 0);
+    socklen_t length = sizeof at;
+    EXPECT_EQ(getsockname(descriptor_, reinterpret_cast<sockaddr*>(&at), &length), 0);
+    port_ = ntohs(at.sin_port);
+  }
+  ~Client() { ::close(descriptor_); }
+  std::string port() const { return std::to_string(port_); }
+  bool sees_the_end() {
+    pollfd asked{descriptor_, POLLIN, 0};
+    char byte;
+    return poll(&asked, 1, kPatienceMs) == 1 && recv(descriptor_, &byte, 1, 0) == 0;
+  }
+
+ private:
+  int descriptor_;
+  std::uint16_t port_ = 0;
+};
+
+TEST(RunWorkers, clients_of_a_worker_that_has_ended_see_their_end_while_others_work_on) {
+  for (const char* io : {"epoll", "auto"}) {
+    setenv(kIoVariable, io, 1);
+    Process process(2, Ends::first_at_stop, 1h);
+    unsetenv(kIoVariable);
+    ASSERT_TRUE(process.hears("ready\n"));
+    const std::size_t at = process.said().find("listening on ") + 13;
+    const auto address = Address::parse(process.said().substr(at, process.said().find('\n', at) - at));
+    ASSERT_TRUE(address);
+    std::vector<std::unique_ptr<Client>> clients;
+    do {
+      clients.push_back(std::make_unique<Client>(*address));
+      ASSERT_TRUE(process.hears(" has client " + clients.back()->port() + "\n"));
+    } while (process.times("worker 1 has client ") == 0);
+    process.signal(SIGTERM);
+    EXPECT_TRUE(clients.back()->sees_the_end()) << io;
+    EXPECT_EQ(process.times(" stops\n"), 0) << process.said();
+    process.signal(SIGTERM);
+    EXPECT_EQ(process.exit_status(), 0);
+  }
 }
 
 TEST(RunWorkers, ends_with_1_when_a_worker_cannot_open) {

@@ -420,7 +420,8 @@ TEST_P(NetworkContract, a_listener_that_leaves_accepts_what_waits) {
 TEST_P(NetworkContract, accepting_pauses_without_descriptors_and_goes_on) {
 #ifdef __SANITIZE_ADDRESS__
   // UBSan looks at an object that it has not seen yet through a pipe, and calls it broken when there is none.
-  if (std::string_view(GetParam().name) == "loopback") GTEST_SKIP() << "UBSan needs a descriptor itself";
+  if (std::string_view(GetParam().name).starts_with("loopback"))
+    GTEST_SKIP() << "UBSan needs a descriptor itself";
 #endif
   listen();
   for (int i = 0; i < 6; ++i) dial();

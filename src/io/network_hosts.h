@@ -68,16 +68,20 @@ inline HostOptions rough_buffers(std::uint64_t seed) {
   return {.send_buffer_bytes = 700 + 50 * seed, .receive_buffer_bytes = 900, .turn_delay_max = 3ms};
 }
 
+using LoopMaker = std::unique_ptr<KernelLoop> (*)(Log&);
+inline std::unique_ptr<KernelLoop> make_epoll(Log& log) { return std::move(*EpollLoop::make(log)); }
+
 /// A loop without threads: tests turn it.
 struct Loop {
+  explicit Loop(LoopMaker make = make_epoll) : kernel(make(log)) {}
   NullLog log;
-  std::unique_ptr<EpollLoop> epoll = std::move(*EpollLoop::make(log));
+  std::unique_ptr<KernelLoop> kernel;
 
   bool run_until(const std::function<bool()>& done, Duration at_most = 5s) {
     const TimePoint deadline = SystemClock().now() + at_most;
     while (!done()) {
       if (SystemClock().now() > deadline) return false;
-      epoll->turn(2ms);
+      kernel->turn(2ms);
     }
     return true;
   }
@@ -85,20 +89,21 @@ struct Loop {
 
 inline Address loopback(std::string_view ip, std::uint16_t port = 0) { return *Address::parse_ip(ip, port); }
 
-/// Both on one EpollLoop.
+/// Both on one loop of the kernel.
 class LoopbackHosts final : public TwoHosts {
  public:
-  Network& server() override { return *loop_.epoll; }
-  Network& client() override { return *loop_.epoll; }
+  explicit LoopbackHosts(LoopMaker make = make_epoll) : loop_(make) {}
+  Network& server() override { return *loop_.kernel; }
+  Network& client() override { return *loop_.kernel; }
   World& server_world() { return world_; }
   World& client_world() { return world_; }
   Address listen_address() override { return loopback("127.0.0.1"); }
   Address client_address(int n) override { return loopback(n == 0 ? "127.0.0.5" : "127.0.0.6"); }
   Address nobody() override { return loopback("127.9.9.9", 9); }
   bool run_until(const std::function<bool()>& done) override { return loop_.run_until(done); }
-  void turn(Duration wait_max) { loop_.epoll->turn(wait_max); }
+  void turn(Duration wait_max) { loop_.kernel->turn(wait_max); }
   void settle() override {
-    for (int quiet = 0; quiet < 30; ++quiet) loop_.epoll->turn(1ms);
+    for (int quiet = 0; quiet < 30; ++quiet) loop_.kernel->turn(1ms);
   }
   // What is written to a loopback socket is in the other's queue when the call returns; closing may need a
   // soft interrupt.
@@ -123,7 +128,7 @@ class LoopbackHosts final : public TwoHosts {
  private:
   Loop loop_;
   SeededRandom random_{1};
-  World world_ = loop_.epoll->world(random_, loop_.log);
+  World world_ = loop_.kernel->world(random_, loop_.log);
   rlimit before_{};
 };
 

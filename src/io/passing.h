@@ -1,7 +1,7 @@
 // Open connections that go from one process to another, while their peers notice nothing.
 //
 // Place: between the old and the new process of a program that is upgraded (apps/gateway/departure.h and
-// arrivals.h). The kernel's twin is EpollPassChannel (epoll_passing.h: a unix socket and SCM_RIGHTS), the
+// arrivals.h). The kernel's twin is KernelPassChannel (kernel_passing.h: a unix socket and SCM_RIGHTS), the
 // simulation's Simulation::pass_channel().
 //
 // A connection that travels is a LooseSocket: it has left its loop, nobody reads or writes it, and it lives

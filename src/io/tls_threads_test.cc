@@ -103,10 +103,10 @@ TEST(TlsThreads, a_connection_goes_from_one_to_the_other_and_speaks_on) {
   ASSERT_EQ(client.write("hello").taken, 5u);
   Socket moving = std::move(here.accepted);
   auto parcel = std::make_shared<TlsParcel>(here.tls.give_up(moving));
-  const int descriptor = EpollLoop::give_up(std::move(moving));
+  const LooseConnection loose = EpollLoop::give_up(std::move(moving));
   std::thread there([&] {
     Pair pair(in_use);
-    Socket taken = pair.tls.take_over(pair.loop->take_over(descriptor), std::move(*parcel));
+    Socket taken = pair.tls.take_over(pair.loop->take_over(loose), std::move(*parcel));
     std::string heard;
     EXPECT_TRUE(pair.run_until([&] {
       const ReadResult read = taken.read();

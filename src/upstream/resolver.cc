@@ -64,13 +64,13 @@ struct Resolver::Asked {
   }
 };
 
-Resolver::Resolver(io::EpollLoop& loop, io::World& world, Stop& stop)
+Resolver::Resolver(io::KernelLoop& loop, io::World& world, Stop& stop)
     : loop_(loop),
       world_(world),
       stop_(stop),
       timer_([](void* self) { static_cast<Resolver*>(self)->on_time(); }, this) {}
 
-Result<std::unique_ptr<Resolver>> Resolver::make(io::EpollLoop& loop, io::World& world,
+Result<std::unique_ptr<Resolver>> Resolver::make(io::KernelLoop& loop, io::World& world,
                                                  const ResolverRules& rules, Stop& stop) {
   std::unique_ptr<Resolver> out(new Resolver(loop, world, stop));
   out->sockets_ = epoll_create1(EPOLL_CLOEXEC);

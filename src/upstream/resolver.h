@@ -13,7 +13,7 @@
 
 #include "base/log.h"
 #include "base/scope.h"
-#include "io/epoll_loop.h"
+#include "io/kernel_loop.h"
 #include "upstream/names.h"
 
 namespace rejoin::upstream {
@@ -30,7 +30,7 @@ inline constexpr std::size_t kFoundServersMax = 1024, kSrvTargetsMax = 256;
 class Resolver final : public Names {
  public:
   /// Error: config, for servers that c-ares does not take. `loop` is the calling thread's. All outlive it.
-  static Result<std::unique_ptr<Resolver>> make(io::EpollLoop& loop, io::World& world,
+  static Result<std::unique_ptr<Resolver>> make(io::KernelLoop& loop, io::World& world,
                                                 const ResolverRules& rules, Stop& stop);
   /// Nobody waits for an answer by now.
   ~Resolver() override;
@@ -42,7 +42,7 @@ class Resolver final : public Names {
  private:
   struct Channel;
   struct Asked;
-  Resolver(io::EpollLoop& loop, io::World& world, Stop& stop);
+  Resolver(io::KernelLoop& loop, io::World& world, Stop& stop);
   Task<Result<std::string>> ask(std::string name, int type);
   Task<Status> add_addresses(std::string name, NameKind kind, FoundServer like, NameAnswer& out);
   Task<Status> add_targets(std::string name, NameAnswer& out);
@@ -50,7 +50,7 @@ class Resolver final : public Names {
   void on_time();
   void arm();
 
-  io::EpollLoop& loop_;
+  io::KernelLoop& loop_;
   io::World& world_;
   Stop& stop_;
   int sockets_ = -1;  // an epoll descriptor

@@ -144,7 +144,7 @@ class TlsPeers : public testing::Test {
   std::filesystem::path folder;
   Loop loop;
   SeededRandom random{1};
-  World loop_world = loop.epoll->world(random, loop.log);
+  World loop_world = loop.kernel->world(random, loop.log);
   std::unique_ptr<TlsNetwork> tls;
   std::unique_ptr<End> end;
   std::uint16_t port = 0;

@@ -1,26 +1,27 @@
 // A channel between two processes over a unix socket: messages behind a length, connections beside them as
-// SCM_RIGHTS.
+// SCM_RIGHTS, and what their loops had read of them and nobody else.
 //
 // Place: see passing.h. Owner: the loop that it is made for, its thread.
 #pragma once
 
 #include <deque>
 #include <string>
+#include <unordered_map>
 #include <utility>
 
-#include "io/epoll_loop.h"
+#include "io/kernel_loop.h"
 #include "io/passing.h"
 
 namespace rejoin::io {
 
-class EpollPassChannel final : public PassChannel, private SocketEvents {
+class KernelPassChannel final : public PassChannel, private SocketEvents {
  public:
   /// A message is at most so long; a longer one is a broken channel.
   static constexpr std::size_t kMessageBytesMax = std::size_t{1} << 30;
 
   /// `descriptor`: one end of a connected unix stream socket, the channel's from now on. `loop` outlives it.
-  EpollPassChannel(EpollLoop& loop, int descriptor);
-  ~EpollPassChannel() override;
+  KernelPassChannel(KernelLoop& loop, int descriptor);
+  ~KernelPassChannel() override;
 
   /// Both ends, close-on-exec: {ours, the other process's}. Error: exhausted.
   static Result<std::pair<int, int>> make_pair();
@@ -44,8 +45,9 @@ class EpollPassChannel final : public PassChannel, private SocketEvents {
   bool deliver();
   void end();
   void drop(std::uint32_t token) override;
+  std::string unread_of(std::uint32_t token) const;
 
-  EpollLoop& loop_;
+  KernelLoop& loop_;
   Socket socket_;
   PassEvents* events_ = nullptr;
   std::deque<Waiting> waiting_;
@@ -53,7 +55,9 @@ class EpollPassChannel final : public PassChannel, private SocketEvents {
   std::string arrived_;
   std::size_t taken_ = 0;      // bytes of arrived_ that were delivered
   std::deque<int> travelled_;  // descriptors that came, in order
-  bool* gone_ = nullptr;       // set when we are destroyed in the middle of telling
+  // Of loose connections, by token: see LooseConnection. Few.
+  std::unordered_map<std::uint32_t, std::string> unread_;
+  bool* gone_ = nullptr;  // set when we are destroyed in the middle of telling
 };
 
 }  // namespace rejoin::io

@@ -1,4 +1,4 @@
-#include "io/epoll_passing.h"
+#include "io/kernel_passing.h"
 
 #include <fcntl.h>
 #include <sys/socket.h>
@@ -12,8 +12,11 @@
 namespace rejoin::io {
 namespace {
 
-/// Before each message: its length << 1 | whether a connection comes along. 8 bytes.
-constexpr std::size_t kHeadBytes = 8;
+/// Before each message: its length << 1 | whether a connection comes along. 8 bytes. With kUnreadAlong, 4
+/// bytes follow that say how many of the message's last bytes are not the message: they are the connection's,
+/// unread.
+constexpr std::size_t kHeadBytes = 8, kUnreadHeadBytes = 4;
+constexpr std::uint64_t kUnreadAlong = std::uint64_t{1} << 63;
 
 /// What one sendmsg() sent is read by one recvmsg(), or by several: never two descriptors at once.
 constexpr std::size_t kDescriptorsPerRead = 1;
@@ -22,8 +25,7 @@ constexpr std::size_t kDescriptorsPerRead = 1;
 
 // --- the loop's part ---
 
-ReadResult EpollLoop::read_passing(std::uint32_t id, std::vector<int>& descriptors) {
-  Slot& at = slot(id);
+ReadResult KernelLoop::read_passing(std::uint32_t id, std::vector<int>& descriptors) {
   alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int) * kDescriptorsPerRead)];
   iovec vector{read_block_.get(), limits::kBufferBytes};
   msghdr message{};
@@ -36,8 +38,7 @@ ReadResult EpollLoop::read_passing(std::uint32_t id, std::vector<int>& descripto
     got = recvmsg(static_cast<int>(id), &message, MSG_CMSG_CLOEXEC);
   } while (got < 0 && errno == EINTR);
   if (got < 0 && errno == EAGAIN) {
-    at.may_read = false;
-    register_for(id, false);
+    found_empty(id);
     return {};
   }
   if (got < 0) return {.state = ReadResult::State::failed, .errnum = errno, .bytes = {}};
@@ -61,8 +62,7 @@ ReadResult EpollLoop::read_passing(std::uint32_t id, std::vector<int>& descripto
           .bytes = {read_block_.get(), static_cast<std::size_t>(got)}};
 }
 
-WriteResult EpollLoop::write_passing(std::uint32_t id, Bytes bytes, int descriptor) {
-  Slot& at = slot(id);
+WriteResult KernelLoop::write_passing(std::uint32_t id, Bytes bytes, int descriptor) {
   alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))] = {};
   iovec vector{const_cast<char*>(bytes.data()), bytes.size()};
   msghdr message{};
@@ -82,26 +82,23 @@ WriteResult EpollLoop::write_passing(std::uint32_t id, Bytes bytes, int descript
     sent = sendmsg(static_cast<int>(id), &message, MSG_NOSIGNAL);
   } while (sent < 0 && errno == EINTR);
   if (sent < 0 && errno != EAGAIN) return {.taken = 0, .errnum = errno};
-  if (sent < static_cast<ssize_t>(bytes.size())) {
-    at.may_write = false;
-    register_for(id, true);
-  }
+  if (sent < static_cast<ssize_t>(bytes.size())) found_full(id);
   return {.taken = static_cast<std::size_t>(std::max<ssize_t>(sent, 0)), .errnum = 0};
 }
 
 // --- the channel ---
 
-Result<std::pair<int, int>> EpollPassChannel::make_pair() {
+Result<std::pair<int, int>> KernelPassChannel::make_pair() {
   int ends[2];
   if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends) != 0)
     return Error::from_errno(errno, "socketpair");
   return std::pair(ends[0], ends[1]);
 }
 
-EpollPassChannel::EpollPassChannel(EpollLoop& loop, int descriptor)
+KernelPassChannel::KernelPassChannel(KernelLoop& loop, int descriptor)
     : loop_(loop), socket_(loop.take_over(descriptor)) {}
 
-EpollPassChannel::~EpollPassChannel() {
+KernelPassChannel::~KernelPassChannel() {
   if (gone_ != nullptr) *gone_ = true;
   for (const Waiting& one : waiting_) {
     if (one.descriptor >= 0) ::close(one.descriptor);
@@ -111,7 +108,7 @@ EpollPassChannel::~EpollPassChannel() {
   }
 }
 
-void EpollPassChannel::set_events(PassEvents* events) {
+void KernelPassChannel::set_events(PassEvents* events) {
   events_ = events;
   if (!socket_) return;
   socket_.set_events(events != nullptr ? this : nullptr);
@@ -120,22 +117,25 @@ void EpollPassChannel::set_events(PassEvents* events) {
 
 // --- sending ---
 
-void EpollPassChannel::send(Bytes message, const LooseSocket* with) {
+void KernelPassChannel::send(Bytes message, const LooseSocket* with) {
   if (!socket_) return;
   Waiting one;
-  one.bytes.resize(kHeadBytes);
-  store_u64(one.bytes.data(), static_cast<std::uint64_t>(message.size()) << 1 | (with != nullptr ? 1u : 0u));
-  one.bytes.append(message);
   // Without a descriptor for the copy the message goes alone, and its reader finds that nothing came along.
   if (with != nullptr) one.descriptor = fcntl(static_cast<int>(token_of(*with)), F_DUPFD_CLOEXEC, 0);
-  if (with != nullptr && one.descriptor < 0)
-    store_u64(one.bytes.data(), static_cast<std::uint64_t>(message.size()) << 1);
+  const std::string unread = one.descriptor >= 0 ? unread_of(token_of(*with)) : std::string();
+  std::uint64_t head = static_cast<std::uint64_t>(message.size() + unread.size()) << 1;
+  if (one.descriptor >= 0) head |= 1;
+  if (!unread.empty()) head |= kUnreadAlong;
+  one.bytes.resize(kHeadBytes + (unread.empty() ? 0 : kUnreadHeadBytes));
+  store_u64(one.bytes.data(), head);
+  if (!unread.empty()) store_u32(one.bytes.data() + kHeadBytes, static_cast<std::uint32_t>(unread.size()));
+  one.bytes.append(message).append(unread);
   unsent_bytes_ += one.bytes.size();
   waiting_.push_back(std::move(one));
   flush();
 }
 
-void EpollPassChannel::flush() {
+void KernelPassChannel::flush() {
   while (!waiting_.empty() && socket_.may_write()) {
     Waiting& first = waiting_.front();
     const int descriptor = first.sent == 0 ? first.descriptor : -1;
@@ -164,12 +164,12 @@ void EpollPassChannel::flush() {
 
 // --- receiving ---
 
-void EpollPassChannel::on_ready(Ready ready) {
+void KernelPassChannel::on_ready(Ready ready) {
   if (ready.writable) flush();
   if (ready.readable) receive();
 }
 
-void EpollPassChannel::receive() {
+void KernelPassChannel::receive() {
   for (int reads = 0; reads < limits::kReadsPerTurnMax; ++reads) {
     if (!socket_.may_read()) return;
     std::vector<int> came;
@@ -184,27 +184,34 @@ void EpollPassChannel::receive() {
 }
 
 /// Whole messages. False: we are gone, or the channel is over.
-bool EpollPassChannel::deliver() {
+bool KernelPassChannel::deliver() {
   bool gone = false;
   gone_ = &gone;
   while (events_ != nullptr && arrived_.size() - taken_ >= kHeadBytes) {
     const std::uint64_t head = load_u64(arrived_.data() + taken_);
-    const std::uint64_t bytes = head >> 1;
-    if (bytes > kMessageBytesMax) {
+    const std::uint64_t bytes = (head & ~kUnreadAlong) >> 1;
+    const std::size_t head_bytes = kHeadBytes + ((head & kUnreadAlong) != 0 ? kUnreadHeadBytes : 0);
+    if (arrived_.size() - taken_ < head_bytes) break;
+    const std::uint32_t unread =
+        head_bytes > kHeadBytes ? load_u32(arrived_.data() + taken_ + kHeadBytes) : 0;
+    if (bytes > kMessageBytesMax || unread > bytes) {
       gone_ = nullptr;
       end();
       return false;
     }
-    if (arrived_.size() - taken_ - kHeadBytes < bytes) break;
+    if (arrived_.size() - taken_ - head_bytes < bytes) break;
+    // Its own copy: who is told may make us destroy ourselves.
+    std::string message = arrived_.substr(taken_ + head_bytes, static_cast<std::size_t>(bytes));
+    taken_ += head_bytes + static_cast<std::size_t>(bytes);
     LooseSocket with;
     if ((head & 1) != 0 && !travelled_.empty()) {
       const int descriptor = travelled_.front();
       travelled_.pop_front();
       if (descriptor >= 0) with = LooseSocket(*this, static_cast<std::uint32_t>(descriptor));
+      if (descriptor >= 0 && unread != 0)
+        unread_[static_cast<std::uint32_t>(descriptor)] = message.substr(message.size() - unread);
     }
-    // Its own copy: who is told may make us destroy ourselves.
-    const std::string message = arrived_.substr(taken_ + kHeadBytes, static_cast<std::size_t>(bytes));
-    taken_ += kHeadBytes + static_cast<std::size_t>(bytes);
+    message.resize(message.size() - unread);
     events_->on_passed(message, std::move(with));
     if (gone) return false;
   }
@@ -217,21 +224,36 @@ bool EpollPassChannel::deliver() {
   return true;
 }
 
-void EpollPassChannel::end() {
+void KernelPassChannel::end() {
   socket_.close();
   if (PassEvents* events = std::exchange(events_, nullptr)) events->on_channel_end();
 }
 
 // --- connections ---
 
-LooseSocket EpollPassChannel::loosen(Socket socket) {
-  return {*this, static_cast<std::uint32_t>(EpollLoop::give_up(std::move(socket)))};
+LooseSocket KernelPassChannel::loosen(Socket socket) {
+  LooseConnection loose = KernelLoop::give_up(std::move(socket));
+  const auto token = static_cast<std::uint32_t>(loose.descriptor);
+  if (!loose.unread.empty()) unread_[token] = std::move(loose.unread);
+  return {*this, token};
 }
 
-Socket EpollPassChannel::fasten(LooseSocket socket) {
-  return loop_.take_over(static_cast<int>(release(socket)));
+Socket KernelPassChannel::fasten(LooseSocket socket) {
+  const std::uint32_t token = release(socket);
+  LooseConnection loose{static_cast<int>(token), unread_of(token)};
+  unread_.erase(token);
+  return loop_.take_over(std::move(loose));
 }
 
-void EpollPassChannel::drop(std::uint32_t token) { ::close(static_cast<int>(token)); }
+void KernelPassChannel::drop(std::uint32_t token) {
+  // Never a RST for what we leave unread: the connection may go on with who has the other copy.
+  unread_.erase(token);
+  ::close(static_cast<int>(token));
+}
+
+std::string KernelPassChannel::unread_of(std::uint32_t token) const {
+  const auto found = unread_.find(token);
+  return found == unread_.end() ? std::string() : found->second;
+}
 
 }  // namespace rejoin::io
