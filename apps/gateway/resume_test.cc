@@ -260,6 +260,18 @@ TEST(Resume, WhatIsOwedIsAcknowledgedInTime) {
   EXPECT_TRUE(player.link.hears("PONG"));
 }
 
+TEST(Resume, AnAnswerThatBearsTheAcknowledgementLeavesNoTimerBehind) {
+  for (const Road road : kRoads) {
+    Scene scene;
+    Player player(scene, road);
+    scene.sim.run_for(1s);  // what the opening was timed by is over
+    player.link.say(data(1, "hello", 1));
+    EXPECT_TRUE(player.link.hears(kGreeting + "; DATA 2 'hello'"));
+    io::World& world = scene.gateway.world();
+    EXPECT_GT(world.timers.next(), world.clock.now() + 2 * Duration(limits::kAckDelayMs));
+  }
+}
+
 TEST(Resume, OpeningsThatNeverComeOrAreNone) {
   for (const Road road : kRoads) {
     Scene scene;
