@@ -3,7 +3,7 @@ the growth group an x. Values are CPU nanoseconds of the subject per unit, or by
 import dataclasses
 
 OURS = ("rejoin", "rejoin resume", "rejoin plain", "rejoin tcp", "rejoin game")
-FLOORS = ("bare", "bare-designed")
+FLOORS = ("bare", "bare-designed", "bare-echo")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,6 +30,7 @@ FIGURES = {
     "relay/handshake-returning": Figure(CPU + "WebSocket handshake of a client that brings its cookie", "handshake, cookie"),
     "relay/churn": Figure(CPU + "visit of a returning client: connect, upgrade, 3 echoes, close", "visit with 3 messages"),
     "relay/idle": Figure("User-space bytes per idle relayed WebSocket", "idle WebSocket", "bytes", 0),
+    "relay/rest": Figure("User-space bytes of a process that has served 64 handshakes at once and holds nothing", "process at rest", "bytes", 0),
     # ---- http
     "http/returning-1": Figure(CPU + "HTTP request, cookie brought, 1 kept connection", "request, 1 connection"),
     "http/returning-50": Figure(CPU + "HTTP request, cookie brought, 50 kept connections", "request, 50 connections"),
@@ -51,6 +52,7 @@ FIGURES = {
     "gateway/churn": Figure(CPU + "visit: connect, upgrade, session, 3 echoes, close", "visit with 3 messages"),
     "gateway/idle": Figure("User-space bytes per idle connection, with its session", "idle connection", "bytes", 0),
     "gateway/detached": Figure("User-space bytes per session without a link", "session without link", "bytes", 0),
+    "gateway/rest": Figure("User-space bytes of a process that has served 64 handshakes at once and holds nothing", "process at rest", "bytes", 0),
     # ---- storm
     "storm/handshake": Figure(CPU + "bare WebSocket handshake (connect, upgrade, close)", "handshake"),
     "storm/gateway": Figure(CPU + "client that comes back in a storm, the end of its old link included", "storm, gateways"),

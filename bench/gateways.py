@@ -25,6 +25,10 @@ def gateway_tcp_command(setup):
     return gateway_command(setup, "tcp")
 
 
+def bare_echo_command(setup):
+    return [setup.tools / "bench_bare_echo", f"127.0.0.1:{setup.port}", "--workers", str(setup.workers)]
+
+
 def lws_command(setup):
     return [setup.tools / "bench_lws_echo", str(setup.port)]
 
@@ -55,6 +59,10 @@ GATEWAYS = {
     "beast": (beast_command, ("--speak", "echo")),
     "ws": (ws_command, ("--speak", "echo")),
     "socket.io": (socketio_command, ("--speak", "socketio")),
+    # The floor: bytes go back as they came, with no handshake, no frames and no fan-out.
+    "bare-echo": (bare_echo_command, ("--speak", "echo", "--transport", "tcp")),
 }
+NO_FAN = ("bare-echo",)
+NO_STORM = ("rejoin tcp", "bare-echo")
 COMPILED_PEERS = ("libwebsockets", "beast")
 NODE_PEERS = {"ws": "ws", "socket.io": "socket.io"}

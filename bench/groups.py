@@ -40,9 +40,20 @@ def warm(bench, subject):
         load.do("visit count=64 concurrent=8")
 
 
+def warm_handshakes(bench, subject):
+    """As many at once as load.cc has under way when it opens connections."""
+    with Load(bench, subject) as load:
+        load.do("visit count=256 concurrent=64")
+
+
 def idle(bench, subject, figure, sizes, detached=False):
     """On a fresh process: an allocator that was fuller before would hide what a connection takes."""
     first, more = sizes.idle
+    if not detached:
+        warm(bench, subject)
+        warm_handshakes(bench, subject)
+        subject.settle()
+        bench.keep(subject, figure.replace("idle", "rest"), memory_bytes(subject.pids))
     with Load(bench, subject) as load:
         readings = []
         for count in (first, more):
@@ -148,7 +159,7 @@ def through_game(bench, names, number, sizes):
     with contextlib.ExitStack() as stack:
         game = bench.serve(stack, "--game", "127.0.0.1:0")[0]
         ours = {name: {"game": game} if name.startswith("rejoin") else {} for name in names}
-        subjects = [stack.enter_context(gateway(bench, name, **ours[name])) for name in names]
+        subjects = [stack.enter_context(gateway(bench, name, **ours[name])) for name in names if name not in gateways.NO_FAN]
         for subject in rotated(subjects, number):
             warm(bench, subject)
             with Load(bench, subject) as load:

@@ -5,10 +5,10 @@ import contextlib
 import balancers
 import gateways
 from driver import Load, rotated
-from groups import balancer, gateway, not_moved, warm
+from groups import balancer, gateway, not_moved, warm, warm_handshakes
 from machine import memory_bytes
 
-WORKERS = ("rejoin", "haproxy", "nginx", "caddy", "rejoin resume")  # the others have one thread by design
+WORKERS = ("rejoin", "haproxy", "nginx", "caddy", "rejoin resume", "bare-echo")  # the others have one thread by design
 AT_ONCE = 10
 
 
@@ -43,8 +43,10 @@ def growth_round(bench, names, number):
 
 
 def connections(bench, subject, figure, sizes):
-    """One process, which is given more and more: what a connection takes is the slope from the step before."""
+    """One process, which is given more and more: what a connection takes is the slope from the step before. As many handshakes
+    at once as will be are behind it: what those take stays with a process, and is a figure of its own (idle() in groups.py)."""
     warm(bench, subject)
+    warm_handshakes(bench, subject)
     subject.settle()
     with Load(bench, subject) as load:
         held, memory = 0, memory_bytes(subject.pids)
@@ -63,7 +65,8 @@ def connections(bench, subject, figure, sizes):
 
 
 def servers_behind(bench, subject, count, sizes):
-    visitors = min(2 * count + 1, sizes.visits)
+    # As many with one server as with a thousand: what a balancer remembers of the cookies that it saw last is not the question.
+    visitors = min(2 * max(sizes.servers) + 1, sizes.visits)
     warm(bench, subject)
     with Load(bench, subject) as load:
         load.do(f"visit count={visitors} players={visitors} concurrent={AT_ONCE}")

@@ -9,7 +9,7 @@ WIDTH, COLUMNS, GAP = 920, 2, 24
 COLOURS = {
     "rejoin": "#2f81f7", "rejoin resume": "#2f81f7", "rejoin plain": "#58a6ff", "rejoin tcp": "#79c0ff", "haproxy": "#d29922",
     "nginx": "#2ea043", "caddy": "#a371f7", "libwebsockets": "#d29922", "beast": "#2ea043", "ws": "#a371f7",
-    "socket.io": "#e85aad", "bare": "#8b949e", "bare-designed": "#8b949e"}  # fmt: skip
+    "socket.io": "#e85aad", "bare": "#8b949e", "bare-designed": "#8b949e", "bare-echo": "#8b949e"}  # fmt: skip
 STYLE = """
   text { font: 12px system-ui, sans-serif; fill: #24292f; }
   .title { font-weight: 600; font-size: 13px; }

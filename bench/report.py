@@ -25,10 +25,10 @@ def print_report(results, quick):
 
 
 def print_figure(results, figure):
-    what, peer, floor = FIGURES[figure], results.best(figure), "bare" if results.median(figure, "bare") else None
+    what, peer, floor = FIGURES[figure], results.best(figure), results.floor(figure)
     print(f"\n{what.title}")
     head = f"  {'':<16}{'median':>10}  {'min - max':<21}"
-    print(head + (f"{'x bare':>8}" if floor else "") + (f"{'x ' + peer:>18}" if peer else ""))
+    print(head + (f"{'x floor':>8}" if floor else "") + (f"{'x ' + peer:>18}" if peer else ""))
     for name in results.subjects(figure):
         values = results.values(figure, name)
         line = f"  {name:<16}{statistics.median(values):>10,.{what.digits}f}  "

@@ -62,6 +62,10 @@ class Results:
                  and (kind == "peers" or name in COMPILED_PEERS) and self.values(figure, name, x)]
         return min(names, key=lambda name: self.median(figure, name, x), default=None)
 
+    def floor(self, figure):
+        """The name of the floor that was measured; None."""
+        return next((name for name in ("bare", "bare-echo") if name in self.subjects(figure)), None)
+
     def verdicts(self):
         """(met, text, ratio or None) for each aim of which both sides were measured: said, never enforced."""
         found = []
@@ -78,9 +82,13 @@ class Results:
                 other = self.best(aim.figure_of_theirs or aim.figure, other)
             ratio = other and self.ratio(aim.figure, aim.ours, other, figure_of_other=aim.figure_of_theirs or None)
             if ratio is not None and ratio:
+                floor = self.floor(aim.figure)
+                least = floor and other not in FLOORS and self.ratio(aim.figure, floor, other)
                 of = f" (its {aim.figure_of_theirs.partition('/')[2]})" if aim.figure_of_theirs else ""
                 found.append((round(ratio, 2) <= round(aim.most, 2),
-                              f"{title}: {ratio:.2f} x {other}{of}, aim at most {aim.most:.2f}", ratio))
+                              f"{title}: {ratio:.2f} x {other}{of}, aim at most {aim.most:.2f}"
+                              + (f"; the floor, `{floor}`, is {least:.2f} x {other} itself" if least and least > aim.most else ""),
+                              ratio))
         return found
 
     def shares(self, figure, subject, x=None):
@@ -130,7 +138,7 @@ class Results:
 
 
 ORDER = ("rejoin", "rejoin resume", "rejoin plain", "rejoin tcp", "haproxy", "nginx", "caddy", "libwebsockets", "beast", "ws",
-         "socket.io", "bare", "bare-designed")
+         "socket.io", "bare", "bare-designed", "bare-echo")
 
 
 def order_of(name):

@@ -36,13 +36,13 @@ ON_DEMAND = ("bare-designed", "rejoin-epoll", "rejoin-uring")  # measured only w
 DEFAULT_BALANCERS = [name for name in balancers.BALANCERS if name not in ON_DEMAND]
 DEFAULT_GATEWAYS = list(gateways.GATEWAYS)
 HTTP = list(balancers.COOKIE_BALANCERS)
-GROWTH_GATEWAYS = ["rejoin resume", "libwebsockets", "beast", "ws"]
+GROWTH_GATEWAYS = ["rejoin resume", "libwebsockets", "beast", "ws", "bare-echo"]
 GROUPS = {  # group: (how a round is played, who is measured)
     "relay": (groups.relay_round, DEFAULT_BALANCERS),
     "http": (web.http_round, HTTP),
     "tls": (web.tls_round, HTTP),
     "gateway": (groups.gateway_round, DEFAULT_GATEWAYS),
-    "storm": (groups.storm_round, [name for name in DEFAULT_GATEWAYS if name != "rejoin tcp"] + DEFAULT_BALANCERS),
+    "storm": (groups.storm_round, [name for name in DEFAULT_GATEWAYS if name not in gateways.NO_STORM] + DEFAULT_BALANCERS),
     "growth": (growth.growth_round, DEFAULT_BALANCERS + GROWTH_GATEWAYS),
 }
 ROOT = HERE.parent
@@ -87,7 +87,7 @@ def arguments_of():
 def absent(arguments):
     """name: why it cannot be measured. Without a peer the run goes on, without rejoin or the tools it does not."""
     os.environ["PATH"] += ":/usr/sbin:/usr/local/sbin"
-    for tool in ("bench_load", "bench_ws_server", "bench_bare_relay"):
+    for tool in ("bench_load", "bench_ws_server", "bench_bare_relay", "bench_bare_echo"):
         if not (arguments.tools / tool).exists():
             raise Failure(f"{arguments.tools / tool} does not exist: build preset release with REJOIN_BENCH=ON first")
     found = {}

@@ -49,11 +49,12 @@ inline std::string text_of(const sockaddr_in& address) {
 
 /// An open, non-blocking listener with TCP_NODELAY (accepted sockets inherit it), and "listening on
 /// ADDRESS:PORT" with the real port on stderr. The caller owns the descriptor.
-inline int listen_on(const std::string& text) {
+inline int listen_on(const std::string& text, bool shared_by_threads = false) {
   auto address = parse_address(text);
   const int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
   const int one = 1;
   setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
+  if (shared_by_threads) setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &one, sizeof one);
   setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
   socklen_t size = sizeof address;
   if (bind(fd, reinterpret_cast<sockaddr*>(&address), size) != 0 || listen(fd, 4096) != 0)

@@ -160,6 +160,12 @@ std::vector<Address> Worker::addresses() const {
 
 void Worker::be_operated_by(std::unique_ptr<Operations> operations) { operations_ = std::move(operations); }
 
+void Worker::inherit(std::string_view legacy) {
+  legacy_.emplace(legacy, *generation_->plan, world_.clock.now());
+  if (legacy_->pins() > 0)
+    world_.log.info(std::to_string(legacy_->pins()) + " pins of clients are known from the process before");
+}
+
 void Worker::hang_up(std::function<void()> done) {
   if (operations_ && !draining_) {
     operations_->hang_up(std::move(done));

@@ -15,6 +15,7 @@
 
 #include "apps/balancer/books.h"
 #include "apps/balancer/generation.h"
+#include "apps/balancer/legacy.h"
 #include "apps/balancer/plan.h"
 #include "apps/balancer/probes.h"
 #include "apps/balancer/seen.h"
@@ -120,6 +121,9 @@ class Worker final : public serve::WorkerProgram, private upstream::RelayOwner {
   /// nullptr where there is none.
   Operations* operations() { return operations_.get(); }
   void hang_up(std::function<void()> done) override;
+  std::function<std::string()> legacy() override { return legacy_of(generation_->plan, world_.clock.now()); }
+  void inherit(std::string_view legacy) override;
+  void predecessor_ended() override { legacy_.reset(); }
   // --- for operators: admin.cc, metrics.cc ---
   unsigned number() const { return number_; }
   /// Ends it at once, both sides reset, as an operator asked.
@@ -247,6 +251,7 @@ class Worker final : public serve::WorkerProgram, private upstream::RelayOwner {
   std::unique_ptr<Coming> coming_;                    // between prepare() and commit()
   /// Of plans that are gone, while one of their leases is open.
   std::vector<std::shared_ptr<route::LeaseTable>> old_leases_;
+  std::optional<Legacy> legacy_;  // while the process in whose place we came is there
   RecordPool<Tunnel> tunnels_;
   /// Beside the records, which stay as small as they are.
   std::unordered_map<const Tunnel*, std::unique_ptr<ClientNotes>> notes_;

@@ -20,11 +20,11 @@ LinkWatch::~LinkWatch() {
 }
 
 Link::Link(Worker& worker, io::Socket socket, const Address& client, LinkMode mode)
-    : worker_(worker),
-      socket_(std::move(socket)),
-      timer_([](void* self) { static_cast<Link*>(self)->on_time(); }, this),
-      opened_(worker.world().clock.now()),
+    : opened_(worker.world().clock.now()),
       client_(client),
+      timer_([](void* self) { static_cast<Link*>(self)->on_time(); }, this),
+      worker_(worker),
+      socket_(std::move(socket)),
       mode_(mode) {}
 
 Link::~Link() {
@@ -50,7 +50,7 @@ void Link::attach(LiveSession& session, const session::SendWindow::Cursor& from,
   if (notes_) notes_->got(session.state(), from, session.links_count() > 1);
   mode_ = mode;
   bound_messages(mode);
-  timer_.cancel();
+  disarm();
   more();
 }
 
@@ -258,8 +258,8 @@ bool Link::flush() {
 void Link::watch_progress(std::size_t before) {
   if (session_ == nullptr) return;  // the timer bounds its opening
   if (outbox_.empty()) {
-    timer_.cancel();
-  } else if (!timer_.armed() || outbox_.size() < before) {
+    disarm();
+  } else if (!timed_ || outbox_.size() < before) {
     arm(limits::kLinkStallS);
   }
 }
@@ -317,7 +317,7 @@ void Link::close_session(std::uint16_t code, Bytes reason, Side by) {
 void Link::cancel(LinkEnd why) { end(why); }
 
 io::Socket Link::give_away() {
-  timer_.cancel();
+  disarm();
   socket_.set_events(nullptr);
   io::Socket socket = std::move(socket_);
   give_back(LinkEnd::moved);
@@ -347,6 +347,7 @@ void Link::part(LinkEnd why) {
 }
 
 void Link::on_time() {
+  timed_ = false;
   if (phase_ != LinkPhase::open) {
     end(why_);
   } else if (session_ != nullptr) {
@@ -357,12 +358,20 @@ void Link::on_time() {
   }
 }
 
-void Link::arm(Duration time) { worker_.world().timers.arm(timer_, worker_.world().clock.now() + time); }
+void Link::arm(Duration time) {
+  timed_ = true;
+  worker_.world().timers.arm(timer_, worker_.world().clock.now() + time);
+}
+
+void Link::disarm() {
+  if (timed_) timer_.cancel();
+  timed_ = false;
+}
 
 BufferPool& Link::blocks() { return worker_.world().buffers; }
 
 void Link::end(LinkEnd how) {
-  timer_.cancel();
+  disarm();
   const bool orderly = outbox_.empty() && how != LinkEnd::broken && how != LinkEnd::cancelled &&
                        how != LinkEnd::stalled && how != LinkEnd::silent;
   if (orderly) {

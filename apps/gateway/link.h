@@ -111,6 +111,8 @@ class Link : public ListNode, private io::SocketEvents {
   void cancel(LinkEnd why = LinkEnd::cancelled);
   /// Gives its socket away; it is destroyed when this returns.
   io::Socket give_away();
+  /// A flush follows in this turn, and its session is told turn_ended() then.
+  bool turn_goes_on() const { return (receiving_ || flushing_) && phase_ == LinkPhase::open; }
   /// Sends what is waiting, now. False: the link is gone.
   bool flush();
   /// The same, by the worker's turn: more() may ask for the next one.
@@ -183,33 +185,37 @@ class Link : public ListNode, private io::SocketEvents {
   void watch_progress(std::size_t before);
   void on_time();
   void arm(Duration time);
+  void disarm();
   BufferPool& blocks();
 
-  // Bytes on a 64-bit machine; the ListNode before them has 16, the table of virtual functions 16.
-  Worker& worker_;                     // 8
-  io::Socket socket_;                  // 16
-  io::Outbox outbox_;                  // 48
-  Timer timer_;                        // 40, by phase: stalled, no close frame in answer, no FIN in answer
-  session::SendWindow::Cursor next_;   // 16, what of the session's window is to be sent
-  LiveSession* session_ = nullptr;     // 8
+  // Bytes on a 64-bit machine; the ListNode before them has 16, the table of virtual functions 8. What no
+  // message touches comes first, the rest lies together with what WebSocketLink and TcpLink have: with
+  // thousands of links each line of cache comes from memory.
   LinkWatch* watch_ = nullptr;         // 8
   route::Admission::Pass pass_;        // 8
   TimePoint opened_;                   // 8
   std::unique_ptr<LinkNotes> notes_;   // 8, with an access log
   Address client_;                     // 20
-  std::uint32_t flush_ticket_ = 0;     // 4, its place in the worker's queue while flushing_
   std::uint32_t ignored_ = 0;          // 4, bytes thrown away while parting
+  Timer timer_;                        // 40, by phase: stalled, no close frame in answer, no FIN in answer
+  Worker& worker_;                     // 8
+  LiveSession* session_ = nullptr;     // 8
+  io::Socket socket_;                  // 16
+  io::Outbox outbox_;                  // 48
+  session::SendWindow::Cursor next_;   // 16, what of the session's window is to be sent
+  std::uint32_t flush_ticket_ = 0;     // 4, its place in the worker's queue while flushing_
   LinkPhase phase_ = LinkPhase::open;  // 1
   LinkMode mode_;                      // 1
   LinkEnd why_ = LinkEnd::finished;    // 1, once parting
   std::uint8_t openings_ = 0;          // 1, opening frames that came
-  bool paused_ : 1 = false;            // 1 with the five below
+  bool paused_ : 1 = false;            // 1 with the six below
   bool receiving_ : 1 = false;         // its bytes are being taken: a flush follows
   bool client_ended_ : 1 = false;      // FIN came
   bool said_fin_ : 1 = false;
   bool flushing_ : 1 = false;    // its worker flushes it at the end of this turn
   bool said_close_ : 1 = false;  // CLOSE went out on this link
   bool relayed_ : 1 = false;     // another gateway asks in its client's stead
+  bool timed_ : 1 = false;       // timer_ may be armed: false says so without a look at it
 };
 
 /// Is this the beginning of a client of the resume protocol? A HELLO or RESUME, whole, with the zeros that

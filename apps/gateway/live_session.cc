@@ -15,25 +15,25 @@ using session::Due;
 using session::FrameVerdict;
 using session::Phase;
 
-LiveSession::LiveSession(Worker& worker, SessionTable& table, session::Session state, const Address& client,
-                         Lasting lasting)
+LiveSession::LiveSession(Worker& worker, session::Session state, const Address& client, Lasting lasting)
     : worker_(worker),
-      table_(table),
+      lasting_(lasting),
       state_(std::move(state)),
-      timer_([](void* self) { static_cast<LiveSession*>(self)->on_time(); }, this),
       client_(client),
-      lasting_(lasting) {
+      timer_([](void* self) { static_cast<LiveSession*>(self)->on_time(); }, this) {
   const config::ClientRate& rate = worker.rules().rate;
   if (rate.messages != 0 || rate.bytes != 0) rate_ = std::make_unique<Rate>();
 }
 
-LiveSession::~LiveSession() { table_.account(accounted_bytes_, 0); }
+SessionTable& LiveSession::table() { return worker_.sessions(); }
+
+LiveSession::~LiveSession() { table().account(accounted_bytes_, 0); }
 
 // --- links come ---
 
 // The one that it had.
 Link* LiveSession::set_link(Link* link) {
-  if ((link_ == nullptr) != (link == nullptr)) table_.count_with_link(link != nullptr ? 1 : -1);
+  if ((link_ == nullptr) != (link == nullptr)) table().count_with_link(link != nullptr ? 1 : -1);
   return std::exchange(link_, link);
 }
 
@@ -42,7 +42,7 @@ void LiveSession::take_link(Link& link, const session::SendWindow::Cursor& from,
   client_ = link.client();
   ++links_;
   if (older != nullptr) {
-    ++table_.counts().replaced;
+    ++table().counts().replaced;
     proto::Detach replaced;
     replaced.code = number(LinkCode::replaced);
     replaced.action = DetachAction::stop;
@@ -56,7 +56,7 @@ void LiveSession::take_link(Link& link, const session::SendWindow::Cursor& from,
 
 void LiveSession::welcome(Link& link) {
   std::string ticket;
-  ticket_renewal_ = table_.seal_ticket(state_, ticket);
+  ticket_renewal_ = table().seal_ticket(state_, ticket);
   const session::SessionRules& rules = state_.rules();
   proto::Welcome welcome;
   welcome.secret = state_.secret();
@@ -79,8 +79,8 @@ void LiveSession::welcome(Link& link) {
 }
 
 void LiveSession::resumed(Link& link, const session::ResumeVerdict& verdict) {
-  ++table_.counts().resumed;
-  table_.counts().replayed += verdict.resumed.last + 1 - verdict.resumed.next;
+  ++table().counts().resumed;
+  table().counts().replayed += verdict.resumed.last + 1 - verdict.resumed.next;
   take_link(link, verdict.from, LinkMode::framed);
   std::string frame;
   proto::append_resumed(frame, verdict.resumed, state_.ack());
@@ -136,7 +136,7 @@ void LiveSession::on_frame(Bytes bytes) {
         end(static_cast<LinkCode>(closing_code_), "");
       } else {
         // Its own code is what it is answered with, and told if it comes back to hear that.
-        ++table_.counts().closed_by_client;
+        ++table().counts().closed_by_client;
         end(proto::is_wire_close_code(verdict.code) ? static_cast<LinkCode>(verdict.code) : LinkCode::normal,
             "closed by the client", EndCause::closed);
       }
@@ -160,7 +160,7 @@ void LiveSession::on_plain(const upstream::Message& message) {
 
 void LiveSession::to_game(const upstream::Message& message) {
   if (rate_ && !within_rate(message.bytes.size())) {
-    ++table_.counts().too_fast;
+    ++table().counts().too_fast;
     proto::Detach detach;
     detach.code = number(LinkCode::too_fast);
     detach.wait_ms = limits::kTooFastWaitMs;
@@ -232,8 +232,8 @@ void LiveSession::link_lost(Link& link, LinkEnd how) {
     finish_if_over();
     return;
   }
-  if (how == LinkEnd::silent) ++table_.counts().silent;
-  ++table_.counts().detached;
+  if (how == LinkEnd::silent) ++table().counts().silent;
+  ++table().counts().detached;
   state_.detach(worker_.world().clock.now());
   if (lasting_ == Lasting::ends_with_link) {
     // A client that said FIN has said all that it will say.
@@ -247,10 +247,10 @@ void LiveSession::link_lost(Link& link, LinkEnd how) {
 // --- the game server tells ---
 
 void LiveSession::game_said(const upstream::Message& message) {
-  ++table_.counts().messages_out;
+  ++table().counts().messages_out;
   const bool text = message.kind == upstream::MessageKind::text;
   // Over the budget of all sessions nobody's window grows, but an empty one may take a message.
-  const bool over_budget = table_.over_budget() && state_.window().held_messages() != 0;
+  const bool over_budget = table().over_budget() && state_.window().held_messages() != 0;
   const session::Said said = over_budget ? session::Said::full : state_.say(message.bytes, text);
   switch (said) {
     case session::Said::sent:
@@ -261,7 +261,7 @@ void LiveSession::game_said(const upstream::Message& message) {
       }
       return;
     case session::Said::full:
-      ++table_.counts().stalled;
+      ++table().counts().stalled;
       stalled_ = std::make_unique<Stalled>(Stalled{std::string(message.bytes), message.kind});
       game_->set_reading(false);
       state_.stalled(worker_.world().clock.now());
@@ -275,7 +275,7 @@ void LiveSession::game_said(const upstream::Message& message) {
 }
 
 void LiveSession::room_again() {
-  if (!stalled_ || (table_.over_budget() && state_.window().held_messages() != 0)) return;
+  if (!stalled_ || (table().over_budget() && state_.window().held_messages() != 0)) return;
   const bool text = stalled_->kind == upstream::MessageKind::text;
   if (state_.say(stalled_->bytes, text) != session::Said::sent) return;
   stalled_.reset();
@@ -293,7 +293,9 @@ void LiveSession::game_took(std::size_t count) {
   if (link_ == nullptr) return;
   link_->read_on();
   if (link_ != nullptr && state_.ack_due_now()) link_->more();
-  arm();
+  // What the link says at the end of its turn bears the acknowledgement, as a rule. A timer for it would fire
+  // in vain, a fifth of a second later, for each message.
+  if (link_ == nullptr || !link_->turn_goes_on()) arm();
 }
 
 void LiveSession::game_ended(upstream::GameEnd how, const Error& why) {
@@ -423,7 +425,7 @@ void LiveSession::end(LinkCode code, Bytes reason, EndCause cause) {
   if (state_.phase() == Phase::ended) return;
   if (closing()) cause = cause_of_closing();
   state_.end();
-  table_.ended(*this, code, reason, cause);
+  table().ended(*this, code, reason, cause);
   stalled_.reset();
   if (link_ != nullptr) {
     Link* const link = set_link(nullptr);
@@ -481,7 +483,7 @@ void LiveSession::cancel() {
     link->cancel();
   }
   if (game_ && !game_over_) game_->cancel();
-  table_.destroy(*this);
+  table().destroy(*this);
 }
 
 // --- time ---
@@ -489,7 +491,7 @@ void LiveSession::cancel() {
 void LiveSession::on_time() {
   armed_for_ = kNever;
   if (state_.phase() == Phase::ended) {
-    table_.destroy(*this);
+    table().destroy(*this);
     return;
   }
   const TimePoint now = worker_.world().clock.now();
@@ -504,7 +506,7 @@ void LiveSession::on_time() {
         end(static_cast<LinkCode>(closing_code_), "");  // it has all, and does not answer CLOSE
         return;
       } else if (due == Due::ping) {
-        ++table_.counts().pings;
+        ++table().counts().pings;
         renew_ticket();
         if (state_.kind() == route::TicketKind::cookie) {
           if (!link_->ping())
@@ -537,7 +539,7 @@ void LiveSession::on_time() {
       return;
     }
     if (due == Due::expired) {
-      ++table_.counts().expired;
+      ++table().counts().expired;
       end(LinkCode::login_needed, "nobody came back", EndCause::expired);
       return;
     }
@@ -547,7 +549,7 @@ void LiveSession::on_time() {
 
 // What is in the window is still the client's, with or without a link, and CLOSE behind it.
 void LiveSession::overflow() {
-  ++table_.counts().overflowed;
+  ++table().counts().overflowed;
   stalled_.reset();
   state_.flowing();
   close_for(LinkCode::over_limit);
@@ -557,16 +559,17 @@ void LiveSession::renew_ticket() {
   if (state_.kind() != route::TicketKind::proof || ticket_renewal_ == 0) return;
   if (worker_.world().clock.unix_now() < static_cast<UnixSeconds>(ticket_renewal_)) return;
   std::string ticket, frame;
-  ticket_renewal_ = table_.seal_ticket(state_, ticket);
+  ticket_renewal_ = table().seal_ticket(state_, ticket);
   proto::append_ticket(frame, ticket, state_.ack());
   link_->tell(frame);
 }
 
-// The wheel is asked only when something is due earlier than it knows of.
+// The wheel is asked only when something is due earlier than it knows of, and the timer is not even looked
+// at: it lies among what a message does not touch.
 void LiveSession::arm() {
   if (state_.phase() == Phase::ended) return;
   const TimePoint due = state_.deadline();
-  if (due >= armed_for_ && timer_.armed()) return;
+  if (due >= armed_for_ && armed_for_ != kNever) return;
   armed_for_ = due;
   worker_.world().timers.arm(timer_, due);
 }
@@ -574,7 +577,7 @@ void LiveSession::arm() {
 void LiveSession::account() {
   const auto bytes = static_cast<std::uint32_t>(state_.memory_bytes());
   if (bytes == accounted_bytes_) return;
-  table_.account(accounted_bytes_, bytes);
+  table().account(accounted_bytes_, bytes);
   accounted_bytes_ = bytes;
 }
 

@@ -15,6 +15,7 @@
 #include "apps/gateway/session_parcel.h"
 #include "base/address.h"
 #include "base/intrusive_list.h"
+#include "base/record_index.h"
 #include "base/timers.h"
 #include "proto/resume_frame.h"
 #include "session/session.h"
@@ -32,10 +33,11 @@ enum class Lasting : std::uint8_t {
 };
 
 /// Not movable: game server, link and timer wheel hold its address.
-class LiveSession final : public ListNode, private upstream::GameEvents {
+class alignas(64) LiveSession final : public ListNode,
+                                      public IndexNode<LiveSession>,
+                                      private upstream::GameEvents {
  public:
-  LiveSession(Worker& worker, SessionTable& table, session::Session state, const Address& client,
-              Lasting lasting);
+  LiveSession(Worker& worker, session::Session state, const Address& client, Lasting lasting);
   ~LiveSession();
   LiveSession(const LiveSession&) = delete;
   LiveSession& operator=(const LiveSession&) = delete;
@@ -130,25 +132,29 @@ class LiveSession final : public ListNode, private upstream::GameEvents {
     TimePoint messages, bytes;
   };
 
-  // Bytes on a 64-bit machine; the ListNode before them has 16, the tables of virtual functions 16.
+  SessionTable& table();
+
+  // Bytes on a 64-bit machine; before them stand the table of virtual functions, 8, the ListNode, 16, and the
+  // IndexNode, 8. What a message touches lies together, in the first 240: with thousands of sessions each
+  // line of cache comes from memory.
   Worker& worker_;                     // 8
-  SessionTable& table_;                // 8
-  session::Session state_;             // 264
   Link* link_ = nullptr;               // 8
   upstream::GamePtr game_;             // 8
   std::unique_ptr<Stalled> stalled_;   // 8, a message of the game server that had no room
   std::unique_ptr<Rate> rate_;         // 8, where there is a bound
-  Timer timer_;                        // 40
-  TimePoint armed_for_ = kNever;       // 8
+  TimePoint armed_for_ = kNever;       // 8, when timer_ fires; kNever: it is not armed
   std::uint32_t taking_bytes_ = 0;     // 4, of messages that the game server has not taken
   std::uint32_t accounted_bytes_ = 0;  // 4, memory that the table knows of
-  std::uint32_t ticket_renewal_ = 0;   // 4, unix seconds
-  std::uint32_t links_ = 0;            // 4
-  Address client_;                     // 20, of its latest link
   std::uint16_t closing_code_ = 0;     // 2
   Lasting lasting_;                    // 1
   bool finished_ : 1 = false;          // 1 with the next: the game server was told that it is over
   bool game_over_ : 1 = false;         // the game server has ended
+  std::uint32_t links_ = 0;            // 4
+  session::Session state_;             // 224, of which the last 80 are touched when links come and go
+  Address client_;                     // 20, of its latest link
+  std::uint32_t ticket_renewal_ = 0;   // 4, unix seconds
+  Timer timer_;                        // 40
 };
+static_assert(sizeof(LiveSession) <= 384, "a player who is away is a record: look at what was added to it");
 
 }  // namespace rejoin::gateway

@@ -39,27 +39,23 @@ SessionTable::SessionTable(Worker& worker, io::World& world, const config::Gatew
 
 SessionTable::~SessionTable() = default;
 
-LiveSession* SessionTable::find(const route::SessionId& id) const {
-  const auto at = by_id_.find(id);
-  return at == by_id_.end() ? nullptr : at->second;
-}
+LiveSession* SessionTable::find(const route::SessionId& id) const { return by_id_.find(id); }
 
 LiveSession& SessionTable::make(route::TicketKind kind, const Address& client, Lasting lasting) {
   proto::SessionSecret secret;
   world_.random.fill(secret);
   const route::SessionId id = route::SessionId::make(world_.random, number_);
   ++counts_.opened;
-  LiveSession& made = records_.make(
-      worker_, *this, session::Session(id, kind, secret, rules_, world_.clock.now()), client, lasting);
-  by_id_.emplace(id, &made);
+  LiveSession& made =
+      records_.make(worker_, session::Session(id, kind, secret, rules_, world_.clock.now()), client, lasting);
+  by_id_.insert(made);
   sessions_.push_back(made);
   return made;
 }
 
 LiveSession& SessionTable::adopt(session::Session state, const Address& client) {
-  const route::SessionId id = state.id();
-  LiveSession& made = records_.make(worker_, *this, std::move(state), client, Lasting::outlives_links);
-  by_id_.emplace(id, &made);
+  LiveSession& made = records_.make(worker_, std::move(state), client, Lasting::outlives_links);
+  by_id_.insert(made);
   sessions_.push_back(made);
   return made;
 }
@@ -79,7 +75,7 @@ Result<LiveSession*> SessionTable::arrive(Bytes bytes, io::Socket& socket) {
 }
 
 void SessionTable::ended(LiveSession& session, proto::LinkCode code, Bytes reason, EndCause cause) {
-  by_id_.erase(session.state().id());
+  by_id_.erase(session);
   ending_.push_back(session);
   session::SessionEnd end;
   end.secret = session.state().secret();
@@ -101,7 +97,7 @@ void SessionTable::ended(LiveSession& session, proto::LinkCode code, Bytes reaso
 }
 
 void SessionTable::destroy(LiveSession& session) {
-  by_id_.erase(session.state().id());
+  by_id_.erase(session);
   records_.destroy(session);
 }
 

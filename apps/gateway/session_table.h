@@ -10,10 +10,10 @@
 #include <deque>
 #include <memory>
 #include <string>
-#include <unordered_map>
 
 #include "apps/config/config.h"
 #include "apps/gateway/live_session.h"
+#include "base/record_index.h"
 #include "base/record_pool.h"
 #include "io/world.h"
 #include "route/key_ring.h"
@@ -127,9 +127,10 @@ class SessionTable {
   const SessionCounts& counts() const { return counts_; }
 
  private:
-  struct HashId {
+  struct ById {
+    static const route::SessionId& key(const LiveSession& session) { return session.state().id(); }
     // Random but for the first byte, so any eight others will do.
-    std::size_t operator()(const route::SessionId& id) const noexcept {
+    static std::size_t hash(const route::SessionId& id) {
       std::size_t out;
       std::memcpy(&out, id.bytes.data() + 8, sizeof out);
       return out;
@@ -151,7 +152,7 @@ class SessionTable {
   RecordPool<LiveSession> records_;
   List<LiveSession> sessions_, ending_;
   std::deque<EndedSession> ends_;
-  std::unordered_map<route::SessionId, LiveSession*, HashId> by_id_;
+  RecordIndex<LiveSession, ById> by_id_;
 };
 
 }  // namespace rejoin::gateway

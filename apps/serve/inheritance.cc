@@ -53,6 +53,16 @@ bool spreads(int descriptor) {
   return getsockopt(descriptor, SOL_SOCKET, SO_REUSEPORT, &on, &length) == 0 && on != 0;
 }
 
+/// From its beginning, wherever it was written last.
+std::string read_whole(int file) {
+  std::string out;
+  for (char bytes[65536];;) {
+    const ssize_t got = ::pread(file, bytes, sizeof bytes, static_cast<off_t>(out.size()));
+    if (got <= 0) return out;
+    out.append(bytes, static_cast<std::size_t>(got));
+  }
+}
+
 /// Ours alone from now on: neither a child's nor a blocking one.
 void make_ours(int descriptor) {
   fcntl(descriptor, F_SETFD, FD_CLOEXEC);
@@ -85,6 +95,16 @@ Inheritance Inheritance::from_environment(Log& log) {
     make_ours(*descriptor);
     out.channels_.push_back(*descriptor);
   }
+  const std::string legacy = taken_from_environment(kLegacyVariable);
+  const std::vector<std::string_view> of_legacy = parts(legacy, ',');
+  const auto file = of_legacy.size() == 2 ? number_of(of_legacy[0]) : std::nullopt;
+  const auto before = of_legacy.size() == 2 ? number_of(of_legacy[1]) : std::nullopt;
+  if (file && before && fcntl(*before, F_GETFD) >= 0) {
+    out.legacy_ = read_whole(*file);
+    ::close(*file);
+    make_ours(*before);
+    out.predecessor_ = *before;
+  }
   out.identity_ = taken_from_environment(kIdentityVariable);
   const auto process = number_of(taken_from_environment("LISTEN_PID"));
   const auto count = number_of(taken_from_environment("LISTEN_FDS"));
@@ -112,7 +132,9 @@ Inheritance::Inheritance(Inheritance&& other) noexcept
     : sockets_(std::exchange(other.sockets_, {})),
       ready_(std::exchange(other.ready_, -1)),
       channels_(std::exchange(other.channels_, {})),
-      identity_(std::exchange(other.identity_, {})) {}
+      identity_(std::exchange(other.identity_, {})),
+      legacy_(std::exchange(other.legacy_, {})),
+      predecessor_(std::exchange(other.predecessor_, -1)) {}
 
 Inheritance::~Inheritance() {
   for (const Socket& socket : sockets_) ::close(socket.descriptor);
@@ -120,6 +142,7 @@ Inheritance::~Inheritance() {
     if (channel >= 0) ::close(channel);
   }
   if (ready_ >= 0) ::close(ready_);
+  if (predecessor_ >= 0) ::close(predecessor_);
 }
 
 Status Inheritance::admits(const std::string& identity, unsigned workers) const {

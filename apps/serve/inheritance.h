@@ -25,6 +25,9 @@ struct ListenerPlace {
 /// taken over.
 inline constexpr const char* kSocketsVariable = "REJOIN_SOCKETS";
 inline constexpr const char* kReadyVariable = "REJOIN_READY";
+/// Where there is something to know (WorkerProgram::legacy()): the descriptors of a file with it, and of a
+/// pipe that ends with the process before.
+inline constexpr const char* kLegacyVariable = "REJOIN_LEGACY";
 /// And, where what the program has goes over too (WorkerProgram::hand_on()): the descriptor of each worker's
 /// channel to its predecessor, with commas between; and who the next process has to be.
 inline constexpr const char* kChannelsVariable = "REJOIN_CHANNELS";
@@ -53,6 +56,10 @@ class Inheritance {
   Status admits(const std::string& identity, unsigned workers) const;
   /// The caller's from now on; -1: the worker before hands nothing on.
   int take_channel(unsigned worker);
+  /// What WorkerProgram::inherit() is told; empty: nothing.
+  const std::string& legacy() const { return legacy_; }
+  /// Can be read at its end when the process before has ended; -1: there is none. Stays ours.
+  int predecessor() const { return predecessor_; }
 
  private:
   struct Socket {
@@ -68,6 +75,8 @@ class Inheritance {
   int ready_ = -1;
   std::vector<int> channels_;  // by worker; -1: taken
   std::string identity_;
+  std::string legacy_;
+  int predecessor_ = -1;
 };
 
 }  // namespace rejoin::serve

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <spawn.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -57,6 +58,23 @@ Status open_channels(unsigned count, std::vector<int>& ours, std::vector<int>& t
   return {};
 }
 
+/// A file without a name, with `text` in it, and a pipe: `ours` closes with us. `theirs`: what the other
+/// process is given.
+Status open_legacy(const std::string& text, int& ours, std::vector<int>& theirs) {
+  int ends[2];
+  if (pipe2(ends, O_CLOEXEC) != 0) return Error::from_errno(errno, "pipe");
+  const int file = memfd_create("rejoin legacy", MFD_CLOEXEC);
+  ours = ends[1];
+  theirs = {file, ends[0]};
+  if (file < 0) return Error::from_errno(errno, "memfd_create");
+  for (std::size_t at = 0; at < text.size();) {
+    const ssize_t put = ::write(file, text.data() + at, text.size() - at);
+    if (put < 0) return Error::from_errno(errno, "write what the next process is to know");
+    at += static_cast<std::size_t>(put);
+  }
+  return {};
+}
+
 std::vector<char*> pointers(std::vector<std::string>& to) {
   std::vector<char*> out;
   for (std::string& text : to) out.push_back(text.data());
@@ -107,19 +125,24 @@ Upgrade::Upgrade(io::KernelLoop& loop, Log& log, Done done)
 Upgrade::~Upgrade() {
   close_pipe();
   close_channels();
+  if (lives_ >= 0) ::close(lives_);
 }
 
-Status Upgrade::begin(const std::vector<Given>& sockets, const std::string& identity, unsigned workers) {
-  std::vector<int> theirs;
-  Status channels = open_channels(identity.empty() ? 0 : workers, channels_, theirs);
-  if (channels) channels = start(sockets, identity, theirs);
+Status Upgrade::begin(const std::vector<Given>& sockets, const std::string& identity, unsigned workers,
+                      const std::string& legacy) {
+  std::vector<int> theirs, left;
+  Status begun = open_channels(identity.empty() ? 0 : workers, channels_, theirs);
+  if (lives_ >= 0) ::close(std::exchange(lives_, -1));  // of one that failed
+  if (begun && !legacy.empty()) begun = open_legacy(legacy, lives_, left);
+  if (begun) begun = start(sockets, identity, theirs, left);
   close_all(theirs);
-  if (!channels) close_channels();
-  return channels;
+  close_all(left);
+  if (!begun) close_channels();
+  return begun;
 }
 
 Status Upgrade::start(const std::vector<Given>& sockets, const std::string& identity,
-                      const std::vector<int>& channels) {
+                      const std::vector<int>& channels, const std::vector<int>& legacy) {
   int ends[2];
   if (pipe2(ends, O_CLOEXEC | O_NONBLOCK) != 0) return Error::from_errno(errno, "pipe");
   Spawn spawn;
@@ -141,6 +164,11 @@ Status Upgrade::start(const std::vector<Given>& sockets, const std::string& iden
   if (!channels.empty()) {
     environment.push_back(std::string(kChannelsVariable) + '=' + channel_list);
     environment.push_back(std::string(kIdentityVariable) + '=' + identity);
+  }
+  if (!legacy.empty()) {
+    for (const int one : legacy) spawn.keep(one);
+    environment.push_back(std::string(kLegacyVariable) + '=' + std::to_string(legacy[0]) + ',' +
+                          std::to_string(legacy[1]));
   }
   const std::vector<char*> argv = pointers(arguments), envp = pointers(environment);
   pid_t child = 0;

@@ -50,8 +50,10 @@ class Upgrade {
   };
   /// Starts this program anew, with the arguments that it was started with. With an `identity` there is a
   /// channel (a unix socket) to each of `workers`, and a new process that says otherwise of itself refuses to
-  /// serve. Error: it could not be started. What follows is told to `done`, or to the log.
-  Status begin(const std::vector<Given>& sockets, const std::string& identity, unsigned workers);
+  /// serve. `legacy`: what it is to know (WorkerProgram::inherit()). Error: it could not be started. What
+  /// follows is told to `done`, or to the log.
+  Status begin(const std::vector<Given>& sockets, const std::string& identity, unsigned workers,
+               const std::string& legacy);
   bool under_way() const { return child_ != 0; }
   /// At SIGCHLD: did it end before it served?
   void look_after_child();
@@ -60,7 +62,7 @@ class Upgrade {
 
  private:
   Status start(const std::vector<Given>& sockets, const std::string& identity,
-               const std::vector<int>& channels);
+               const std::vector<int>& channels, const std::vector<int>& legacy);
   void hear();
   void too_late();
   void failed(const std::string& why);
@@ -75,6 +77,7 @@ class Upgrade {
   int pipe_ = -1;
   std::string heard_;
   std::vector<int> channels_;
+  int lives_ = -1;  // the end of a pipe that closes with this process, which the new one sees
 };
 
 }  // namespace rejoin::serve

@@ -45,11 +45,12 @@ class Seat {
 
   // `channel` to the worker of the same number in the process before us; -1: there is none.
   Status open(const WorkerFactory& factory, const std::vector<Address>& at, int channel,
-              Colleagues& colleagues) {
+              Colleagues& colleagues, std::string_view legacy = {}) {
     world_.emplace(loop_->world(random_, log_));
     deadline_.emplace([](void* self) { static_cast<Seat*>(self)->on_deadline(); }, this);
     program_ = factory(*world_, number_, colleagues);
     if (channel >= 0) program_->expect(std::make_unique<io::KernelPassChannel>(*loop_, channel));
+    if (!legacy.empty()) program_->inherit(legacy);
     Status open = program_->open(at);
     if (!open) close();
     return open;
@@ -146,7 +147,7 @@ class Crew final : public Colleagues {
   }
 
   Status open(const WorkerFactory& factory, Inheritance& inheritance) {
-    Status first_open = main().open(factory, {}, inheritance.take_channel(0), *this);
+    Status first_open = main().open(factory, {}, inheritance.take_channel(0), *this, inheritance.legacy());
     if (!first_open) return first_open;
     const std::vector<Address> at = main().addresses();
     std::vector<std::future<Status>> opening;
@@ -357,11 +358,16 @@ class Succession {
     crew_.gather_listening([this](const Crew::Sockets& sockets, const Status& may) {
       if (replaced() || closed_ || upgrade_.under_way()) return;
       given_ = sockets;
-      Status begun = may;
-      if (begun) begun = upgrade_.begin(given_, options_.identity, options_.count);
-      if (!begun) log_.error("no upgrade: " + to_string(begun.error()));
+      if (!may) return log_.error("no upgrade: " + to_string(may.error()));
+      write_legacy();
     });
   }
+  ~Succession() {
+    if (writer_.joinable()) writer_.join();
+  }
+  Succession(const Succession&) = delete;
+  Succession& operator=(const Succession&) = delete;
+
   // SIGHUP. A process that starts just now may have read its files before they were changed.
   void on_hang_up() { told_to_reload_ = upgrade_.under_way(); }
   // No new one begins any more.
@@ -384,6 +390,26 @@ class Succession {
   }
 
  private:
+  // On a thread of its own, as worker 0 has clients.
+  void write_legacy() {
+    std::function<std::string()> make;
+    if (WorkerProgram* const program = crew_.main().program()) make = program->legacy();
+    if (!make) return start({});
+    if (std::exchange(writing_, true)) return;
+    if (writer_.joinable()) writer_.join();
+    writer_ = std::thread([this, make = std::move(make)] {
+      crew_.main().loop().post([this, legacy = make()] {
+        writing_ = false;
+        start(legacy);
+      });
+    });
+  }
+  void start(const std::string& legacy) {
+    if (replaced() || closed_ || upgrade_.under_way()) return;
+    const Status begun = upgrade_.begin(given_, options_.identity, options_.count, legacy);
+    if (!begun) log_.error("no upgrade: " + to_string(begun.error()));
+  }
+
   void on_served(const Upgrade::Successor& it) {
     process_ = it.process;
     manager_.main_process(process_);
@@ -409,6 +435,8 @@ class Succession {
   Crew::Sockets given_;
   pid_t process_ = 0;  // which serves in our place
   bool closed_ = false;
+  std::thread writer_;  // of what the next process is to know
+  bool writing_ = false;
   bool told_to_reload_ = false;  // while the next process starts
 };
 
@@ -468,6 +496,16 @@ int run_workers(const WorkersOptions& options, Log& log, const WorkerFactory& fa
       next = Phase::stopping;
     }
   });
+  const int predecessor = inheritance.predecessor();
+  auto forget_predecessor = [&, watched = predecessor >= 0]() mutable {
+    if (std::exchange(watched, false)) crew.main().loop().unwatch(predecessor);
+  };
+  if (predecessor >= 0) {
+    crew.main().loop().watch(predecessor, [&] {
+      forget_predecessor();
+      if (WorkerProgram* const program = crew.main().program()) program->predecessor_ended();
+    });
+  }
   const std::vector<Address> addresses = crew.main().addresses();
   for (std::size_t i = 0; i < addresses.size(); ++i) {
     log.write(LogLevel::info,
@@ -483,6 +521,7 @@ int run_workers(const WorkersOptions& options, Log& log, const WorkerFactory& fa
   manager.ready("serving");
   crew.run();
   succession.reset();
+  forget_predecessor();
   crew.main().loop().unwatch(signals.descriptor());
   return 0;
 }

@@ -52,6 +52,14 @@ class WorkerProgram {
   /// worker 0 only.
   virtual void hang_up(std::function<void()> done) { done(); }
 
+  // --- what the process in our place is to know, of worker 0 only ---
+  /// Makes the text for its inherit(): on any thread, later, while this one serves on. Empty: nothing.
+  virtual std::function<std::string()> legacy() { return {}; }
+  /// Before open(): what the process before us has left.
+  virtual void inherit(std::string_view legacy) { (void)legacy; }
+  /// It has ended.
+  virtual void predecessor_ended() {}
+
   // --- an upgrade: the next process takes the listeners, and what this program hands on ---
   /// Before open(): this process follows another, whose worker of the same number is at the other end.
   virtual void expect(std::unique_ptr<io::PassChannel>) {}

@@ -23,6 +23,7 @@
 #include "proto/ws_frame_walk.h"
 #include "proto/ws_handshake.h"
 #include "route/maglev.h"
+#include "route/scheduler.h"
 #include "route/seal.h"
 #include "session/conversation.h"
 
@@ -215,6 +216,42 @@ void count_affinity() {
   count("server of a key among 100", [&table] { return table.at(hash_of("player 4711")) < 100; });
 }
 
+/// `kind` among `servers`, of weights 1 to `weights` in turn; each client's connection stays while the next
+/// hundred come.
+void count_picks(const char* name, route::SchedulerKind kind, std::size_t servers, std::uint32_t weights) {
+  using namespace route;
+  std::vector<Server> list;
+  for (std::size_t i = 0; i < servers; ++i) {
+    Server server;
+    server.name = "server-" + std::to_string(i);
+    server.address = *Address::parse_ip("127.0.0.1", static_cast<std::uint16_t>(1 + i));
+    server.weight = 1 + static_cast<std::uint32_t>(i) % weights;
+    list.push_back(std::move(server));
+  }
+  const auto pool = std::move(*Pool::make("gateways", std::move(list)));
+  const auto scheduler = make_scheduler(kind, *pool, 0, 4711);
+  std::vector<ServerUse> uses(100);
+  std::size_t next = 0;
+  const Tried nobody;
+  count(name, [&] {
+    const auto picked = scheduler->pick({.tried = nobody, .now = TimePoint(1h)});
+    if (!picked) return false;
+    uses[next++ % uses.size()] = ServerUse(*pool, *picked);
+    return true;
+  });
+}
+
+void count_schedulers() {
+  using Kind = route::SchedulerKind;
+  count_picks("round-robin among 10 servers", Kind::round_robin, 10, 1);
+  count_picks("round-robin among 1,000 servers", Kind::round_robin, 1000, 1);
+  count_picks("round-robin among 1,000 servers, 100 weights", Kind::round_robin, 1000, 100);
+  count_picks("least-connections among 10 servers", Kind::least_connections, 10, 1);
+  count_picks("least-connections among 1,000 servers", Kind::least_connections, 1000, 1);
+  count_picks("random-two among 10 servers", Kind::random_two, 10, 1);
+  count_picks("random-two among 1,000 servers", Kind::random_two, 1000, 1);
+}
+
 }  // namespace
 }  // namespace rejoin
 
@@ -223,4 +260,5 @@ int main() {
   rejoin::count_frames();
   rejoin::count_windows();
   rejoin::count_affinity();
+  rejoin::count_schedulers();
 }

@@ -15,8 +15,9 @@ Pin KeyAffinity::find(const Arrival& arrival) {
 
 std::optional<ServerIndex> KeyAffinity::server_for(const Pin& pin, const Wanted& wanted) {
   if (rule_.strict) return table_.home(pin.key, wanted.now);
+  takers_.refresh(wanted.now);
   const auto first_of = [&](bool backups) {
-    return table_.first(pin.key, wanted.now, [&](ServerIndex index) {
+    return table_.first(pin.key, wanted.now, takers_, wanted.may_wait, [&](ServerIndex index) {
       if (pool_.server(index).backup != backups || wanted.tried.contains(index)) return false;
       return wanted.may_wait ? pool_.would_take_new(index, wanted.now) : pool_.takes_new(index, wanted.now);
     });

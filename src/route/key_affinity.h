@@ -16,7 +16,7 @@ class KeyAffinity final : public Affinity {
  public:
   /// `pool` and `maglev` outlive it.
   KeyAffinity(const KeyRule& rule, const Pool& pool, MaglevShare& maglev)
-      : rule_(rule), pool_(pool), table_(maglev) {}
+      : rule_(rule), pool_(pool), table_(maglev), takers_(pool) {}
 
   Pin find(const Arrival& arrival) override;
   std::optional<ServerIndex> server_for(const Pin& pin, const Wanted& wanted) override;
@@ -27,6 +27,7 @@ class KeyAffinity final : public Affinity {
   KeyRule rule_;
   const Pool& pool_;
   MaglevReader table_;
+  Takers takers_;
 };
 
 }  // namespace rejoin::route

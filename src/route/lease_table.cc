@@ -177,6 +177,38 @@ void LeaseTable::close(Entry& entry, TimePoint now) {
   shard.closed.push_back(entry);
 }
 
+std::vector<LeaseTable::Pin> LeaseTable::pins(TimePoint now) const {
+  std::vector<Pin> out, open;
+  for (std::size_t i = 0; i < shards_used_; ++i) {
+    const std::lock_guard hold(shards_[i]->lock);
+    for (const auto& [key, entry] : shards_[i]->entries) {
+      if (entry.unpinned) continue;
+      if (entry.open > 0) {
+        open.push_back({key, entry.server, true, {}});
+      } else if (entry.expires > now) {
+        out.push_back({key, entry.server, false, entry.expires - now});
+      }
+    }
+  }
+  std::ranges::stable_sort(out, {}, &Pin::left);
+  out.insert(out.end(), open.begin(), open.end());
+  return out;
+}
+
+void LeaseTable::remember(const Address& client, ServerNumber server, Duration left, TimePoint now) {
+  const Address key = key_of(client);
+  Shard& shard = shard_of(key);
+  const std::lock_guard hold(shard.lock);
+  if (shard.entries.size() >= shard_max_) return;
+  const auto [found, is_new] = shard.entries.try_emplace(key);
+  if (!is_new) return;
+  Entry& entry = found->second;
+  entry.key = &found->first;
+  entry.server = server;
+  entry.expires = now + std::min(left, rules_.grace);
+  shard.closed.push_back(entry);
+}
+
 void LeaseTable::tick(TimePoint now) {
   tell(now);
   for (std::size_t i = 0; i < shards_used_; ++i) {

@@ -23,6 +23,7 @@
 #include <limits>
 #include <memory>
 #include <optional>
+#include <vector>
 
 #include "base/address.h"
 #include "base/clock.h"
@@ -94,6 +95,20 @@ class LeaseTable {
   /// until the returned Lease closes, and grace after. Empty Lease when the table is full of open ones:
   /// counted in refused().
   Lease open(const Address& client, ServerNumber server, TimePoint now);
+
+  // --- for the process that comes in our place ---
+  struct Pin {
+    Address client;  // cut to the prefix
+    ServerNumber server;
+    bool open;      // a connection is
+    Duration left;  // otherwise, of grace
+  };
+  /// All pins that hold at `now`, in the order in which they would end, the open ones last. Takes all locks
+  /// in turn.
+  std::vector<Pin> pins(TimePoint now) const;
+  /// A pin of before that has no connection: holds for `left`, at most `grace`. In the order of pins(), and
+  /// before anything else is asked of the table. Nothing is remembered beyond its room.
+  void remember(const Address& client, ServerNumber server, Duration left, TimePoint now);
 
   /// Takes out what has expired by `now`, in small bites per shard. find() and open() do the same in passing,
   /// so this only matters for memory of a table that nobody asks any more, and for the destructor of Lease.

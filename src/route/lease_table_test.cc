@@ -212,6 +212,47 @@ TEST(LeaseTable, two_threads_share_one_table) {
   EXPECT_GT(table.leases.evicted() + table.leases.refused(), 0u);
 }
 
+TEST(LeaseTable, another_table_goes_on_with_its_pins) {
+  Table before(grace(10s));
+  before.open(1s, 1, "10.0.0.1").close(TimePoint(1s));
+  before.open(0s, 2, "10.0.0.2").close(TimePoint(4s));
+  Lease open = before.open(0s, 3, "10.0.0.3");
+  before.open(0s, 4, "10.0.0.4").close(TimePoint(0s));  // over at 10 s
+  Lease unpinned = before.open(0s, 5, "10.0.0.5");
+  unpinned.unpin();
+  const std::vector<LeaseTable::Pin> pins = before.leases.pins(TimePoint(10s));
+  ASSERT_EQ(pins.size(), 3u);
+  EXPECT_EQ(pins[0].client.ip_text(), "10.0.0.1");
+  EXPECT_EQ(pins[0].left, Duration(1s));
+  EXPECT_EQ(pins[1].client.ip_text(), "10.0.0.2");
+  EXPECT_EQ(pins[1].left, Duration(4s));
+  EXPECT_EQ(pins[2].client.ip_text(), "10.0.0.3");
+  EXPECT_TRUE(pins[2].open);
+
+  // The clock of the next process begins anew.
+  Table after(grace(3s));
+  for (const LeaseTable::Pin& pin : pins)
+    after.leases.remember(pin.client, pin.server, pin.left, TimePoint(0s));
+  after.leases.remember(address("10.0.0.1"), 9, 3s, TimePoint(0s));  // who is known stays
+  EXPECT_EQ(after.at(500ms, "10.0.0.1"), 1);
+  EXPECT_EQ(after.at(1s, "10.0.0.1"), -1);
+  EXPECT_EQ(after.at(2999ms, "10.0.0.2"), 2);
+  EXPECT_EQ(after.at(3s, "10.0.0.2"), -1) << "no longer than its own grace";
+  EXPECT_EQ(after.at(0s, "10.0.0.5"), -1);
+  after.leases.tick(TimePoint(4s));
+  EXPECT_EQ(after.leases.size().addresses, 0u);
+}
+
+TEST(LeaseTable, remembers_no_more_than_it_has_room_for) {
+  LeaseRules rules = grace(10s);
+  rules.leases_max = 2;
+  Table table(rules);
+  for (const char* client : {"10.0.0.1", "10.0.0.2", "10.0.0.3"})
+    table.leases.remember(address(client), 1, 5s, TimePoint(0s));
+  EXPECT_EQ(table.leases.size().addresses, 2u);
+  EXPECT_EQ(table.at(1s, "10.0.0.3"), -1);
+}
+
 TEST(LeaseTable, a_pin_that_the_server_ended_is_gone_for_all_connections_until_the_next_is_sent_somewhere) {
   SystemRandom random;
   LeaseTable table({.grace = 10s}, random);

@@ -21,6 +21,7 @@
 #include "base/clock.h"
 #include "route/hash.h"
 #include "route/pool.h"
+#include "route/takers.h"
 
 namespace rejoin::route {
 
@@ -89,9 +90,12 @@ class MaglevReader {
 
   /// The first server of the key's preference for which `takes(index)` holds; where none of the first
   /// kMaglevTriesMax places does, the server that ranks highest for this key among all for which it holds
-  /// (rendezvous hashing); none when it holds for none.
+  /// (rendezvous hashing); none when it holds for none. It may hold for those alone that `takers` has as
+  /// open, and with `may_be_full` as full. As the tries fail where those are few, hardly more than a
+  /// hundredth of all servers is ever looked at.
   template <typename Takes>
-  std::optional<ServerIndex> first(std::uint64_t key, TimePoint now, Takes takes) {
+  std::optional<ServerIndex> first(std::uint64_t key, TimePoint now, const Takers& takers, bool may_be_full,
+                                   Takes takes) {
     const MaglevTable& table = refreshed(now);
     for (int place = 0; !table.empty() && place < kMaglevTriesMax; ++place) {
       const ServerIndex index = table.at(key, place);
@@ -99,13 +103,16 @@ class MaglevReader {
     }
     std::optional<ServerIndex> best;
     std::uint64_t highest = 0;
-    for (std::size_t i = 0; i < share_.pool().size(); ++i) {
-      const auto index = static_cast<ServerIndex>(i);
-      const std::uint64_t rank = mix_bits(key ^ share_.name_hash(index));
-      if ((best && rank <= highest) || !takes(index)) continue;
-      best = index;
-      highest = rank;
-    }
+    const auto rank_all = [&](const std::vector<ServerIndex>& servers) {
+      for (const ServerIndex index : servers) {
+        const std::uint64_t rank = mix_bits(key ^ share_.name_hash(index));
+        if ((best && rank <= highest) || !takes(index)) continue;
+        best = index;
+        highest = rank;
+      }
+    };
+    rank_all(takers.open());
+    if (may_be_full) rank_all(takers.full());
     return best;
   }
   /// The head of the key's preference, usable or not; none when no server has a weight.

@@ -113,9 +113,14 @@ TEST(MaglevTable, two_balancers_agree_whatever_the_order_of_their_lists) {
 
 struct Shared {
   explicit Shared(const std::vector<std::uint32_t>& weights)
-      : pool(std::move(*Pool::make("p", named(weights), test::probed()))), share(*pool), reader(share) {}
+      : pool(std::move(*Pool::make("p", named(weights), test::probed()))),
+        share(*pool),
+        reader(share),
+        takers(*pool) {}
   std::optional<ServerIndex> server(std::uint64_t key, TimePoint now = kStart) {
-    return reader.first(key, now, [&](ServerIndex index) { return pool->takes_new(index, now); });
+    takers.refresh(now);
+    return reader.first(key, now, takers, false,
+                        [&](ServerIndex index) { return pool->takes_new(index, now); });
   }
   /// Where the keys 0 to 9999 (hashed) go.
   std::vector<ServerIndex> all(TimePoint now = kStart) {
@@ -127,6 +132,7 @@ struct Shared {
   std::unique_ptr<Pool> pool;
   MaglevShare share;
   MaglevReader reader;
+  Takers takers;
 };
 
 TEST(MaglevReader,

@@ -97,6 +97,7 @@ Pool::Pool(std::string name, std::vector<Server> servers, HealthRules health, Du
     by_name_[servers_[i].name] = static_cast<ServerIndex>(i);
     states_.emplace_back(*new ServerState(name_ + '/' + servers_[i].name, life_));
     states_[i]->weight.store(servers_[i].weight, std::memory_order_relaxed);
+    states_[i]->max_connections.store(servers_[i].max_connections, std::memory_order_relaxed);
     if (health_rules_.passive.failures != 0)
       failures_.push_back(std::make_unique<FailureWindow>(health_rules_.passive));
     has_backups_ |= servers_[i].backup;
@@ -104,7 +105,7 @@ Pool::Pool(std::string name, std::vector<Server> servers, HealthRules health, Du
 }
 
 void Pool::begin_anew() {
-  for (std::size_t i = 0; i < servers_.size(); ++i) numbers_.push_back(next_number_++);
+  for (const ServerRef& server : states_) numbers_.push_back(server->number = next_number_++);
 }
 
 void Pool::follow(const Pool& before) {
@@ -113,6 +114,7 @@ void Pool::follow(const Pool& before) {
   for (std::size_t i = 0; i < servers_.size(); ++i) {
     const auto there = before.index_of(servers_[i].name);
     numbers_.push_back(there ? before.number(*there) : next_number_++);
+    states_[i]->number = numbers_[i];
     if (!there || before.server(*there).address != servers_[i].address) continue;
     states_[i] = before.states_[*there];
     if (before.server(*there) != servers_[i]) new_words_.push_back(static_cast<ServerIndex>(i));
@@ -122,13 +124,14 @@ void Pool::follow(const Pool& before) {
 std::unique_ptr<Pool> Pool::alone(ServerIndex index) const {
   std::unique_ptr<Pool> pool(new Pool(name_, {servers_[index]}, health_rules_, slow_start_, life_));
   pool->states_[0] = states_[index];
-  pool->begin_anew();
+  pool->numbers_.push_back(0);
   pool->by_number_[0] = 0;
   return pool;
 }
 
 void Pool::take_effect() {
   for (const ServerIndex index : new_words_) {
+    state(index).max_connections.store(servers_[index].max_connections, std::memory_order_relaxed);
     set_weight(index, servers_[index].weight);
     set_order(index, ServerOrder::ready);
   }
@@ -138,6 +141,7 @@ void Pool::take_effect() {
     server->drains_until.store(0, std::memory_order_relaxed);
     server->out_until.store(0, std::memory_order_relaxed);
     if (server->share_percent.exchange(100, std::memory_order_relaxed) != 100) ++life_->weights_version;
+    server->changed();
   }
 }
 
@@ -160,16 +164,41 @@ bool Pool::would_take_new(ServerIndex index, TimePoint now) const {
                                   order(index) == ServerOrder::ready && steady_weight(index) != 0);
 }
 
-std::uint64_t Pool::present_weight(ServerIndex index, TimePoint now) const {
-  const std::uint64_t steady = steady_weight(index);
-  if (slow_start_ == Duration(0)) return steady;
+Pool::Taking Pool::taking(ServerIndex index, TimePoint now) const {
+  Taking out;
+  const Standing is = standing(index, now);
+  if (is == Standing::open) {
+    out.weight = present_weight(index, now);
+    // The next of its hundred steps. A hundredth is what it has up to the second.
+    const std::uint64_t ends = slow_start_ends_ms(index), ms = monotonic_ms(now);
+    if (ms >= ends) return out;
+    const auto whole = static_cast<std::uint64_t>(slow_start_ / 1ms);
+    const std::uint64_t since = ends - whole;
+    const std::uint64_t percent = ms > since ? std::max<std::uint64_t>(1, (ms - since) * 100 / whole) : 1;
+    out.until_ms = std::min(ends, since + ((percent + 1) * whole + 99) / 100);
+  } else if (is == Standing::out) {
+    out.until_ms = state(index).out_until.load(std::memory_order_relaxed);
+  } else {
+    out.lacks_room = would_take_new(index, now);
+  }
+  return out;
+}
+
+/// When it has, or had, all of its weight; 0: it never came up, or there is no slow start.
+std::uint64_t Pool::slow_start_ends_ms(ServerIndex index) const {
   const ServerState& of = state(index);
   // Who was out comes back as slowly as who was down.
   const std::uint64_t since =
       std::max(of.came_up.load(std::memory_order_relaxed), of.out_until.load(std::memory_order_relaxed));
-  const std::uint64_t ms = monotonic_ms(now);
+  return since == 0 || slow_start_ == Duration(0) ? 0 : since + static_cast<std::uint64_t>(slow_start_ / 1ms);
+}
+
+std::uint64_t Pool::present_weight(ServerIndex index, TimePoint now) const {
+  const std::uint64_t steady = steady_weight(index);
+  const std::uint64_t ends = slow_start_ends_ms(index), ms = monotonic_ms(now);
+  if (ms >= ends) return steady;
   const auto whole = static_cast<std::uint64_t>(slow_start_ / 1ms);
-  if (since == 0 || ms >= since + whole) return steady;
+  const std::uint64_t since = ends - whole;
   const std::uint64_t percent = ms > since ? std::max<std::uint64_t>(1, (ms - since) * 100 / whole) : 1;
   return steady * percent / 100;
 }
@@ -177,12 +206,14 @@ std::uint64_t Pool::present_weight(ServerIndex index, TimePoint now) const {
 void Pool::set_weight(ServerIndex index, std::uint32_t weight) {
   assert(weight <= limits::kWeightMax);
   if (state(index).weight.exchange(weight, std::memory_order_relaxed) != weight) ++life_->weights_version;
+  state(index).changed();
 }
 
 void Pool::set_share_percent(ServerIndex index, std::uint8_t percent) {
   assert(percent <= 100);
-  if (state(index).share_percent.exchange(percent, std::memory_order_relaxed) != percent)
-    ++life_->weights_version;
+  if (state(index).share_percent.exchange(percent, std::memory_order_relaxed) == percent) return;
+  ++life_->weights_version;
+  state(index).changed();
 }
 
 std::optional<ServerIndex> Pool::index_of(std::string_view server_name) const {
@@ -207,7 +238,9 @@ HealthChange Pool::observe(ServerIndex index, ProbeResult result, TimePoint now)
     if (step.change == HealthChange::went_up)
       state(index).came_up.store(monotonic_ms(now), std::memory_order_relaxed);
     // Another worker may have been quicker: then its result came first, and ours is judged again behind it.
-    if (shared.compare_exchange_weak(seen, step.state, std::memory_order_relaxed)) return step.change;
+    if (!shared.compare_exchange_weak(seen, step.state, std::memory_order_relaxed)) continue;
+    if (step.state.up != seen.up) state(index).changed();
+    return step.change;
   }
 }
 
@@ -221,17 +254,19 @@ bool Pool::mark_failure(ServerIndex index, TimePoint now) {
   // When all of them fail it is not the server: then half of them shall at least try.
   if (2 * left < servers_.size()) return false;
   state(index).out_until.store(monotonic_ms(now + health_rules_.passive.out), std::memory_order_relaxed);
+  state(index).changed();
   return true;
 }
 
 ServerUse ServerUse::take(const Pool& pool, ServerIndex index) {
-  const std::uint32_t max = pool.server(index).max_connections;
+  const std::uint32_t max = pool.max_connections(index);
   if (max == 0) return ServerUse(pool, index);
   ServerUse use;
   ServerState& state = pool.state(index);
   std::uint32_t active = state.active.load(std::memory_order_relaxed);
   while (active < max) {
     if (!state.active.compare_exchange_weak(active, active + 1, std::memory_order_relaxed)) continue;
+    state.count_changed(active + 1);
     use.server_ = ServerRef(state);
     break;
   }

@@ -25,6 +25,7 @@
 #include "base/clock.h"
 #include "base/limits.h"
 #include "base/result.h"
+#include "route/change_log.h"
 #include "route/health.h"
 #include "route/room_watch.h"
 
@@ -59,7 +60,14 @@ std::string_view to_string(ServerOrder order);
 struct PoolLife {
   RoomWatch room_watch;
   std::atomic<std::uint32_t> weights_version{0};  // changes whenever a steady_weight() has
+  /// Servers of which Pool::taking() may say something else than before, but for what time alone changes.
+  ChangeLog changes;
+  std::atomic<std::uint32_t> use_readers{0};  // who wants every change of `active` noted there, too
 };
+
+/// A server's number as long as Pools that follow each other have a server of its name: what outlives one
+/// Pool (a lease) remembers it instead of the ServerIndex. Never used twice.
+using ServerNumber = std::uint32_t;
 
 /// The live state of one server, shared by all workers and by all Pools that have the server. What is written
 /// at each connection, and read for each choice, is on a cache line of its own. Moments are milliseconds of
@@ -76,9 +84,21 @@ struct alignas(64) ServerState {
   std::atomic<std::uint64_t> out_until{0};  // passive marks: as if it were down until then
   std::atomic<std::uint32_t> holders{0};    // ServerRefs
   std::atomic<ServerOrder> order{ServerOrder::ready};
-  std::atomic<std::uint8_t> share_percent{100};  // of its weight, as the server itself asks for
+  std::atomic<std::uint8_t> share_percent{100};   // of its weight, as the server itself asks for
+  std::atomic<std::uint32_t> max_connections{0};  // Server's, of the Pool that has taken effect
+  ServerNumber number = 0;                        // constant once its first Pool is made
   const std::shared_ptr<PoolLife> life;
   const std::string name;  // "pool/server"
+
+  void changed() { life->changes.note(number); }
+  void begin_use() { count_changed(active.fetch_add(1, std::memory_order_relaxed) + 1); }
+  void end_use() { count_changed(active.fetch_sub(1, std::memory_order_relaxed)); }
+  /// `more`: the larger one of `active` before and after. It is noted where it decides who is full.
+  void count_changed(std::uint32_t more) {
+    if (more == max_connections.load(std::memory_order_relaxed) ||
+        life->use_readers.load(std::memory_order_relaxed) != 0)
+      changed();
+  }
 };
 
 static_assert(std::atomic<HealthState>::is_always_lock_free);
@@ -130,10 +150,6 @@ class ServerRef {
 /// Whether a pool may have nobody: one whose servers come and go by themselves.
 enum class NoServers : std::uint8_t { refused, allowed };
 
-/// A server's number as long as Pools that follow each other have a server of its name: what outlives one
-/// Pool (a lease) remembers it instead of the ServerIndex. Never used twice.
-using ServerNumber = std::uint32_t;
-
 class Pool {
  public:
   /// Error: config, when check_servers() finds something wrong. `before`: the Pool in whose place this one
@@ -174,9 +190,13 @@ class Pool {
   std::uint32_t active(ServerIndex index) const {
     return state(index).active.load(std::memory_order_relaxed);
   }
+  /// 0: no bound.
+  std::uint32_t max_connections(ServerIndex index) const {
+    return state(index).max_connections.load(std::memory_order_relaxed);
+  }
   /// Has as many connections as it may have.
   bool full(ServerIndex index) const {
-    const std::uint32_t max = servers_[index].max_connections;
+    const std::uint32_t max = max_connections(index);
     return max != 0 && active(index) >= max;
   }
   /// Marked by failures of its own, see PassiveRules.
@@ -213,6 +233,7 @@ class Pool {
   ServerOrder order(ServerIndex index) const { return state(index).order.load(std::memory_order_relaxed); }
   void set_order(ServerIndex index, ServerOrder order) {
     state(index).order.store(order, std::memory_order_relaxed);
+    state(index).changed();
   }
 
   /// May a client without a pin be sent there?
@@ -222,6 +243,23 @@ class Pool {
   /// It would take new clients if it had room, and perhaps has.
   bool would_take_new(ServerIndex index, TimePoint now) const;
   bool has_backups() const { return has_backups_; }
+
+  /// All of that in one, for views that are kept (takers.h).
+  struct Taking {
+    std::uint64_t weight = 0;  // present_weight() of a server that takes new clients; 0: it does not
+    bool lacks_room = false;   // it would if it had room
+    std::uint64_t until_ms =
+        kForEver;  // of the monotonic clock: when time alone changes it. Else changes() tells
+
+    bool operator==(const Taking&) const = default;
+  };
+  static constexpr std::uint64_t kForEver = ~std::uint64_t{0};
+  Taking taking(ServerIndex index, TimePoint now) const;
+  const ChangeLog& changes() const { return life_->changes; }
+  /// While there are readers of uses, changes() tells of every connection's begin and end.
+  void add_use_reader(int change) const {
+    life_->use_readers.fetch_add(static_cast<std::uint32_t>(change), std::memory_order_acq_rel);
+  }
 
   /// A probe of ours ended, or (ProbeResult::refused) a client's connect to the server failed. Safe from
   /// every thread; exactly one caller is told of each change, and logs it. With health checks off nothing
@@ -235,6 +273,7 @@ class Pool {
   /// probes; operators say set_order().
   void set_draining(ServerIndex index, bool draining, TimePoint deadline = kNever) {
     state(index).drains_until.store(draining ? monotonic_ms(deadline) : 0, std::memory_order_relaxed);
+    state(index).changed();
   }
   /// A failure in the server's answers, or a connect that failed, at `now`. True when that was one too many
   /// and the server is out from now on, for PassiveRules::out; never when that would leave less than half of
@@ -250,6 +289,7 @@ class Pool {
        std::shared_ptr<PoolLife> life);
   void begin_anew();
   void follow(const Pool& before);
+  std::uint64_t slow_start_ends_ms(ServerIndex index) const;
   ServerState& state(ServerIndex index) const { return *states_[index]; }
   HealthState health(ServerIndex index) const { return state(index).health.load(std::memory_order_relaxed); }
 
@@ -282,9 +322,7 @@ Status check_servers(const std::vector<Server>& servers);
 class ServerUse {
  public:
   ServerUse() = default;
-  ServerUse(const Pool& pool, ServerIndex index) : server_(pool.state(index)) {
-    pool.state(index).active.fetch_add(1, std::memory_order_relaxed);
-  }
+  ServerUse(const Pool& pool, ServerIndex index) : server_(pool.state(index)) { server_->begin_use(); }
   /// Only if the server has room: never more than max_connections, whoever else takes at this moment. Else
   /// empty.
   static ServerUse take(const Pool& pool, ServerIndex index);
@@ -298,7 +336,7 @@ class ServerUse {
   /// Counts no longer. Harmless when it did not count.
   void end() {
     if (!server_) return;
-    server_->active.fetch_sub(1, std::memory_order_relaxed);
+    server_->end_use();  // before those who wait are told: they look at what it notes
     if (RoomWatch& watch = server_->life->room_watch; watch.is_used()) watch.connection_ended(*server_);
     server_ = {};
   }

@@ -92,7 +92,7 @@ void RoomQueue::look(TimePoint now) {
     const auto index = static_cast<ServerIndex>(i);
     const Standing is = pool_.standing(index, now);
     if (is == Standing::full) continue;
-    const std::uint32_t max = pool_.server(index).max_connections;
+    const std::uint32_t max = pool_.max_connections(index);
     const bool is_bounded = is < Standing::full && max != 0;
     std::size_t room = is_bounded ? max - std::min(max, pool_.active(index)) : most_;
     while (room > 0 && wake_first(pinned_[index])) --room;

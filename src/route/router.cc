@@ -223,12 +223,12 @@ void Router::settle(Choice& choice, TimePoint now, bool may_try) {
 
 void Router::schedule(Choice& choice, Wanted wanted) {
   if (follows_burst(choice, wanted)) return;
-  choice.server = scheduler_->pick(pool(), wanted);
-  bool is_full = !choice.server && somebody_is_full(wanted);
+  choice.server = scheduler_->pick(wanted);
+  bool is_full = !choice.server && scheduler_->lacks_room(wanted);
   if (!choice.server && !is_full && pool().has_backups()) {
     wanted.backups = true;
-    choice.server = scheduler_->pick(pool(), wanted);
-    is_full = !choice.server && somebody_is_full(wanted);
+    choice.server = scheduler_->pick(wanted);
+    is_full = !choice.server && scheduler_->lacks_room(wanted);
   }
   if (is_full && wanted.may_wait) choice.how = Chosen::waits;
   if (!choice.server) return;
@@ -245,17 +245,6 @@ bool Router::follows_burst(Choice& choice, const Wanted& wanted) {
   choice.how = Chosen::scheduled;
   ++counts_.burst;
   return true;
-}
-
-/// Among the servers that are meant, does one only lack room?
-bool Router::somebody_is_full(const Wanted& wanted) {
-  for (std::size_t i = 0; i < pool().size(); ++i) {
-    const auto index = static_cast<ServerIndex>(i);
-    if (pool().server(index).backup == wanted.backups && !wanted.tried.contains(index) &&
-        pool().would_take_new(index, wanted.now))
-      return true;
-  }
-  return false;
 }
 
 void Router::count_unserved(Choice& choice) {

@@ -228,7 +228,6 @@ class Router {
   void settle(Choice& choice, TimePoint now, bool may_try);
   void schedule(Choice& choice, Wanted wanted);
   bool follows_burst(Choice& choice, const Wanted& wanted);
-  bool somebody_is_full(const Wanted& wanted);
   bool may_try(const Choice& choice) const { return choice.tried.count() <= rules().retries; }
   bool may_wait(const Choice& choice) const { return rules().queue.size != 0 && !choice.gave_up; }
   bool ends_pin(const proto::ResponseHead& head, UnixSeconds unix_now, proto::HeadEdits& edits) const;

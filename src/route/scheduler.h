@@ -3,6 +3,10 @@
 // Place: asked by the Router when no affinity names a usable server, and again, with the ones already tried,
 // when the chosen one refuses: failover is "the next one". Each kind is one file. Owner: one worker; not
 // shared. Schedulers of several workers agree through the counts in the Pool, where their kind needs any.
+//
+// A pick costs little more with a thousand servers than with ten: each scheduler keeps what it needs in
+// order, and what has changed since the last pick (Takers) is what it works on. scheduler_model_test.cc holds
+// them to the rules that look at every server.
 #pragma once
 
 #include <array>
@@ -12,12 +16,15 @@
 
 #include "base/limits.h"
 #include "route/pool.h"
+#include "route/takers.h"
 
 namespace rejoin::route {
 
 /// The servers that one client was already sent to. A value of 18 bytes.
 class Tried {
  public:
+  const ServerIndex* begin() const { return servers_.data(); }
+  const ServerIndex* end() const { return servers_.data() + count_; }
   bool contains(ServerIndex index) const {
     for (std::uint8_t i = 0; i < count_; ++i) {
       if (servers_[i] == index) return true;
@@ -62,10 +69,23 @@ class MaglevShare;
 
 class Scheduler {
  public:
+  /// `pool` outlives it.
+  explicit Scheduler(const Pool& pool) : pool_(pool), takers_(pool) {}
+  Scheduler(const Scheduler&) = delete;
+  Scheduler& operator=(const Scheduler&) = delete;
   virtual ~Scheduler() = default;
-  /// A server for which Wanted::may() holds; none when there is no such server. Always of the same pool: a
-  /// scheduler keeps a place per server. At most three passes over the servers.
-  virtual std::optional<ServerIndex> pick(const Pool& pool, const Wanted& wanted) = 0;
+  /// A server for which Wanted::may() holds; none when there is no such server.
+  virtual std::optional<ServerIndex> pick(const Wanted& wanted) = 0;
+  /// After a pick for `wanted` that found nobody: among the servers that are meant, does one only lack room?
+  bool lacks_room(const Wanted& wanted) const;
+
+ protected:
+  const Pool& pool() const { return pool_; }
+  Takers& takers() { return takers_; }
+
+ private:
+  const Pool& pool_;
+  Takers takers_;
 };
 
 /// `worker`: its number, from 0. Schedulers of different workers begin at different servers, so that the

@@ -14,7 +14,7 @@ namespace {
 std::string picks(Scheduler& scheduler, const Pool& pool, int count, const Tried& tried = {}) {
   std::string out;
   for (int i = 0; i < count; ++i) {
-    const auto picked = scheduler.pick(pool, Wanted{.tried = tried});
+    const auto picked = scheduler.pick(Wanted{.tried = tried});
     out += picked ? pool.server(*picked).name : "-";
   }
   return out;
@@ -126,8 +126,7 @@ std::vector<std::uint32_t> filled(const std::vector<std::uint32_t>& weights, int
     for (int n = 0; n < already[i]; ++n) uses.emplace_back(*pool, static_cast<ServerIndex>(i));
   }
   const auto scheduler = make_scheduler(SchedulerKind::least_connections, *pool, 0);
-  for (int n = 0; n < clients; ++n)
-    uses.emplace_back(*pool, *scheduler->pick(*pool, Wanted{.tried = Tried()}));
+  for (int n = 0; n < clients; ++n) uses.emplace_back(*pool, *scheduler->pick(Wanted{.tried = Tried()}));
   std::vector<std::uint32_t> counts;
   for (std::size_t i = 0; i < weights.size(); ++i)
     counts.push_back(pool->active(static_cast<ServerIndex>(i)));
@@ -174,7 +173,7 @@ std::vector<double> shares(SchedulerKind kind, const Pool& pool, MaglevShare* ma
   std::vector<double> out(pool.size(), 0);
   const Tried nobody;
   for (std::uint64_t i = 0; i < 20'000; ++i) {
-    const auto picked = scheduler->pick(pool, Wanted{.tried = nobody, .hash = mix_bits(i)});
+    const auto picked = scheduler->pick(Wanted{.tried = nobody, .hash = mix_bits(i)});
     if (picked) out[*picked] += 1 / 20'000.0;
   }
   return out;
@@ -194,12 +193,12 @@ TEST(RandomTwo, fills_evenly_by_weight_and_avoids_the_busiest) {
   std::vector<ServerUse> uses;
   const auto scheduler = make_scheduler(SchedulerKind::random_two, *pool, 0, 42);
   const Tried nobody;
-  for (int i = 0; i < 1000; ++i) uses.emplace_back(*pool, *scheduler->pick(*pool, Wanted{.tried = nobody}));
+  for (int i = 0; i < 1000; ++i) uses.emplace_back(*pool, *scheduler->pick(Wanted{.tried = nobody}));
   EXPECT_NEAR(pool->active(0), 200, 12);
   EXPECT_NEAR(pool->active(1), 600, 20);
   EXPECT_NEAR(pool->active(2), 200, 12);
   for (int i = 0; i < 1000; ++i) uses.emplace_back(*pool, 1);
-  for (int i = 0; i < 50; ++i) EXPECT_NE(scheduler->pick(*pool, Wanted{.tried = nobody}), ServerIndex{1});
+  for (int i = 0; i < 50; ++i) EXPECT_NE(scheduler->pick(Wanted{.tried = nobody}), ServerIndex{1});
 }
 
 TEST(RandomTwo, passes_over_who_is_down_or_tried) {
@@ -226,10 +225,10 @@ TEST(HashSchedulers, shares_follow_the_weights_and_a_hash_keeps_its_server) {
     Tried tried;
     for (std::uint64_t i = 0; i < 100; ++i) {
       const Wanted wanted{.tried = tried, .hash = mix_bits(i)};
-      EXPECT_EQ(one->pick(*pool, wanted), other->pick(*pool, wanted)) << "workers agree";
+      EXPECT_EQ(one->pick(wanted), other->pick(wanted)) << "workers agree";
     }
     for (const ServerIndex index : {0, 1, 2}) tried.add(index);
-    EXPECT_EQ(one->pick(*pool, Wanted{.tried = tried, .hash = 1}), std::nullopt);
+    EXPECT_EQ(one->pick(Wanted{.tried = tried, .hash = 1}), std::nullopt);
   }
 }
 
@@ -245,8 +244,8 @@ TEST(Schedulers, backups_are_a_tier_of_their_own) {
     const auto scheduler = make_scheduler(kind, *pool, 0, 42, &maglev);
     std::map<ServerIndex, int> first, backups;
     for (std::uint64_t i = 0; i < 50; ++i) {
-      ++first[*scheduler->pick(*pool, {.tried = nobody, .hash = mix_bits(i)})];
-      ++backups[*scheduler->pick(*pool, {.tried = nobody, .hash = mix_bits(i), .backups = true})];
+      ++first[*scheduler->pick({.tried = nobody, .hash = mix_bits(i)})];
+      ++backups[*scheduler->pick({.tried = nobody, .hash = mix_bits(i), .backups = true})];
     }
     EXPECT_EQ(first.size(), 2u);
     EXPECT_FALSE(first.contains(1));

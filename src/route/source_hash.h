@@ -11,10 +11,12 @@ namespace rejoin::route {
 
 class SourceHash : public Scheduler {
  public:
-  explicit SourceHash(MaglevShare& share) : table_(share) {}
+  explicit SourceHash(MaglevShare& share) : Scheduler(share.pool()), table_(share) {}
 
-  std::optional<ServerIndex> pick(const Pool& pool, const Wanted& wanted) override {
-    return table_.first(wanted.hash, wanted.now, [&](ServerIndex index) { return wanted.may(pool, index); });
+  std::optional<ServerIndex> pick(const Wanted& wanted) override {
+    takers().refresh(wanted.now);
+    return table_.first(wanted.hash, wanted.now, takers(), false,
+                        [&](ServerIndex index) { return wanted.may(pool(), index); });
   }
 
  private:

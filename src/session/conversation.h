@@ -11,7 +11,7 @@
 //             only this is acknowledged, and only an acknowledgement frees the sender's window
 // On the wire travel the low 32 bits of each count; a reader takes the value nearest to what it expects.
 //
-// Owner: a session (gateway) or a client; one thread. 104 bytes, and no memory of its own when it has been
+// Owner: a session (gateway) or a client; one thread. 88 bytes, and no memory of its own when it has been
 // shrunk.
 #pragma once
 

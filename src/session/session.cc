@@ -33,17 +33,17 @@ std::string_view to_string(Phase phase) {
 
 Session::Session(const route::SessionId& id, TicketKind kind, const proto::SessionSecret& secret,
                  const SessionRules& rules, TimePoint now)
-    : id_(id),
-      secret_(secret),
-      rules_(rules),
+    : rules_(rules),
       talk_(rules.window),
-      born_(now),
-      since_(now),
       heard_(now),
       said_(now),
-      resumes_paid_(now - Duration(limits::kResumeEveryMs) * limits::kResumesInARowMax),
       kind_(kind),
-      phase_(kind == TicketKind::proof ? Phase::unconfirmed : Phase::attached) {}
+      phase_(kind == TicketKind::proof ? Phase::unconfirmed : Phase::attached),
+      born_(now),
+      since_(now),
+      resumes_paid_(now - Duration(limits::kResumeEveryMs) * limits::kResumesInARowMax),
+      id_(id),
+      secret_(secret) {}
 
 // --- links come and go ---
 

@@ -183,23 +183,25 @@ class Session {
   FrameVerdict on_data(const proto::FrameView& frame, FrameVerdict verdict, std::size_t waiting);
   bool spend_resume(TimePoint now);
 
-  route::SessionId id_;               // 16
-  proto::SessionSecret secret_;       // 32
+  // What a message touches first, then what links and resumes do.
   const SessionRules& rules_;         // 8
-  Conversation talk_;                 // 104
-  TimePoint born_;                    // 8
-  TimePoint since_;                   // 8
+  Conversation talk_;                 // 88
   TimePoint heard_;                   // 8
   TimePoint said_;                    // 8
   TimePoint owed_ = kNever;           // 8, since when an acknowledgement has been owed
   TimePoint closing_ = kNever;        // 8, since when the game server has been gone
   TimePoint stalled_ = kNever;        // 8, since when the window has been full
-  TimePoint resumes_paid_;            // 8, see spend_resume()
-  std::uint32_t epoch_ = 1;           // 4
-  std::uint32_t duplicates_ = 0;      // 4
   bool pinged_ = false;               // 1, a PING went since something was heard
   route::TicketKind kind_;            // 1
   Phase phase_ = Phase::unconfirmed;  // 1
+  std::uint32_t epoch_ = 1;           // 4
+  std::uint32_t duplicates_ = 0;      // 4
+  TimePoint born_;                    // 8
+  TimePoint since_;                   // 8
+  TimePoint resumes_paid_;            // 8, see spend_resume()
+  route::SessionId id_;               // 16
+  proto::SessionSecret secret_;       // 32
 };
+static_assert(sizeof(Session) <= 224, "every player who is away has one: look at what was added to it");
 
 }  // namespace rejoin::session

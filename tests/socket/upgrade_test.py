@@ -62,6 +62,11 @@ class Upgrade(ProgramsTest):
         self.keep(child)
         return child
 
+    def have_served(self, program):
+        """All that have taken over, in their order."""
+        found = (re.search(r"upgrade: process (\d+) serves", line) for line in program.lines)
+        return [int(one[1]) for one in found if one]
+
     def keep(self, child):
         """Ends it before the program that it came from, whose stderr it has."""
         self.children.append(child)
@@ -125,6 +130,43 @@ class Upgrade(ProgramsTest):
         with Connection(http) as one:
             self.assertEqual(one.ask().body, b"here")
 
+    def test_clients_come_back_to_their_servers_by_their_addresses(self):
+        """Those with a connection that is open in the old process, and those without one, over two upgrades."""
+
+        def named(name):
+            def serve(peer):
+                while peer.request():
+                    peer.answer(200, [("X-Server", name)])
+
+            return serve
+
+        both = [Listener(self, named(name)) for name in "ab"]
+        pool = servers(*(one.address for one in both))
+        self.write(pool_servers=pool, more=keys(affinity=[{"kind": "source-ip", "grace": "1h"}]))
+        old = self.start("balancer", "-c", self.path).wait_ready()
+        address = old.address("play")
+        clients = [f"127.0.0.{i}" for i in range(2, 18)]
+        dialled = [Connection(address, bind=client) for client in clients]
+        home = {client: one.ask().get("x-server") for client, one in zip(clients, dialled)}
+        self.assertEqual(sorted(home.values()), ["a"] * 8 + ["b"] * 8)
+        for one in dialled[:8]:
+            one.close()
+        child = self.upgrade(old)
+        old.wait_for("16 pins of clients are known from the process before")
+        for turn in range(2):
+            for client in reversed(clients):
+                with Connection(address, bind=client) as again:
+                    self.assertEqual(again.ask().get("x-server"), home[client], f"{client}, upgrade {turn + 1}")
+            if turn == 0:
+                os.kill(child, signal.SIGUSR2)
+                served = poll(lambda: len(found := self.have_served(old)) == 2 and found, "a second upgrade")
+                self.keep(served[1])
+                self.assertEqual(sum("16 pins of clients" in line for line in old.lines), 2, "the second knows them, too")
+                poll(lambda: not self.alive(child), "the first has no client")
+        for one in dialled[8:]:
+            one.close()
+        self.assertEqual(self.ended(old), 0)
+
     def test_twice_with_other_numbers_of_workers(self):
         old = self.begin(head="[balancer]\nworkers = 3\n")
         address = old.address("play")
@@ -137,8 +179,7 @@ class Upgrade(ProgramsTest):
         self.write(head="[balancer]\nworkers = 2\n")
         os.kill(first, signal.SIGUSR2)
         poll(lambda: not self.alive(first), "the second process has ended")
-        found = [line for line in old.lines if "serves" in line]
-        self.keep(int(re.search(r"process (\d+) serves", found[-1])[1]))
+        self.keep(poll(lambda: len(found := self.have_served(old)) == 2 and found, "it has said so")[1])
         for _ in range(30):
             with Connection(address) as one:
                 self.assertEqual(one.ask().body, b"here")
