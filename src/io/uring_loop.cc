@@ -226,7 +226,7 @@ io_uring_sqe& UringLoop::next_request() {
 
 void UringLoop::hand_in() {
   hand_in_staged();
-  for (const std::uint64_t user_data : asked_) hand_in_one(user_data);
+  for (std::size_t i = 0; i < asked_.size(); ++i) hand_in_one(asked_[i]);  // it may become longer
   asked_.clear();
   for (const std::uint64_t user_data : cancels_) {
     io_uring_sqe& request = next_request();

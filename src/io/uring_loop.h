@@ -43,7 +43,7 @@ namespace rejoin::io {
 
 /// Of one loop.
 struct UringSizes {
-  /// Requests handed in with one call; more of them need another call.
+  /// Requests handed in with one call, at least 2; more of them need another call.
   unsigned requests = 256;
   /// Completions that wait for us; the kernel keeps more in a list of its own, and ends what was lasting.
   unsigned completions = 4096;

@@ -84,7 +84,13 @@ void UringLoop::send_staged() {
     hand_in_staged();
     const int entered = io_uring_submit(&ring_);
     take_happened();
-    if (entered < 0 && !try_again(entered)) return;  // no ring
+    if (entered >= 0 || try_again(entered)) continue;
+    for (const StagedSend& it : staged_) {  // no ring
+      slot(it.id).staged = 0;
+      fail(it.id, -entered);
+    }
+    staged_.clear();
+    handed_in_ = stage_used_ = 0;
   }
 }
 
@@ -182,7 +188,9 @@ void UringLoop::linger(std::uint32_t id) {
   __kernel_timespec limit{.tv_sec = linger_.count() / 1'000'000,
                           .tv_nsec = linger_.count() % 1'000'000 * 1000};
   // Both have to be in one call: a link ends with it.
-  while (io_uring_sq_space_left(&ring_) < 2) (void)io_uring_submit(&ring_);
+  while (io_uring_sq_space_left(&ring_) < 2) {
+    if (io_uring_submit(&ring_) < 0) take_happened();
+  }
   io_uring_sqe& request = next_request();
   io_uring_prep_send(&request, static_cast<int>(id), bytes.data(), bytes.size(), MSG_NOSIGNAL | MSG_WAITALL);
   request.flags |= IOSQE_IO_LINK;

@@ -65,7 +65,11 @@ class Upgrade(ProgramsTest):
 
     def next_pid(self, gateway, count):
         """The new process, when it is up for the `count`th time."""
-        poll(lambda: len(gateway.said(r"(^|\s)ready$")) == count + 1, f"the new process is ready: {gateway.log()}")
+        poll(
+            # Two processes say so, in any order.
+            lambda: len(gateway.said(r"(^|\s)ready$")) == count + 1 and len(gateway.said("process .* serves")) == count,
+            f"the new process is ready: {gateway.log()}",
+        )
         return int(re.search(r"process (\d+) serves", gateway.said("process .* serves")[-1])[1])
 
     def upgrade(self, gateway, count):
