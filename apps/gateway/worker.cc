@@ -15,6 +15,9 @@ namespace rejoin::gateway {
 
 namespace {
 
+constexpr std::chrono::milliseconds kReopenEvery{20};
+constexpr std::chrono::seconds kReopenFor{5};
+
 /// What goes over with a connection's socket, where it speaks TLS. A std::function has to be copyable.
 using Parcel = std::shared_ptr<io::TlsParcel>;
 
@@ -157,7 +160,8 @@ Worker::Worker(io::World& world, const Plan& plan, unsigned number, serve::Colle
       flusher_(std::make_unique<Flusher>(world.ready)),
       compression_(make_compression(plan.rules)),
       handshakes_(world.ready),
-      operator_drain_(*this) {
+      operator_drain_(*this),
+      reopening_([](void* self) { static_cast<Worker*>(self)->reopen(); }, this) {
   if (access != nullptr) access_log_.emplace(world, *access, serve::access_rules(plan.config.access_log));
   for (std::size_t i = 0; i < plan.rules.listeners.size(); ++i) {
     serve::Gate* const gate = i < plan.gates.size() ? plan.gates[i].get() : nullptr;
@@ -204,7 +208,9 @@ Status Worker::open_admin(const Address& at) {
   watch::AdminDoor door = *plan_.admin;
   door.listen = at;
   Status admin = admin_->open(door);
-  if (!admin) admin.error().detail = "admin port: " + admin.error().detail;
+  if (admin) return admin;
+  admin_.reset();
+  admin.error().detail = "admin port: " + admin.error().detail;
   return admin;
 }
 
@@ -244,20 +250,33 @@ void Worker::hand_on(std::unique_ptr<io::PassChannel> next) {
 
 void Worker::stop_accepting() {
   for (auto& entrance : entrances_) entrance->listener.reset();
+  reopening_.cancel();
+  std::erase_if(last_admins_, [](const auto& one) { return one->idle(); });
   if (!admin_) return;
   admin_->close();
-  last_admin_ = std::move(admin_);
+  last_admins_.push_back(std::move(admin_));
 }
 
 void Worker::accept_again() {
+  reopen_until_ = world_.clock.now() + kReopenFor;
+  reopen();
+}
+
+// A process that dies closes what it had one after the other, so its listening sockets, which are ours, may
+// be there for a moment after its channel to us has ended.
+void Worker::reopen() {
   if (draining_) return;
+  Status all;
+  const auto note = [&all](Status open) {
+    if (!open && all) all = std::move(open);
+  };
   for (std::size_t i = 0; i < entrances_.size(); ++i) {
-    const Status open = open_listener(*entrances_[i], opened_at_[i]);
-    if (!open) world_.log.error(to_string(open.error()));
+    if (!entrances_[i]->listener) note(open_listener(*entrances_[i], opened_at_[i]));
   }
-  if (opened_at_.size() == entrances_.size()) return;
-  const Status admin = open_admin(opened_at_.back());
-  if (!admin) world_.log.error(to_string(admin.error()));
+  if (opened_at_.size() != entrances_.size() && !admin_) note(open_admin(opened_at_.back()));
+  if (all) return;
+  if (world_.clock.now() >= reopen_until_) return world_.log.error(to_string(all.error()));
+  world_.timers.arm(reopening_, world_.clock.now() + kReopenEvery);
 }
 
 void Worker::pass_on(io::Socket socket, const Address& client, const config::GatewayListener& listener,
@@ -279,6 +298,7 @@ void Worker::drain() {
   // What can go to the next process does so first; it calls again.
   if (departure_ && departure_->under_way()) return departure_->hurry();
   draining_ = true;
+  reopening_.cancel();
   for (auto& entrance : entrances_) entrance->listener.reset();
   stop_handshakes_.request();
   operator_drain_.take_back();
@@ -327,7 +347,7 @@ const config::TlsInUse& Worker::tls_of(const config::GatewayListener& listener) 
 bool Worker::idle() const {
   return !flusher_->queued && handshakes_.running() == 0 && links() == 0 && relays_.live() == 0 &&
          sessions_.empty() && games_.idle() && (!admin_ || admin_->idle()) &&
-         (!last_admin_ || last_admin_->idle());
+         std::ranges::all_of(last_admins_, [](const auto& one) { return one->idle(); });
 }
 
 // --- connections become links ---

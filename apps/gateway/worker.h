@@ -106,7 +106,7 @@ class Worker final : public serve::WorkerProgram, private upstream::RelayOwner {
   /// For the next hand_on(), instead of what the configuration says; nothing: as that says.
   void set_upgrade_over(std::optional<Duration> over) { upgrade_over_ = over; }
   void stop_accepting();
-  /// After that: on the same addresses.
+  /// After that: on the same addresses, again and again for some seconds while they are taken.
   void accept_again();
   /// A connection on a websocket listener that has said `said` is the next process's. Only while
   /// moving_out().
@@ -209,6 +209,7 @@ class Worker final : public serve::WorkerProgram, private upstream::RelayOwner {
   void end_sessions();
   Status open_listener(Entrance& entrance, const Address& at);
   Status open_admin(const Address& at);
+  void reopen();
 
   io::World& world_;
   const Plan& plan_;
@@ -230,11 +231,14 @@ class Worker final : public serve::WorkerProgram, private upstream::RelayOwner {
   Stop stop_handshakes_;
   Scope handshakes_;
   OperatorDrain operator_drain_;
-  std::unique_ptr<Admin> admin_, last_admin_;  // the one before, while its replies go out
+  std::unique_ptr<Admin> admin_;
+  std::vector<std::unique_ptr<Admin>> last_admins_;  // those before, while their replies go out
   std::unique_ptr<Arrivals> arrivals_;
   std::unique_ptr<Departure> departure_;
   std::vector<std::unique_ptr<Departure>> failed_departures_;  // their tasks may still be there
   std::vector<Address> opened_at_;                             // the listeners' real addresses
+  Timer reopening_;
+  TimePoint reopen_until_{};
   std::optional<Duration> upgrade_over_;
   MoveCounts moves_;
   Counts counts_;
