@@ -7,6 +7,7 @@
 
 #include "apps/gateway/resume_client.h"
 #include "base/limits.h"
+#include "io/network_contract.h"
 
 namespace rejoin::gateway {
 namespace {
@@ -270,6 +271,25 @@ TEST(Move, what_was_not_taken_goes_on_when_the_next_process_dies) {
   ResumeLink again(scene, Road::websocket, player.kept.resume());
   EXPECT_TRUE(again.hears("RESUMED 0/2/1")) << "and the old process listens again";
   EXPECT_TRUE(scene.worker->may_hand_on()) << "the next upgrade may come";
+}
+
+TEST(Move, listens_again_once_the_sockets_of_a_next_process_that_died_are_closed) {
+  MoveScene scene;
+  Player player(scene);
+  player.link.raw().break_off();
+  scene.be_next();
+  EXPECT_TRUE(scene.until([&] { return scene.heard.count(MoveFrame::Kind::offer) == 1; }));
+  io::contract::Acceptor nobody;
+  auto still_there = scene.beside.network().listen(scene.gateway.address(kWebSocketPort), {}, nobody);
+  ASSERT_TRUE(still_there);
+  scene.heard.sockets.clear();
+  scene.channel.reset();
+  EXPECT_TRUE(scene.until([&] { return scene.worker->sessions().size() == 1; }));
+  scene.sim.run_for(500ms);
+  still_there->reset();
+  scene.sim.run_for(50ms);
+  ResumeLink again(scene, Road::websocket, player.kept.resume());
+  EXPECT_TRUE(again.hears("RESUMED 0/2/1"));
 }
 
 TEST(Move, what_is_not_answered_is_taken_back_and_offered_again) {
