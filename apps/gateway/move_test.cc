@@ -280,7 +280,7 @@ TEST(Move, listens_again_once_the_sockets_of_a_next_process_that_died_are_closed
   scene.be_next();
   EXPECT_TRUE(scene.until([&] { return scene.heard.count(MoveFrame::Kind::offer) == 1; }));
   io::contract::Acceptor nobody;
-  auto still_there = scene.beside.network().listen(scene.gateway.address(kWebSocketPort), {}, nobody);
+  auto still_there = scene.beside.network().listen(scene.gateway.address(Scene::kWebSocketPort), {}, nobody);
   ASSERT_TRUE(still_there);
   scene.heard.sockets.clear();
   scene.channel.reset();
