@@ -354,7 +354,8 @@ class Succession {
 
   void begin() {
     if (replaced()) return log_.error("no upgrade: process " + std::to_string(process_) + " serves already");
-    if (closed_ || upgrade_.under_way()) return log_.error("no upgrade: one is under way, or we are ending");
+    if (closed_ || writing_ || upgrade_.under_way())
+      return log_.error("no upgrade: one is under way, or we are ending");
     crew_.gather_listening([this](const Crew::Sockets& sockets, const Status& may) {
       if (replaced() || closed_ || upgrade_.under_way()) return;
       given_ = sockets;
@@ -395,7 +396,7 @@ class Succession {
     std::function<std::string()> make;
     if (WorkerProgram* const program = crew_.main().program()) make = program->legacy();
     if (!make) return start({});
-    if (std::exchange(writing_, true)) return;
+    if (std::exchange(writing_, true)) return;  // asked twice before the workers answered
     if (writer_.joinable()) writer_.join();
     writer_ = std::thread([this, make = std::move(make)] {
       crew_.main().loop().post([this, legacy = make()] {

@@ -251,11 +251,8 @@ TEST_F(UringLoopTest, lent_bytes_stay_when_their_socket_closes_in_the_same_call)
 }
 
 TEST_F(UringLoopTest, bytes_that_were_received_and_never_read_are_a_reset_at_close) {
-  contract::Acceptor acceptor;
-  auto listener = std::move(*loop->listen(loopback("127.0.0.1"), {}, acceptor));
-  End client(std::move(*loop->connect(listener->address(), {})));
-  ASSERT_TRUE(until([&] { return client.socket.may_write() && acceptor.ends.size() == 1; }));
-  End& server = *acceptor.ends[0];
+  const auto both = dialled();
+  End &client = *both->client, &server = both->server();
   server.drain();
   turns(2);
   ASSERT_EQ(client.write("never read").taken, 10u);

@@ -50,6 +50,20 @@ class UringLoopTest : public testing::Test {
     loop->turn(0us);
     return {std::move(end), ends[1]};
   }
+  /// A TCP connection both of whose ends are the loop's.
+  struct Dialled {
+    contract::Acceptor acceptor;
+    std::unique_ptr<Listener> listener;
+    std::unique_ptr<End> client;
+    End& server() { return *acceptor.ends[0]; }
+  };
+  std::unique_ptr<Dialled> dialled() {
+    auto both = std::make_unique<Dialled>();
+    both->listener = std::move(*loop->listen(loopback("127.0.0.1"), {}, both->acceptor));
+    both->client = std::make_unique<End>(std::move(*loop->connect(both->listener->address(), {})));
+    EXPECT_TRUE(until([&] { return both->client->socket.may_write() && both->acceptor.ends.size() == 1; }));
+    return both;
+  }
   static void say(int peer, std::string_view words) {
     ASSERT_EQ(::write(peer, words.data(), words.size()), static_cast<ssize_t>(words.size()));
   }

@@ -159,11 +159,8 @@ TEST_F(UringSends, a_close_does_not_wait_for_ever) {
 }
 
 TEST_F(UringSends, a_reset_and_unread_bytes_forget_what_is_owed) {
-  contract::Acceptor acceptor;
-  auto listener = std::move(*loop->listen(loopback("127.0.0.1"), {}, acceptor));
-  End client(std::move(*loop->connect(listener->address(), {})));
-  ASSERT_TRUE(until([&] { return client.socket.may_write() && acceptor.ends.size() == 1; }));
-  End& server = *acceptor.ends[0];
+  const auto both = dialled();
+  End &client = *both->client, &server = both->server();
   Debt debt(*loop, server, -1);
   ASSERT_TRUE(debt.owes);
   server.socket.reset();
@@ -189,11 +186,8 @@ TEST_F(UringSends, a_staged_write_never_reaches_the_numbers_next_owner) {
 }
 
 TEST_F(UringSends, a_staged_write_that_fails_is_told_to_reads_and_writes) {
-  contract::Acceptor acceptor;
-  auto listener = std::move(*loop->listen(loopback("127.0.0.1"), {}, acceptor));
-  End client(std::move(*loop->connect(listener->address(), {})));
-  ASSERT_TRUE(until([&] { return client.socket.may_write() && acceptor.ends.size() == 1; }));
-  End& server = *acceptor.ends[0];
+  const auto both = dialled();
+  End &client = *both->client, &server = both->server();
   server.drain();
   turns(2);
   EXPECT_EQ(server.write("too late").taken, 8u);
@@ -203,11 +197,8 @@ TEST_F(UringSends, a_staged_write_that_fails_is_told_to_reads_and_writes) {
 }
 
 TEST_F(UringSends, a_connection_that_is_given_away_with_a_debt_is_cut) {
-  contract::Acceptor acceptor;
-  auto listener = std::move(*loop->listen(loopback("127.0.0.1"), {}, acceptor));
-  End client(std::move(*loop->connect(listener->address(), {})));
-  ASSERT_TRUE(until([&] { return client.socket.may_write() && acceptor.ends.size() == 1; }));
-  End& server = *acceptor.ends[0];
+  const auto both = dialled();
+  End &client = *both->client, &server = both->server();
   Debt debt(*loop, server, -1);
   ASSERT_TRUE(debt.owes);
   End next(loop->take_over(KernelLoop::give_up(std::move(server.socket))));
