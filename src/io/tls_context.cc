@@ -167,7 +167,8 @@ Result<SSL_CTX*> TlsContext::add_handle(TlsVersion version_min) {
   handles_.push_back(handle);
   SSL_CTX_set_app_data(handle, this);
   SSL_CTX_set_min_proto_version(handle, version_min == TlsVersion::v1_3 ? TLS1_3_VERSION : TLS1_2_VERSION);
-  if (SSL_CTX_set_cipher_list(handle, kCiphers12) != 1 || SSL_CTX_set_ciphersuites(handle, kCipherSuites) != 1 ||
+  if (SSL_CTX_set_cipher_list(handle, kCiphers12) != 1 ||
+      SSL_CTX_set_ciphersuites(handle, kCipherSuites) != 1 ||
       SSL_CTX_set1_groups_list(handle, kGroups) != 1) {
     return unusable("ciphers", openssl_reason());
   }
