@@ -3,6 +3,9 @@ foreground. All do the same work, each as its manual says it: round-robin over t
 X-Forwarded-For, time-outs as people set them; no access logs, no health checks, one thread unless more are asked for."""
 import os
 import pathlib
+import subprocess
+import tempfile
+import types
 
 STREAM_MODULE = pathlib.Path("/usr/lib/nginx/modules/ngx_stream_module.so")  # of libnginx-mod-stream
 FILES_MAX = 19_900
@@ -41,6 +44,22 @@ server = [ {servers} ]
 def on_loop(loop):
     """rejoin on the loop of this name, whatever is its default."""
     return lambda setup: ["env", f"REJOIN_IO={loop}", *rejoin_command(setup)]
+
+
+def no_io_uring(rejoin):
+    """Why rejoin cannot have io_uring here; empty: it can. Asked of rejoin itself, which tries it when it starts."""
+    with tempfile.TemporaryDirectory(prefix="rejoin-bench-") as folder:
+        setup = types.SimpleNamespace(rejoin=rejoin, folder=pathlib.Path(folder), servers=["127.0.0.1:9"], workers=1, port=0,
+                                      mode="http", tls=None)
+        command = on_loop("io_uring")(setup)
+        with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as process:
+            said = []
+            for line in process.stderr:  # until it is ready, or has ended
+                said.append(line.strip())
+                if line.split()[-1:] == ["ready"]:
+                    process.terminate()
+                    return ""
+            return said[-1] if said else "it says nothing"
 
 
 def haproxy_command(setup):
