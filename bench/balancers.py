@@ -1,6 +1,7 @@
 """The balancers: each function writes a configuration into a folder and returns the command that starts the balancer in the
 foreground. All do the same work, each as its manual says it: round-robin over the servers, a cookie that brings a client back,
-X-Forwarded-For, time-outs as people set them; no access logs, no health checks, one thread unless more are asked for."""
+X-Forwarded-For, time-outs as people set them, and TCP keep-alive on both sides, without which a tunnel of hours never learns that its
+client's phone has gone (Caddy and rejoin do that by themselves); no access logs, no health checks, one thread unless more are asked for."""
 import os
 import pathlib
 import subprocess
@@ -81,6 +82,8 @@ defaults
     timeout client {"60s" if http else "1h"}
     timeout server {"60s" if http else "1h"}
     timeout tunnel 1h
+    option clitcpka
+    option srvtcpka
 frontend play
     bind 127.0.0.1:{setup.port} backlog 4096{tls}
     default_backend gateways
@@ -130,11 +133,12 @@ http {{
   map $cookie_SRV $gateways {{ default every; {known} }}
   map $http_upgrade $connection_upgrade {{ default upgrade; '' ''; }}
   server {{
-    listen 127.0.0.1:{setup.port}{ssl} backlog=4096{" reuseport" if setup.workers > 1 else ""};
+    listen 127.0.0.1:{setup.port}{ssl} backlog=4096 so_keepalive=on{" reuseport" if setup.workers > 1 else ""};
     {tls}
     location / {{
       proxy_pass http://$gateways;
       proxy_http_version 1.1;
+      proxy_socket_keepalive on;
       proxy_set_header Host $http_host;
       proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
       proxy_set_header Upgrade $http_upgrade;
@@ -155,8 +159,9 @@ def nginx_stream_command(setup):
 stream {{
   upstream every {{ {servers} }}
   server {{
-    listen 127.0.0.1:{setup.port} backlog=4096;
+    listen 127.0.0.1:{setup.port} backlog=4096 so_keepalive=on;
     proxy_pass every;
+    proxy_socket_keepalive on;
     proxy_timeout 1h;
   }}
 }}

@@ -73,7 +73,7 @@ METHOD = """
 - **Memory** is anonymous memory of the subject (`smaps_rollup`), as the slope between two numbers of connections, each of which
   has sent a message. The kernel's socket buffers are not in it; they are the same for everybody.
 - **Peers are configured as their manuals say for production** (`bench/balancers.py`, `bench/gateways.py`, `bench/peers/`): cookie
-  affinity, X-Forwarded-For, time-outs; no access logs and no health checks anywhere. nginx of Debian has no cookie affinity, and
+  affinity, X-Forwarded-For, time-outs, TCP keep-alive on both sides; no access logs and no health checks anywhere. nginx of Debian has no cookie affinity, and
   does the same by a map. Caddy plants its cookie by `lb_policy cookie`.
 """
 
