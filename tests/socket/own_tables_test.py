@@ -54,7 +54,7 @@ def listens(address):
 
 class Counted(ProgramsTest):
     def metrics(self, program):
-        return scrape.read(ask(program.address("admin"), target="/metrics").body.decode())
+        return scrape.read(ask(program.address("admin"), target="/metrics", host="127.0.0.1").body.decode())
 
     def open_descriptors(self, program):
         return self.metrics(program)["process_open_fds"].value()
@@ -123,7 +123,7 @@ class Between(ProgramsTest):
             for account in self.connect(url, "--resume", saved, "--times", 20, "--message", "hello"):
                 self.assertEqual(account["messages"][-1], "hello")
                 self.assertIn(account["links"][0]["kind"], ("open", "resumed"))
-        told = scrape.read(ask(gateway.address("admin"), target="/metrics").body.decode())
+        told = scrape.read(ask(gateway.address("admin"), target="/metrics", host="127.0.0.1").body.decode())
         self.assertGreater(told["rejoin_gateway_links_handed_over_total"].value(), 5)
         self.assertEqual(told["rejoin_gateway_sessions_opened_total"].value(), 1)
         poll(lambda: sorted(map(len, tables(gateway))) == before, f"no table has more than at rest: {before}, {tables(gateway)}")
