@@ -59,18 +59,12 @@ struct Admin {
   std::optional<KeySource> token;  // none: whoever reaches it may
 };
 
-/// Whose the table of descriptors is, and with it the limit of open files.
-enum class Descriptors : std::uint8_t { per_process, per_worker };
-/// In the order of Descriptors.
-inline constexpr std::string_view kDescriptors[] = {"per_process", "per_worker"};
-
 /// Who the process becomes once it listens (empty: who it is), and how it asks the kernel.
 struct Process {
   std::string user;
   std::string group;  // empty: the user's own
   io::LoopChoice io = io::LoopChoice::epoll;
-  Descriptors descriptors = Descriptors::per_process;
-
+  io::Descriptors descriptors = io::Descriptors::per_process;
   bool operator==(const Process&) const = default;
 };
 

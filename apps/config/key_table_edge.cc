@@ -100,7 +100,7 @@ void visit(KeyVisitor& v, Process& it) {
        "workers' together. `per_worker`: each worker's, so that one process may have `workers` times as many "
        "sockets; Linux 5.9 or newer. The environment variable `REJOIN_DESCRIPTORS`, with the same words, "
        "comes before this key."},
-      it.descriptors, kDescriptors);
+      it.descriptors, io::kDescriptors);
 }
 
 void visit(KeyVisitor& v, Drain& it) {

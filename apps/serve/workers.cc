@@ -6,9 +6,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <cstdlib>
-#include <iterator>
 #include <memory>
 #include <optional>
 #include <thread>
@@ -78,16 +76,15 @@ Status make_loops(Crew& crew, io::LoopChoice choice, Log& log) {
 }
 
 // As many tables of descriptors as the environment, or else the configuration, asks for. After make_loops().
-Status make_tables(Crew& crew, config::Descriptors choice, Log& log) {
+Status make_tables(Crew& crew, io::Descriptors choice, Log& log) {
   if (const char* const asked = std::getenv(kDescriptorsVariable)) {
-    const auto* const found =
-        std::find(std::begin(config::kDescriptors), std::end(config::kDescriptors), asked);
-    if (found == std::end(config::kDescriptors))
+    const auto said = io::parse_descriptors(asked);
+    if (!said)
       return Error{ErrorKind::config, Side::ours, Retry::no,
                    std::string(kDescriptorsVariable) + "=" + asked + ": write per_process or per_worker"};
-    choice = static_cast<config::Descriptors>(found - std::begin(config::kDescriptors));
+    choice = *said;
   }
-  if (choice == config::Descriptors::per_process) return {};
+  if (choice == io::Descriptors::per_process) return {};
   Status made = crew.separate_tables();
   rlimit limit{};
   if (made && getrlimit(RLIMIT_NOFILE, &limit) == 0)

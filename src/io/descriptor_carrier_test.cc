@@ -3,12 +3,14 @@
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <poll.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <atomic>
+#include <cstdlib>
 #include <future>
 #include <thread>
 
@@ -55,13 +57,25 @@ std::pair<int, int> pair_of_sockets() {
   return {ends[0], ends[1]};
 }
 
-/// No descriptor of this file is open in any table: its other end is at its end.
+/// Soon no descriptor of this file is open in any table: its other end is at its end.
 bool is_at_its_end(int other) {
+  pollfd asked{other, POLLIN, 0};
   char byte;
-  return recv(other, &byte, 1, 0) == 0;
+  return poll(&asked, 1, 20'000) == 1 && recv(other, &byte, 1, 0) == 0;
+}
+
+/// ThreadSanitizer takes one number in two tables for one file, unless it is told: tests/own_tables.tsan.
+bool would_be_misread() {
+#ifdef __SANITIZE_THREAD__
+  const char* const options = std::getenv("TSAN_OPTIONS");
+  return options == nullptr || std::string_view(options).find("own_tables") == std::string_view::npos;
+#else
+  return false;
+#endif
 }
 
 TEST(OwnTable, holds_what_is_kept_under_its_number_and_nothing_else) {
+  if (would_be_misread()) GTEST_SKIP();
   const auto [kept, closed] = pair_of_sockets();
   std::thread([kept = kept, closed = closed] {
     const int low = open("/dev/null", O_RDONLY), high = fcntl(low, F_DUPFD_CLOEXEC, 500);
@@ -94,6 +108,7 @@ TEST(OwnTable, is_made_where_nothing_is_to_be_closed) {
 class Carrier : public testing::TestWithParam<Kind> {
  protected:
   void SetUp() override {
+    if (would_be_misread()) GTEST_SKIP();
     for (int i = 0; i < 3; ++i) loops_.push_back(GetParam().make(log_));
     std::vector<KernelLoop*> all;
     for (const auto& loop : loops_) all.push_back(loop.get());
@@ -104,6 +119,7 @@ class Carrier : public testing::TestWithParam<Kind> {
     carrier_->let_go_of_others();
   }
   void TearDown() override {
+    if (!carrier_) return;
     for (unsigned i = 1; i < 3; ++i) stop(i);
     carrier_.reset();
   }
