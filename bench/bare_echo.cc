@@ -4,9 +4,12 @@
 // less is possible, and what a message costs more with thousands of connections is here the kernel's alone:
 // of this program it touches nothing that belongs to one.
 //
-//   bench_bare_echo ADDRESS:PORT [--workers N]
+//   bench_bare_echo ADDRESS:PORT [--workers N [--own-tables]]
 //
-// Workers share nothing: each has its thread, its epoll and its listener (SO_REUSEPORT).
+// Workers share nothing: each has its thread, its epoll and its listener (SO_REUSEPORT); with --own-tables
+// its table of descriptors, too, and so as many as the limit of open files allows one process.
+
+#include <sched.h>
 
 #include <thread>
 #include <unordered_map>
@@ -99,15 +102,21 @@ class Echo {
 }  // namespace bench
 
 int main(int count, char** arguments) {
-  const bool many = count == 4 && std::string_view(arguments[2]) == "--workers";
+  const bool many = count >= 4 && std::string_view(arguments[2]) == "--workers";
+  const bool own = count == 5 && std::string_view(arguments[4]) == "--own-tables";
   const int workers = many ? std::atoi(arguments[3]) : 1;
-  if ((count != 2 && !many) || workers < 1) {
-    std::fprintf(stderr, "usage: bench_bare_echo ADDRESS:PORT [--workers N]\n");
+  if ((count != 2 && !(many && (count == 4 || own))) || workers < 1) {
+    std::fprintf(stderr, "usage: bench_bare_echo ADDRESS:PORT [--workers N [--own-tables]]\n");
     return 2;
   }
   std::vector<std::thread> others;
   bench::Echo first(arguments[1]);
-  for (int i = 1; i < workers; ++i) others.emplace_back([arguments] { bench::Echo(arguments[1]).run(); });
+  for (int i = 1; i < workers; ++i) {
+    others.emplace_back([arguments, own] {
+      if (own && unshare(CLONE_FILES) != 0) bench::die("unshare");
+      bench::Echo(arguments[1]).run();
+    });
+  }
   std::fprintf(stderr, "ready\n");
   first.run();
 }

@@ -2,13 +2,19 @@
 // them. One thread, one edge-triggered epoll, one buffer for all connections, no HTTP. A message that passes
 // costs one recv and one send, and a share of an epoll_wait; nothing less is possible with epoll.
 //
-//   bench_bare_relay --listen ADDRESS:PORT --to ADDRESS:PORT [--to ...] [--as-designed]
+//   bench_bare_relay --listen ADDRESS:PORT --to ADDRESS:PORT [--to ...] [--as-designed] [--workers N]
 //
 // Several --to take turns. The end of one side closes both at once. --as-designed adds what the design asks
 // of a relay that people use: the clock read once a turn, time of last use and bytes counted for each
 // connection, a sweep that ends silent ones, and half-closed connections kept until the other side ends too.
+// Workers share nothing: each has its thread, its epoll, its listener (SO_REUSEPORT) and its table of
+// descriptors, and so as many as the limit of open files allows one process.
 
+#include <sched.h>
+
+#include <cstdlib>
 #include <memory>
+#include <thread>
 #include <unordered_set>
 #include <vector>
 
@@ -48,7 +54,7 @@ class Relay {
         targets_(std::move(targets)),
         epoll_(epoll_create1(EPOLL_CLOEXEC)),
         buffer_(buffer_bytes) {
-    listener_.fd = listen_on(listen);
+    listener_.fd = listen_on(listen, /*shared_by_threads=*/true);
     // Level-triggered, one accept a turn: at any load no accept is made in vain.
     watch(listener_, EPOLLIN);
   }
@@ -182,12 +188,15 @@ int main(int count, char** arguments) {
   std::string listen;
   std::vector<sockaddr_in> targets;
   auto style = bench::Style::lean;
+  int workers = 1;
   for (int i = 1; i < count; ++i) {
     const std::string_view name = arguments[i];
     if (name == "--as-designed") {
       style = bench::Style::as_designed;
     } else if (name == "--listen" && i + 1 < count) {
       listen = arguments[++i];
+    } else if (name == "--workers" && i + 1 < count) {
+      workers = std::atoi(arguments[++i]);
     } else if (name == "--to" && i + 1 < count) {
       targets.push_back(bench::parse_address(arguments[++i]));
     } else {
@@ -196,12 +205,19 @@ int main(int count, char** arguments) {
     }
   }
   if (listen.empty() || targets.empty()) {
-    std::fprintf(
-        stderr,
-        "usage: bench_bare_relay --listen ADDRESS:PORT --to ADDRESS:PORT [--to ...] [--as-designed]\n");
+    std::fprintf(stderr,
+                 "usage: bench_bare_relay --listen ADDRESS:PORT --to ADDRESS:PORT [--to ...] [--as-designed] "
+                 "[--workers N]\n");
     return 2;
   }
-  bench::Relay relay(listen, std::move(targets), style);
+  bench::Relay relay(listen, targets, style);
+  std::vector<std::thread> others;
+  for (int i = 1; i < workers; ++i) {
+    others.emplace_back([&] {
+      if (unshare(CLONE_FILES) != 0) bench::die("unshare");
+      bench::Relay(listen, targets, style).run();
+    });
+  }
   std::fprintf(stderr, "ready\n");
   relay.run();
 }

@@ -48,8 +48,10 @@ def kernel_bytes():
 
 
 def measure(tools):
+    kept = json.loads(OWN.read_text()) if OWN.exists() else {}
     found = json.loads(subprocess.run([tools / "bench_million"], check=True, capture_output=True, text=True).stdout)
     found["kernel_bytes"] = round(kernel_bytes())
+    found.update({key: kept[key] for key in ("many",) if key in kept})  # bench/many.py --write
     OWN.write_text(json.dumps(found, indent=1) + "\n")
     print(f"{OWN}: {found}")
 
@@ -157,6 +159,13 @@ def page():
                   [["measured"] + [f"{m.median(figure, subject, x) / 1000:.1f}" for x in xs]]))
     add("What grows there is the kernel's share: with thousands of sockets in turn each one's memory has left the caches. Beyond "
         "what was measured this is the model's weakest point, and the reason for the 40 % that it leaves free.\n")
+    if "many" in m.own:
+        many = m.own["many"]
+        add("## More than the limit of open files in one process\n")
+        add(f"One process with {many['workers']} workers, each with a table of descriptors of its own, where the limit is {many['limit']:,} a table "
+            f"(`[process] descriptors = \"per_worker\"`, [decision 24](decisions/0024-a-table-of-descriptors-for-each-worker.md)). All threads on one core; "
+            f"medians and extremes of {many['rounds']} rounds with three looks each (`./dev bench many --write`, at {many['commit']}).\n")
+        add(many["table"])
     return "\n".join(out)
 
 

@@ -283,7 +283,7 @@ Task<AdminReply> Admin::metrics(Asked) {
   std::optional<Answer> answer = co_await numbers();
   if (!answer) co_return no_answer();
   AdminReply reply;
-  reply.body = metrics_text(answer->numbers);
+  reply.body = metrics_text(answer->numbers, survey_.own_tables());
   reply.content_type = watch::MetricsText::kContentType;
   co_return reply;
 }

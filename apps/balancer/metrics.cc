@@ -374,13 +374,13 @@ Numbers numbers_of(Worker& worker) {
   return out;
 }
 
-std::string metrics_text(const Numbers& numbers) {
+std::string metrics_text(const Numbers& numbers, const std::vector<pid_t>& own_tables) {
   MetricsText out;
   write_rows(out, kPrefix, kWorkers, numbers.workers);
   write_rows(out, kPrefix, kEdgeCounts, numbers.edge);
   write_listeners(out, numbers);
   write_pools(out, numbers);
-  watch::write_process(out);
+  watch::write_process(out, own_tables);
   return out.take();
 }
 

@@ -73,6 +73,6 @@ struct Numbers {
 Numbers numbers_of(Worker& worker);
 
 /// For the body of GET /metrics.
-std::string metrics_text(const Numbers& numbers);
+std::string metrics_text(const Numbers& numbers, const std::vector<pid_t>& own_tables = {});
 
 }  // namespace rejoin::balancer

@@ -64,7 +64,7 @@ struct Process {
   std::string user;
   std::string group;  // empty: the user's own
   io::LoopChoice io = io::LoopChoice::epoll;
-
+  io::Descriptors descriptors = io::Descriptors::per_process;
   bool operator==(const Process&) const = default;
 };
 

@@ -94,6 +94,13 @@ void visit(KeyVisitor& v, Process& it) {
        "The "
        "environment variable `REJOIN_IO`, with the same words, comes before this key."},
       it.io, io::kLoopChoices);
+  v.choice(
+      {"descriptors",
+       "Whose the limit of open files (`ulimit -n`, systemd's `LimitNOFILE=`) is. `per_process`: all "
+       "workers' together. `per_worker`: each worker's, so that one process may have `workers` times as many "
+       "sockets; Linux 5.9 or newer. The environment variable `REJOIN_DESCRIPTORS`, with the same words, "
+       "comes before this key."},
+      it.descriptors, io::kDescriptors);
 }
 
 void visit(KeyVisitor& v, Drain& it) {

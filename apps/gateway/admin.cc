@@ -339,7 +339,7 @@ Task<AdminReply> Admin::metrics() {
   std::optional<Answer> answer = co_await survey_.ask(std::move(question), std::nullopt);
   if (!answer) co_return no_answer();
   AdminReply reply;
-  reply.body = metrics_text(answer->totals);
+  reply.body = metrics_text(answer->totals, survey_.own_tables());
   reply.content_type = watch::MetricsText::kContentType;
   co_return reply;
 }

@@ -135,7 +135,7 @@ Totals totals_of(Worker& worker) {
   return out;
 }
 
-std::string metrics_text(const Totals& totals) {
+std::string metrics_text(const Totals& totals, const std::vector<pid_t>& own_tables) {
   MetricsText out;
   out.family(kPrefix + "sessions", MetricKind::gauge, "Sessions that live: with a link, or waiting for one.");
   out.sample({{"phase", "attached"}}, totals.now.attached);
@@ -168,7 +168,7 @@ std::string metrics_text(const Totals& totals) {
   out.family(kPrefix + "access_records_lost_total", MetricKind::counter,
              "Lines lost since the access log's file took nothing.");
   out.sample(totals.access_lost);
-  watch::write_process(out);
+  watch::write_process(out, own_tables);
   return out.take();
 }
 

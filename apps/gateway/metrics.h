@@ -38,6 +38,6 @@ struct Totals {
 Totals totals_of(Worker& worker);
 
 /// For the body of GET /metrics.
-std::string metrics_text(const Totals& totals);
+std::string metrics_text(const Totals& totals, const std::vector<pid_t>& own_tables = {});
 
 }  // namespace rejoin::gateway

@@ -41,6 +41,10 @@ class Survey {
   Survey(const Survey&) = delete;
   Survey& operator=(const Survey&) = delete;
 
+  /// Colleagues::own_tables().
+  std::vector<pid_t> own_tables() const {
+    return rules_.colleagues != nullptr ? rules_.colleagues->own_tables() : std::vector<pid_t>();
+  }
   unsigned workers() const { return rules_.colleagues != nullptr ? rules_.colleagues->count() : 1; }
 
   /// Asks every worker, or (`only`) one. Nothing: one of them did not answer in time, since it is stopping.

@@ -11,6 +11,7 @@
 
 #include <chrono>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -45,8 +46,11 @@ class Upgrade {
 
   struct Given {
     unsigned worker;
-    int descriptor;
+    int descriptor;  // in the calling thread's table; which socket it is, also when it is closed
     Address address;
+    int of_worker;  // the same in the worker's table
+    /// Of a copy that was made for this; until begin() has come back. nullptr: the worker's own.
+    std::shared_ptr<const void> copy;
   };
   /// Starts this program anew, with the arguments that it was started with. With an `identity` there is a
   /// channel (a unix socket) to each of `workers`, and a new process that says otherwise of itself refuses to

@@ -7,6 +7,8 @@
 // comes by KernelLoop::post.
 #pragma once
 
+#include <sys/types.h>
+
 #include <functional>
 #include <memory>
 #include <string>
@@ -92,6 +94,9 @@ class Colleagues {
     (void)worker;
     return nullptr;
   }
+  /// Threads that have a table of descriptors of their own, beside the one that the process began with. Of
+  /// worker 0 only.
+  virtual std::vector<pid_t> own_tables() const { return {}; }
   /// As SIGUSR2 does: see run_workers(). From any thread.
   virtual void upgrade() {}
 };
@@ -99,6 +104,8 @@ class Colleagues {
 /// In the environment: comes before `io` of [process]. For tests, and for who must change it without the
 /// file.
 inline constexpr const char* kIoVariable = "REJOIN_IO";
+/// And before `descriptors`.
+inline constexpr const char* kDescriptorsVariable = "REJOIN_DESCRIPTORS";
 
 /// Called once per worker, on its thread. `world` outlives what it returns.
 using WorkerFactory =

@@ -22,11 +22,11 @@ constexpr int kPatienceMs = 20'000;
 /// When a program of the test ends.
 enum class Ends : std::uint8_t { at_drain, at_stop, first_at_stop };
 
-/// A listener, and clients whom it reads from once and keeps until it ends.
+/// A listener, and clients whom it keeps until it ends; one that says something becomes the next worker's.
 class Program final : public WorkerProgram, private io::AcceptEvents {
  public:
-  Program(io::World& world, unsigned number, Ends ends, unsigned fails)
-      : world_(world), number_(number), ends_(ends), fails_(number == fails) {}
+  Program(io::World& world, unsigned number, Colleagues& colleagues, Ends ends, unsigned fails)
+      : world_(world), colleagues_(colleagues), number_(number), ends_(ends), fails_(number == fails) {}
 
   Status open(const std::vector<Address>& at) override {
     if (fails_) return Error{ErrorKind::os, Side::ours, Retry::no, "this one fails"};
@@ -49,16 +49,39 @@ class Program final : public WorkerProgram, private io::AcceptEvents {
   bool idle() const override { return idle_; }
 
  private:
+  struct Guest final : io::SocketEvents {
+    Guest(Program& at, io::Socket client) : program(at), socket(std::move(client)) {
+      socket.set_events(this);
+    }
+    void on_ready(io::Ready) override {
+      if (!socket.read().got()) return;
+      socket.set_events(nullptr);
+      const unsigned next = (program.number_ + 1) % program.colleagues_.count();
+      program.say("hands over to " + std::to_string(next));
+      program.colleagues_.hand_over(next, std::move(socket), [](WorkerProgram& other, io::Socket come) {
+        static_cast<Program&>(other).welcome(std::move(come));
+      });
+    }
+    Program& program;
+    io::Socket socket;
+  };
+
   void on_accept(io::Socket client, const Address& from) override {
     (void)client.read();
-    clients_.push_back(std::move(client));
+    guests_.push_back(std::make_unique<Guest>(*this, std::move(client)));
     say("has client " + std::to_string(from.port));
+  }
+  void welcome(io::Socket client) {
+    (void)client.read();  // nothing yet: it waits for what we say
+    (void)client.write("welcome");
+    guests_.push_back(std::make_unique<Guest>(*this, std::move(client)));
   }
   void say(const std::string& what) { world_.log.info("worker " + std::to_string(number_) + " " + what); }
 
   io::World& world_;
+  Colleagues& colleagues_;
   std::unique_ptr<io::Listener> listener_;
-  std::vector<io::Socket> clients_;
+  std::vector<std::unique_ptr<Guest>> guests_;
   unsigned number_;
   Ends ends_;
   bool fails_;
@@ -89,10 +112,11 @@ class Process {
     pid_ = fork();
     if (pid_ == 0) {
       ::close(pipe[0]);
-      PipeLog log(pipe[1]);
+      dup2(pipe[1], STDERR_FILENO);  // which each worker has, whatever else it has not
+      PipeLog log(STDERR_FILENO);
       const WorkersOptions options{.count = workers, .listener_names = {"play"}, .drain_time = drain_time};
-      _exit(run_workers(options, log, [=](io::World& world, unsigned number, Colleagues&) {
-        return std::make_unique<Program>(world, number, ends, fails);
+      _exit(run_workers(options, log, [=](io::World& world, unsigned number, Colleagues& all) {
+        return std::make_unique<Program>(world, number, all, ends, fails);
       }));
     }
     ::close(pipe[1]);
@@ -141,7 +165,25 @@ class Process {
   std::string said_;
 };
 
-TEST(RunWorkers, says_where_it_listens_and_that_it_is_ready) {
+/// With one table of descriptors, and with one for each worker.
+class RunWorkers : public testing::TestWithParam<std::string> {
+ protected:
+  void SetUp() override {
+#ifdef __SANITIZE_THREAD__
+    // ThreadSanitizer takes one number in two tables for one file, unless it is told: tests/own_tables.tsan.
+    const char* const options = std::getenv("TSAN_OPTIONS");
+    if (GetParam() == "per_worker" &&
+        std::string(options != nullptr ? options : "").find("own_tables") == std::string::npos)
+      GTEST_SKIP();
+#endif
+    setenv(kDescriptorsVariable, GetParam().c_str(), 1);
+  }
+  void TearDown() override { unsetenv(kDescriptorsVariable); }
+};
+INSTANTIATE_TEST_SUITE_P(Descriptors, RunWorkers, testing::Values("per_process", "per_worker"),
+                         [](const auto& test) { return test.param; });
+
+TEST_P(RunWorkers, says_where_it_listens_and_that_it_is_ready) {
   Process process(1, Ends::at_drain, 10s);
   ASSERT_TRUE(process.hears("ready\n"));
   EXPECT_EQ(process.times("listener play: listening on 127.0.0.1:"), 1) << process.said();
@@ -149,7 +191,7 @@ TEST(RunWorkers, says_where_it_listens_and_that_it_is_ready) {
   EXPECT_EQ(process.exit_status(), 0);
 }
 
-TEST(RunWorkers, gives_all_workers_the_port_of_the_first) {
+TEST_P(RunWorkers, gives_all_workers_the_port_of_the_first) {
   Process process(3, Ends::at_drain, 10s);
   ASSERT_TRUE(process.hears("ready\n"));
   const std::size_t at = process.said().find("listening on ") + 13;
@@ -161,7 +203,7 @@ TEST(RunWorkers, gives_all_workers_the_port_of_the_first) {
   EXPECT_EQ(process.times(" stops\n"), 0);
 }
 
-TEST(RunWorkers, stops_when_the_time_to_drain_is_over) {
+TEST_P(RunWorkers, stops_when_the_time_to_drain_is_over) {
   Process process(2, Ends::at_stop, 50ms);
   ASSERT_TRUE(process.hears("ready\n"));
   process.signal(SIGTERM);
@@ -170,7 +212,7 @@ TEST(RunWorkers, stops_when_the_time_to_drain_is_over) {
   EXPECT_EQ(process.times(" stops\n"), 2) << process.said();
 }
 
-TEST(RunWorkers, stops_at_once_at_a_second_signal) {
+TEST_P(RunWorkers, stops_at_once_at_a_second_signal) {
   Process process(2, Ends::at_stop, 1h);
   ASSERT_TRUE(process.hears("ready\n"));
   process.signal(SIGINT);
@@ -178,6 +220,12 @@ TEST(RunWorkers, stops_at_once_at_a_second_signal) {
   process.signal(SIGTERM);
   EXPECT_EQ(process.exit_status(), 0);
   EXPECT_EQ(process.times(" stops\n"), 2) << process.said();
+}
+
+/// Where a program listens.
+Address address_of(const Process& process) {
+  const std::size_t at = process.said().find("listening on ") + 13;
+  return *Address::parse(process.said().substr(at, process.said().find('\n', at) - at));
 }
 
 /// A client: its own port, and whether the other side has closed.
@@ -195,6 +243,14 @@ class Client {
   }
   ~Client() { ::close(descriptor_); }
   std::string port() const { return std::to_string(port_); }
+  void say(char byte) { EXPECT_EQ(send(descriptor_, &byte, 1, MSG_NOSIGNAL), 1); }
+  bool hears(const std::string& text) {
+    std::string found(text.size(), ' ');
+    pollfd asked{descriptor_, POLLIN, 0};
+    return poll(&asked, 1, kPatienceMs) == 1 &&
+           recv(descriptor_, found.data(), found.size(), MSG_WAITALL) == static_cast<ssize_t>(text.size()) &&
+           found == text;
+  }
   bool sees_the_end() {
     pollfd asked{descriptor_, POLLIN, 0};
     char byte;
@@ -206,18 +262,16 @@ class Client {
   std::uint16_t port_ = 0;
 };
 
-TEST(RunWorkers, clients_of_a_worker_that_has_ended_see_their_end_while_others_work_on) {
+TEST_P(RunWorkers, clients_of_a_worker_that_has_ended_see_their_end_while_others_work_on) {
   for (const char* io : {"epoll", "auto"}) {
     setenv(kIoVariable, io, 1);
     Process process(2, Ends::first_at_stop, 1h);
     unsetenv(kIoVariable);
     ASSERT_TRUE(process.hears("ready\n"));
-    const std::size_t at = process.said().find("listening on ") + 13;
-    const auto address = Address::parse(process.said().substr(at, process.said().find('\n', at) - at));
-    ASSERT_TRUE(address);
+    const Address address = address_of(process);
     std::vector<std::unique_ptr<Client>> clients;
     do {
-      clients.push_back(std::make_unique<Client>(*address));
+      clients.push_back(std::make_unique<Client>(address));
       ASSERT_TRUE(process.hears(" has client " + clients.back()->port() + "\n"));
     } while (process.times("worker 1 has client ") == 0);
     process.signal(SIGTERM);
@@ -228,7 +282,54 @@ TEST(RunWorkers, clients_of_a_worker_that_has_ended_see_their_end_while_others_w
   }
 }
 
-TEST(RunWorkers, ends_with_1_when_a_worker_cannot_open) {
+TEST_P(RunWorkers, a_client_is_handed_over_from_worker_to_worker) {
+  for (const char* io : {"epoll", "auto"}) {
+    setenv(kIoVariable, io, 1);
+    Process process(3, Ends::at_drain, 1h);
+    unsetenv(kIoVariable);
+    ASSERT_TRUE(process.hears("ready\n"));
+    Client client(address_of(process));
+    ASSERT_TRUE(process.hears(" has client " + client.port() + "\n"));
+    for (int i = 0; i < 6; ++i) {  // to all, and back home, twice
+      client.say('n');
+      EXPECT_TRUE(client.hears("welcome")) << i << " on " << io;
+    }
+    process.signal(SIGTERM);
+    EXPECT_TRUE(client.sees_the_end());
+    EXPECT_EQ(process.exit_status(), 0);
+    EXPECT_EQ(process.times(" hands over to "), 6);
+  }
+}
+
+TEST_P(RunWorkers, who_is_handed_over_to_a_worker_that_has_ended_sees_the_end) {
+  Process process(2, Ends::first_at_stop, 1h);
+  ASSERT_TRUE(process.hears("ready\n"));
+  const Address address = address_of(process);
+  std::vector<std::unique_ptr<Client>> clients;
+  std::size_t of_first = 0, of_second = 0;
+  while (of_first < 3 || of_second < 1) {
+    clients.push_back(std::make_unique<Client>(address));
+    ASSERT_TRUE(process.hears(" has client " + clients.back()->port() + "\n"));
+    of_first = static_cast<std::size_t>(process.times("worker 0 has client "));
+    of_second = static_cast<std::size_t>(process.times("worker 1 has client "));
+  }
+  process.signal(SIGTERM);
+  for (auto& client : clients) {
+    if (process.times("worker 1 has client " + client->port() + "\n") != 0) {
+      EXPECT_TRUE(client->sees_the_end());
+    }
+  }
+  for (auto& client : clients) {
+    if (process.times("worker 0 has client " + client->port() + "\n") == 0) continue;
+    client->say('n');
+    EXPECT_TRUE(client->sees_the_end());
+  }
+  EXPECT_EQ(process.times(" stops\n"), 0) << process.said();
+  process.signal(SIGTERM);
+  EXPECT_EQ(process.exit_status(), 0);
+}
+
+TEST_P(RunWorkers, ends_with_1_when_a_worker_cannot_open) {
   for (const unsigned fails : {0u, 1u, 2u}) {
     Process process(3, Ends::at_drain, 10s, fails);
     EXPECT_EQ(process.exit_status(), 1);

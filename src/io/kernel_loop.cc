@@ -102,6 +102,7 @@ void KernelLoop::stop() {
 void KernelLoop::post(std::function<void()> work) {
   {
     const std::lock_guard lock(posted_mutex_);
+    if (refusing_) return;
     posted_.push_back(std::move(work));
   }
   const std::uint64_t one = 1;
@@ -118,6 +119,14 @@ void KernelLoop::run_posted() {
     work.swap(posted_);
   }
   for (auto& one : work) one();
+}
+
+void KernelLoop::refuse_posts() {
+  {
+    const std::lock_guard lock(posted_mutex_);
+    refusing_ = true;
+  }
+  discard_posted();
 }
 
 void KernelLoop::discard_posted() {
@@ -235,6 +244,12 @@ int KernelLoop::take_inherited(const Address& at) {
   return descriptor;
 }
 
+std::vector<int> KernelLoop::inherited() const {
+  std::vector<int> out;
+  for (const Listening& it : inherited_) out.push_back(it.descriptor);
+  return out;
+}
+
 std::vector<int> KernelLoop::not_taken() {
   std::vector<int> out;
   for (const Listening& it : std::exchange(inherited_, {})) out.push_back(it.descriptor);
@@ -260,7 +275,10 @@ void KernelLoop::leave_to_others(const std::vector<int>& descriptors) {
 
 LooseConnection KernelLoop::give_up(Socket socket) {
   const std::uint32_t id = socket.id();
-  return static_cast<KernelLoop&>(*socket.forget()).release(id);
+  auto& loop = static_cast<KernelLoop&>(*socket.forget());
+  LooseConnection out = loop.release(id);
+  out.from = &loop;
+  return out;
 }
 
 ReadResult KernelLoop::read_unread(std::uint32_t id, std::size_t max) {

@@ -22,6 +22,7 @@
 namespace rejoin::io {
 
 class KernelListener;
+class KernelLoop;
 
 /// A connection that no loop has: see KernelLoop::give_up().
 struct LooseConnection {
@@ -29,6 +30,7 @@ struct LooseConnection {
   /// What its loop had taken from the kernel and nobody has read: it comes before what the kernel still has.
   /// Empty with epoll.
   std::string unread;
+  KernelLoop* from = nullptr;  // who gave it up; nullptr: not known
 };
 
 /// Owner of a worker's sockets, timers, ready queue and blocks. Everything but post() and stop() is for its
@@ -57,6 +59,13 @@ class KernelLoop : public Network, public Clock {
   TimerWheel& timers() { return timers_; }
   /// Runs `work` on the loop's thread in its next turn. Any thread; the only way in from outside.
   void post(std::function<void()> work);
+  /// No turn will be taken any more: what was posted is destroyed, and what will be is at once, by who posts.
+  void refuse_posts();
+
+  /// What a table of descriptors (own_table.h) must have for post() to work from there.
+  int wake_descriptor() const { return wakers_.posted; }
+  /// And for its turns.
+  std::vector<int> own_descriptors() const { return {descriptor(), wakers_.posted, wakers_.alarm}; }
 
   /// What is handed to everything that runs on this loop.
   World world(Random& random, Log& log) { return {*this, *this, timers_, ready_, buffers_, random, log}; }
@@ -85,7 +94,9 @@ class KernelLoop : public Network, public Clock {
   /// A listening socket that is open already, and this loop's from now on: the next listen() at `as` (or at
   /// port 0 of its IP) takes it in the place of a new one. Several for one address become one Listener.
   void inherit(int descriptor, const Address& as);
-  /// Inherited, and not wanted by any listen() so far: the caller's again.
+  /// Those that no listen() has taken so far; they stay the loop's.
+  std::vector<int> inherited() const;
+  /// The same, and they are the caller's again.
   std::vector<int> not_taken();
   struct Listening {
     int descriptor;
@@ -190,6 +201,7 @@ class KernelLoop : public Network, public Clock {
 
   std::mutex posted_mutex_;
   std::vector<std::function<void()>> posted_;
+  bool refusing_ = false;  // guarded by posted_mutex_
   bool stopping_ = false;  // guarded by posted_mutex_ when set from outside; read after run_posted()
 };
 

@@ -7,6 +7,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <charconv>
 #include <string>
 #include <vector>
@@ -70,6 +71,15 @@ void write_gauge(MetricsText& out, std::string_view name, std::string_view help,
   out.sample(value);
 }
 
+/// Of one table. Linux 6.2 and later tell how many there are as the size of the folder; counting them would
+/// hold up the loop of a program that has a hundred thousand.
+void add_descriptors(const std::string& folder, std::uint64_t& open, std::uint64_t& tables) {
+  struct stat found {};
+  if (::stat(folder.c_str(), &found) != 0) return;
+  ++tables;
+  open += static_cast<std::uint64_t>(found.st_size);
+}
+
 }  // namespace
 
 std::string_view version() { return REJOIN_VERSION; }
@@ -81,7 +91,7 @@ std::string_view compiler() {
 #endif
 }
 
-void write_process(MetricsText& out) {
+void write_process(MetricsText& out, const std::vector<pid_t>& own_tables) {
   out.family("rejoin_build_info", MetricKind::gauge, "1; the labels say which program this is.");
   out.sample({{"version", version()}, {"compiler", compiler()}}, 1);
 
@@ -97,13 +107,13 @@ void write_process(MetricsText& out) {
               number(words_of("/proc/self/statm"), 1) * page);
   rlimit most{};
   (void)::getrlimit(RLIMIT_NOFILE, &most);
-  write_gauge(out, "process_max_fds", "Descriptors that the process may have.", most.rlim_cur);
-  // Linux 6.2 and later tell how many there are as the size of the folder; counting them would hold up the
-  // loop of a program that has a hundred thousand.
-  struct stat folder {};
-  if (::stat("/proc/self/fd", &folder) == 0 && folder.st_size > 0)
-    write_gauge(out, "process_open_fds", "Descriptors that it has.",
-                static_cast<std::uint64_t>(folder.st_size));
+  std::uint64_t open = 0, tables = 0;
+  add_descriptors("/proc/thread-self/fd", open, tables);
+  for (const pid_t thread : own_tables)
+    add_descriptors("/proc/self/task/" + std::to_string(thread) + "/fd", open, tables);
+  write_gauge(out, "process_max_fds", "Descriptors that the process may have.",
+              most.rlim_cur * std::max<std::uint64_t>(tables, 1));
+  if (open != 0) write_gauge(out, "process_open_fds", "Descriptors that it has.", open);
 }
 
 }  // namespace rejoin::watch

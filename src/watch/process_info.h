@@ -3,8 +3,11 @@
 // Any thread. Reads /proc, where a figure stands ready: nothing here takes longer with more connections.
 #pragma once
 
+#include <sys/types.h>
+
 #include <cstdint>
 #include <string_view>
+#include <vector>
 
 #include "watch/metrics_text.h"
 
@@ -16,6 +19,8 @@ std::string_view version();
 std::string_view compiler();
 
 /// rejoin_build_info, and the process_* families under the names that all of Prometheus' clients use.
-void write_process(MetricsText& out);
+/// `own_tables`: threads that have a table of descriptors of their own, beside the caller's; those that have
+/// ended do not count.
+void write_process(MetricsText& out, const std::vector<pid_t>& own_tables = {});
 
 }  // namespace rejoin::watch
