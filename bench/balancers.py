@@ -1,8 +1,12 @@
 """The balancers: each function writes a configuration into a folder and returns the command that starts the balancer in the
 foreground. All do the same work, each as its manual says it: round-robin over the servers, a cookie that brings a client back,
-X-Forwarded-For, time-outs as people set them; no access logs, no health checks, one thread unless more are asked for."""
+X-Forwarded-For, time-outs as people set them, and TCP keep-alive on both sides, without which a tunnel of hours never learns that its
+client's phone has gone (Caddy and rejoin do that by themselves); no access logs, no health checks, one thread unless more are asked for."""
 import os
 import pathlib
+import subprocess
+import tempfile
+import types
 
 STREAM_MODULE = pathlib.Path("/usr/lib/nginx/modules/ngx_stream_module.so")  # of libnginx-mod-stream
 FILES_MAX = 19_900
@@ -43,6 +47,22 @@ def on_loop(loop):
     return lambda setup: ["env", f"REJOIN_IO={loop}", *rejoin_command(setup)]
 
 
+def no_io_uring(rejoin):
+    """Why rejoin cannot have io_uring here; empty: it can. Asked of rejoin itself, which tries it when it starts."""
+    with tempfile.TemporaryDirectory(prefix="rejoin-bench-") as folder:
+        setup = types.SimpleNamespace(rejoin=rejoin, folder=pathlib.Path(folder), servers=["127.0.0.1:9"], workers=1, port=0,
+                                      mode="http", tls=None)
+        command = on_loop("io_uring")(setup)
+        with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as process:
+            said = []
+            for line in process.stderr:  # until it is ready, or has ended
+                said.append(line.strip())
+                if line.split()[-1:] == ["ready"]:
+                    process.terminate()
+                    return ""
+            return said[-1] if said else "it says nothing"
+
+
 def haproxy_command(setup):
     tls = f" ssl crt {setup.tls} ssl-min-ver TLSv1.2 ciphersuites {SUITES}" if setup.tls else ""
     http = setup.mode == "http"
@@ -62,6 +82,8 @@ defaults
     timeout client {"60s" if http else "1h"}
     timeout server {"60s" if http else "1h"}
     timeout tunnel 1h
+    option clitcpka
+    option srvtcpka
 frontend play
     bind 127.0.0.1:{setup.port} backlog 4096{tls}
     default_backend gateways
@@ -111,11 +133,12 @@ http {{
   map $cookie_SRV $gateways {{ default every; {known} }}
   map $http_upgrade $connection_upgrade {{ default upgrade; '' ''; }}
   server {{
-    listen 127.0.0.1:{setup.port}{ssl} backlog=4096{" reuseport" if setup.workers > 1 else ""};
+    listen 127.0.0.1:{setup.port}{ssl} backlog=4096 so_keepalive=on{" reuseport" if setup.workers > 1 else ""};
     {tls}
     location / {{
       proxy_pass http://$gateways;
       proxy_http_version 1.1;
+      proxy_socket_keepalive on;
       proxy_set_header Host $http_host;
       proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
       proxy_set_header Upgrade $http_upgrade;
@@ -136,8 +159,9 @@ def nginx_stream_command(setup):
 stream {{
   upstream every {{ {servers} }}
   server {{
-    listen 127.0.0.1:{setup.port} backlog=4096;
+    listen 127.0.0.1:{setup.port} backlog=4096 so_keepalive=on;
     proxy_pass every;
+    proxy_socket_keepalive on;
     proxy_timeout 1h;
   }}
 }}

@@ -1,5 +1,6 @@
 """What every group of figures stands on: the load generator led step by step, subjects as processes, and the one way in which
 everything is measured: clocks of the subject's processes before and after a command of the load generator, nothing in between."""
+import collections
 import contextlib
 import http.client
 import json
@@ -180,8 +181,38 @@ class Bench:
             "others": round(max(0.0, (busy[0] - during / 1e9) / wall), 3), "load_core": round(busy[1] / wall, 3)}
         found["wall_s"] = wall
 
-    def measure(self, subject, load, figure, command, x=None, units=None, buckets=False, **details):
+    def measure(self, subject, load, figure, command, x=None, units=None):
         """The subject's CPU time of one command of the load generator, per unit of work."""
+        value, details, outcome = self.take(subject, load, command, units)
+        self.keep(subject, figure, value, x, **details)
+        return outcome
+
+    def measure_slices(self, pairs, figure, command, slices, x=None, units=None, buckets=False):
+        """The same of several (subject, load) that are up at once. `buckets`: keep the latencies of all slices. Returns the outcomes,
+        by subject."""
+        loads = dict(pairs)
+        taken = self.in_turn(figure, loads, slices, lambda it: self.take(it, loads[it], command, units, buckets), x)
+        return {subject: [outcome for _, _, outcome in takes] for subject, takes in taken.items()}
+
+    def in_turn(self, figure, subjects, slices, take, x=None):
+        """A slice of each subject, then another of each, and so on. What counts is each one's median slice: whoever else is busy on
+        this machine, or on the one below it, is so for moments. `take` returns the value, and what is to be kept with it."""
+        subjects = list(subjects)
+        taken = {subject: [] for subject in subjects}
+        for number in range(slices):
+            for subject in rotated(subjects, number):
+                taken[subject].append(take(subject))
+        for subject, takes in taken.items():
+            value, details, *_ = sorted(takes, key=lambda it: it[0])[slices // 2]
+            latencies = [it[1]["latency"] for it in takes if "buckets" in it[1].get("latency", {})]
+            if latencies:
+                details = {**details, "latency": together(latencies)}
+            self.keep(subject, figure, value, x, slices=[round(it[0], 1) for it in takes], **details)
+        return taken
+
+    def take(self, subject, load, command, units=None, buckets=False):
+        """(CPU ns per unit, what else is to be kept, what the load generator answered)"""
+        details = {}
         with self.clocks(subject) as found:
             outcome = load.do(command)
         done = outcome["units"]
@@ -197,9 +228,17 @@ class Bench:
                     del times["buckets"]
                 kept = times if buckets else {key: times[key] for key in ("p50_us", "p99_us", "max_us")}
                 details[name] = {key: round(value, 1) if isinstance(value, float) else value for key, value in kept.items()}
-        self.keep(subject, figure, found["cpu_ns"] / done, x, units=done, per_second=round(done / outcome["wall_s"], 1),
-                  shares=found["shares"], **details)
-        return outcome
+        details.update(units=done, per_second=round(done / outcome["wall_s"], 1), shares=found["shares"])
+        return found["cpu_ns"] / done, details, outcome
+
+
+def together(latencies):
+    """One of several, of which only the buckets and the highest say something together."""
+    counts = collections.Counter()
+    for one in latencies:
+        for index, count in one["buckets"]:
+            counts[index] += count
+    return {"max_us": max(one["max_us"] for one in latencies), "buckets": sorted(counts.items())}
 
 
 def rotated(items, by):

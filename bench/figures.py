@@ -2,7 +2,7 @@
 the growth group an x. Values are CPU nanoseconds of the subject per unit, or bytes."""
 import dataclasses
 
-OURS = ("rejoin", "rejoin resume", "rejoin plain", "rejoin tcp", "rejoin game")
+OURS = ("rejoin", "rejoin-uring", "rejoin-epoll", "rejoin resume", "rejoin plain", "rejoin tcp", "rejoin game")
 FLOORS = ("bare", "bare-designed", "bare-echo")
 
 
@@ -89,6 +89,8 @@ AIMS = (
     Aim("relay/echo-50", "rejoin", 1.10, "bare"),
     Aim("relay/echo-1", "rejoin", 1.00, "peers"),
     Aim("relay/echo-50", "rejoin", 1.00, "peers"),
+    Aim("relay/echo-50", "rejoin-uring", 0.90, "peers"),
+    Aim("relay/fan", "rejoin-uring", 0.90, "peers"),
     Aim("relay/tcp-echo-50", "rejoin", 1.00, "peers"),
     Aim("relay/fan", "rejoin", 1.00, "peers"),
     Aim("relay/handshake-new", "rejoin", 1 / 1.2, "peers"),

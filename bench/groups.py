@@ -15,10 +15,13 @@ class Sizes:
 
     def __init__(self, quick):
         self.seconds = 0.1 if quick else 0.8
-        self.rate = "per_second=500 seconds=0.2" if quick else "per_second=4000 seconds=1.5"
+        self.slices = 1 if quick else 5
+        self.slice = self.seconds / self.slices  # seconds
+        self.rate = "per_second=500 seconds=0.2" if quick else "per_second=4000 seconds=0.5"
         self.many = 8 if quick else 50
         self.crowd = 10 if quick else 100  # of a fan-out
         self.visits = 64 if quick else 3000
+        self.visits_slice = 64 if quick else 1000
         self.visitors = 33 if quick else VISITORS
         self.idle = (50, 150) if quick else (1000, 4000)
 
@@ -69,19 +72,36 @@ def idle(bench, subject, figure, sizes, detached=False):
 
 
 def relay_steps(sizes):
-    """(figure, commands that prepare it, the measured command, how many units it must do)"""
+    """(figure, commands that prepare it, the command of a slice, how many units it must do)"""
     first = f"visit count={sizes.visitors} players={sizes.visitors} concurrent=32"
-    again = f"visit count={sizes.visits} players={sizes.visitors} concurrent=32"
-    churn = f"visit count={sizes.visits // 2} players={sizes.visitors} concurrent=32 say=3"
+    again = f"visit count={sizes.visits_slice} players={sizes.visitors} concurrent=32"
+    churn = f"visit count={sizes.visits_slice // 2} players={sizes.visitors} concurrent=32 say=3"
     return (
-        ("relay/echo-1", ["hold count=1"], f"echo seconds={sizes.seconds}", None),
-        ("relay/echo-50", [f"hold count={sizes.many}"], f"echo seconds={sizes.seconds}", None),
+        ("relay/echo-1", ["hold count=1"], f"echo seconds={sizes.slice}", None),
+        ("relay/echo-50", [f"hold count={sizes.many}"], f"echo seconds={sizes.slice}", None),
         ("relay/rate", [f"hold count={sizes.many}"], f"rate {sizes.rate}", None),
-        ("relay/fan", [f"hold count={sizes.crowd}"], f"fan seconds={sizes.seconds}", None),
-        ("relay/handshake-new", [], f"visit count={sizes.visits} concurrent=32", sizes.visits),
-        ("relay/handshake-returning", [first], again, sizes.visits),
-        ("relay/churn", [first], churn, sizes.visits // 2),
+        ("relay/fan", [f"hold count={sizes.crowd}"], f"fan seconds={sizes.slice}", None),
+        ("relay/handshake-new", [], f"visit count={sizes.visits_slice} concurrent=32", sizes.visits_slice),
+        ("relay/handshake-returning", [first], again, sizes.visits_slice),
+        ("relay/churn", [first], churn, sizes.visits_slice // 2),
     )
+
+
+def play(bench, subjects, steps, sizes, number):
+    """Each step's slices, of all subjects in turn, with a load generator for each. Of a fan-out one subject after the other: the
+    server behind them tells everybody, also those who came through another."""
+    for shift, (figure, prepare, command, units) in enumerate(steps):
+        order = rotated(subjects, number + shift)
+        for together in [[subject] for subject in order] if figure.endswith("/fan") else [order]:
+            with contextlib.ExitStack() as stack:
+                pairs = [(subject, stack.enter_context(Load(bench, subject))) for subject in together]
+                for _, load in pairs:
+                    for line in prepare:
+                        load.do(line)
+                found = bench.measure_slices(pairs, figure, command, sizes.slices, units=units, buckets="rate" in figure)
+            for subject, outcomes in found.items():
+                for outcome in outcomes:
+                    not_moved(subject, outcome)
 
 
 def relay_round(bench, names, number):
@@ -91,21 +111,15 @@ def relay_round(bench, names, number):
         subjects = [stack.enter_context(balancer(bench, name, servers=servers)) for name in names]
         for subject in subjects:
             warm(bench, subject)
-        for shift, (figure, prepare, command, units) in enumerate(relay_steps(sizes)):
-            for subject in rotated(subjects, number + shift):
-                with Load(bench, subject) as load:
-                    for line in prepare:
-                        load.do(line)
-                    found = bench.measure(subject, load, figure, command, units=units, buckets="rate" in figure)
-                not_moved(subject, found)
+        play(bench, subjects, relay_steps(sizes), sizes, number)
     with contextlib.ExitStack() as stack:
         servers = bench.serve(stack, "--tcp", "127.0.0.1:0")
-        for name in rotated([name for name in names if name in balancers.LAYER_4], number):
-            with balancer(bench, name, mode="tcp", servers=servers, load_options=("--transport", "tcp")) as subject:
-                warm(bench, subject)
-                with Load(bench, subject) as load:
-                    load.do(f"hold count={sizes.many}")
-                    bench.measure(subject, load, "relay/tcp-echo-50", f"echo seconds={sizes.seconds}")
+        subjects = [stack.enter_context(balancer(bench, name, mode="tcp", servers=servers, load_options=("--transport", "tcp")))
+                    for name in names if name in balancers.LAYER_4]
+        for subject in subjects:
+            warm(bench, subject)
+        steps = [("relay/tcp-echo-50", [f"hold count={sizes.many}"], f"echo seconds={sizes.slice}", None)]
+        play(bench, subjects, steps, sizes, number)
     for name in rotated(names, number):
         with contextlib.ExitStack() as stack:
             servers = bench.serve(stack, "--servers", "127.0.0.1:0=2")
@@ -114,7 +128,7 @@ def relay_round(bench, names, number):
 
 
 def not_moved(subject, found):
-    if found["moved"] and subject.name in balancers.COOKIE_BALANCERS:
+    if found.get("moved") and subject.name in balancers.COOKIE_BALANCERS:
         raise Failure(f"{subject.name}: {found['moved']} returning clients reached another server, the first: "
                       f"{found['first_moved']}")
 
@@ -123,11 +137,12 @@ def not_moved(subject, found):
 
 
 def gateway_steps(sizes):
+    visits = sizes.visits_slice // 2
     return (
-        ("gateway/echo-1", ["hold count=1"], f"echo seconds={sizes.seconds}"),
-        ("gateway/echo-50", [f"hold count={sizes.many}"], f"echo seconds={sizes.seconds}"),
-        ("gateway/rate", [f"hold count={sizes.many}"], f"rate {sizes.rate}"),
-        ("gateway/churn", [], f"visit count={sizes.visits // 2} concurrent=32 say=3"),
+        ("gateway/echo-1", ["hold count=1"], f"echo seconds={sizes.slice}", None),
+        ("gateway/echo-50", [f"hold count={sizes.many}"], f"echo seconds={sizes.slice}", None),
+        ("gateway/rate", [f"hold count={sizes.many}"], f"rate {sizes.rate}", None),
+        ("gateway/churn", [], f"visit count={visits} concurrent=32 say=3", visits),
     )
 
 
@@ -137,12 +152,7 @@ def gateway_round(bench, names, number):
         subjects = [stack.enter_context(gateway(bench, name)) for name in names]
         for subject in subjects:
             warm(bench, subject)
-        for shift, (figure, prepare, command) in enumerate(gateway_steps(sizes)):
-            for subject in rotated(subjects, number + shift):
-                with Load(bench, subject) as load:
-                    for line in prepare:
-                        load.do(line)
-                    bench.measure(subject, load, figure, command, buckets="rate" in figure)
+        play(bench, subjects, gateway_steps(sizes), sizes, number)
     through_game(bench, names, number, sizes)
     for name in rotated(names, number):
         with gateway(bench, name) as subject:
@@ -160,13 +170,12 @@ def through_game(bench, names, number, sizes):
         game = bench.serve(stack, "--game", "127.0.0.1:0")[0]
         ours = {name: {"game": game} if name.startswith("rejoin") else {} for name in names}
         subjects = [stack.enter_context(gateway(bench, name, **ours[name])) for name in names if name not in gateways.NO_FAN]
-        for subject in rotated(subjects, number):
+        for subject in subjects:
             warm(bench, subject)
-            with Load(bench, subject) as load:
-                load.do(f"hold count={sizes.crowd}")
-                bench.measure(subject, load, "gateway/fan", f"fan seconds={sizes.seconds}")
-                if ours[subject.name]:
-                    bench.measure(subject, load, "gateway/game-50", f"echo seconds={sizes.seconds} links={sizes.many}")
+        crowd = [f"hold count={sizes.crowd}"]
+        play(bench, subjects, [("gateway/fan", crowd, f"fan seconds={sizes.slice}", None)], sizes, number)
+        play(bench, [subject for subject in subjects if ours[subject.name]],
+             [("gateway/game-50", crowd, f"echo seconds={sizes.slice} links={sizes.many}", None)], sizes, number)
 
 
 # ---- storm -----------------------------------------------------------------------------------------------------------

@@ -16,8 +16,9 @@ class Sizes:
     def __init__(self, quick):
         self.connections = (10, 30) if quick else (10, 100, 1000, 9000)
         self.servers = (1, 5) if quick else (1, 10, 100, 1000)
-        self.seconds = 0.05 if quick else 0.4
-        self.visits = 40 if quick else 1000
+        self.slices = 1 if quick else 3
+        self.seconds = 0.05 if quick else 0.15  # of a slice, as are the visits
+        self.visits = 40 if quick else 400
         self.workers_links = 8 if quick else 50
 
 
@@ -42,6 +43,17 @@ def growth_round(bench, names, number):
             workers(bench, name, count, sizes)
 
 
+def in_slices(bench, subject, load, sizes):
+    """What measures a figure of one subject, whose median slice counts."""
+
+    def measure(figure, command, x, units=None):
+        found = bench.measure_slices([(subject, load)], figure, command, sizes.slices, x, units)
+        for outcome in found[subject]:
+            not_moved(subject, outcome)
+
+    return measure
+
+
 def connections(bench, subject, figure, sizes):
     """One process, which is given more and more: what a connection takes is the slope from the step before. As many handshakes
     at once as will be are behind it: what those take stays with a process, and is a figure of its own (idle() in groups.py)."""
@@ -49,6 +61,7 @@ def connections(bench, subject, figure, sizes):
     warm_handshakes(bench, subject)
     subject.settle()
     with Load(bench, subject) as load:
+        measure = in_slices(bench, subject, load, sizes)
         held, memory = 0, memory_bytes(subject.pids)
         for count in sizes.connections:
             load.do(f"hold count={count - held}")
@@ -57,9 +70,8 @@ def connections(bench, subject, figure, sizes):
             # A page is 4 kB: the slope over ten connections says nothing.
             if count - held >= 50 or bench.quick:
                 bench.keep(subject, figure + "-bytes", (now - memory) / (count - held), count)
-            bench.measure(subject, load, figure + "-echo", f"echo seconds={sizes.seconds} window={AT_ONCE}", count)
-            bench.measure(subject, load, figure + "-handshake", f"visit count={sizes.visits} concurrent={AT_ONCE}", count,
-                          units=sizes.visits)
+            measure(figure + "-echo", f"echo seconds={sizes.seconds} window={AT_ONCE}", count)
+            measure(figure + "-handshake", f"visit count={sizes.visits} concurrent={AT_ONCE}", count, units=sizes.visits)
             subject.settle()
             held, memory = count, memory_bytes(subject.pids)
 
@@ -71,13 +83,12 @@ def servers_behind(bench, subject, count, sizes):
     with Load(bench, subject) as load:
         load.do(f"visit count={visitors} players={visitors} concurrent={AT_ONCE}")
         command = f"visit count={sizes.visits} players={visitors} concurrent={AT_ONCE}"
-        found = bench.measure(subject, load, "growth/servers-handshake", command, count, units=sizes.visits)
-        not_moved(subject, found)
-        bench.measure(subject, load, "growth/servers-new", f"visit count={sizes.visits} concurrent={AT_ONCE}", count,
-                      units=sizes.visits)
+        measure = in_slices(bench, subject, load, sizes)
+        measure("growth/servers-handshake", command, count, units=sizes.visits)
+        measure("growth/servers-new", f"visit count={sizes.visits} concurrent={AT_ONCE}", count, units=sizes.visits)
     with Load(bench, subject) as load:
         load.do(f"hold count={sizes.workers_links}")
-        bench.measure(subject, load, "growth/servers-echo", f"echo seconds={sizes.seconds}", count)
+        in_slices(bench, subject, load, sizes)("growth/servers-echo", f"echo seconds={sizes.seconds}", count)
 
 
 def workers(bench, name, count, sizes):
@@ -93,10 +104,11 @@ def workers(bench, name, count, sizes):
         warm(bench, subject)
         with Load(bench, subject) as load:
             load.do(f"hold count={sizes.workers_links}")
-            if name in gateways.GATEWAYS:
-                bench.measure(subject, load, "growth/gateway-workers-echo", echo, count)
-                return
-            bench.measure(subject, load, "growth/workers-echo", echo, count)
+            is_gateway = name in gateways.GATEWAYS
+            figure = "growth/gateway-workers-echo" if is_gateway else "growth/workers-echo"
+            in_slices(bench, subject, load, sizes)(figure, echo, count)
+        if is_gateway:
+            return
         with Load(bench, subject) as load:
-            bench.measure(subject, load, "growth/workers-handshake", f"visit count={sizes.visits} concurrent=32", count,
-                          units=sizes.visits)
+            visits = f"visit count={sizes.visits} concurrent=32"
+            in_slices(bench, subject, load, sizes)("growth/workers-handshake", visits, count, units=sizes.visits)

@@ -10,7 +10,8 @@ from results import QUIET_SHARE, order_of
 GROUP_TEXTS = {
     "relay": ("The balancer between WebSockets and servers", """Clients in front, an echo server behind, cookie affinity on. `bare` is
 a floor and no product: bytes from socket to socket in one epoll loop, with no HTTP, no cookie, no time-outs. A figure for one
-connection contains a sleep and a wake-up for each message; with 50, many messages are handled per wake-up."""),
+connection contains a sleep and a wake-up for each message; with 50, many messages are handled per wake-up. `rejoin-uring` is
+rejoin with `io = "io_uring"` in `[process]`; `rejoin` is on epoll, the default."""),
     "http": ("HTTP/1.1 through the balancer", """Requests for 200 bytes from wrk, answered by an nginx, cookie affinity on."""),
     "tls": ("TLS at the balancer", """The same certificate (ECDSA P-256) everywhere, TLS 1.3, AES-128-GCM with SHA-256 and X25519 (HAProxy
 and nginx are told so, as OpenSSL would begin with AES-256 and SHA-384), WebSocket upgrade with cookie affinity behind it. Clients
@@ -56,6 +57,9 @@ METHOD = """
   enters it only through cold caches. CPU microseconds per unit are a million divided by units per second and core.
 - **Interleaved rounds.** In each round all subjects are started anew and measured in turn, in another order each round. Ratios are
   taken within a round. Tables show medians, with the lowest and the highest round in brackets.
+- **Slices.** Within a round a figure is taken in slices of some tenths of a second: one of each subject in turn, then another of
+  each. A round's value is the subject's median slice, since whoever else is busy on the machine, or on the one below it, is so for
+  moments.
 - **Pinned.** The subject has one core; the load generator and the servers behind the subject have the other. Everything is on
   loopback, so that the kernel's TCP work, the same for everybody, is most of each figure, as it is in production.
 - **The load generator** (`bench/load.cc`) is one thread on one epoll that sends, receives and checks a message without an
@@ -69,7 +73,7 @@ METHOD = """
 - **Memory** is anonymous memory of the subject (`smaps_rollup`), as the slope between two numbers of connections, each of which
   has sent a message. The kernel's socket buffers are not in it; they are the same for everybody.
 - **Peers are configured as their manuals say for production** (`bench/balancers.py`, `bench/gateways.py`, `bench/peers/`): cookie
-  affinity, X-Forwarded-For, time-outs; no access logs and no health checks anywhere. nginx of Debian has no cookie affinity, and
+  affinity, X-Forwarded-For, time-outs, TCP keep-alive on both sides; no access logs and no health checks anywhere. nginx of Debian has no cookie affinity, and
   does the same by a map. Caddy plants its cookie by `lb_policy cookie`.
 """
 

@@ -7,7 +7,7 @@ from figures import FIGURES, FLOORS, OURS
 
 WIDTH, COLUMNS, GAP = 920, 2, 24
 COLOURS = {
-    "rejoin": "#2f81f7", "rejoin resume": "#2f81f7", "rejoin plain": "#58a6ff", "rejoin tcp": "#79c0ff", "haproxy": "#d29922",
+    "rejoin": "#2f81f7", "rejoin-uring": "#58a6ff", "rejoin-epoll": "#58a6ff", "rejoin resume": "#2f81f7", "rejoin plain": "#58a6ff", "rejoin tcp": "#79c0ff", "haproxy": "#d29922",
     "nginx": "#2ea043", "caddy": "#a371f7", "libwebsockets": "#d29922", "beast": "#2ea043", "ws": "#a371f7",
     "socket.io": "#e85aad", "bare": "#8b949e", "bare-designed": "#8b949e", "bare-echo": "#8b949e"}  # fmt: skip
 STYLE = """

@@ -137,7 +137,7 @@ class Results:
         return statistics.median(ratios) if ratios else None
 
 
-ORDER = ("rejoin", "rejoin resume", "rejoin plain", "rejoin tcp", "haproxy", "nginx", "caddy", "libwebsockets", "beast", "ws",
+ORDER = ("rejoin", "rejoin-uring", "rejoin-epoll", "rejoin resume", "rejoin plain", "rejoin tcp", "haproxy", "nginx", "caddy", "libwebsockets", "beast", "ws",
          "socket.io", "bare", "bare-designed", "bare-echo")
 
 

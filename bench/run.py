@@ -32,13 +32,13 @@ from page import files_of, write_page
 from report import print_report
 from results import Results
 
-ON_DEMAND = ("bare-designed", "rejoin-epoll", "rejoin-uring")  # measured only where --only names them
-DEFAULT_BALANCERS = [name for name in balancers.BALANCERS if name not in ON_DEMAND]
+ON_DEMAND = ("bare-designed", "rejoin-epoll")  # measured only where --only names them
+DEFAULT_BALANCERS = [name for name in balancers.BALANCERS if name not in (*ON_DEMAND, "rejoin-uring")]
 DEFAULT_GATEWAYS = list(gateways.GATEWAYS)
 HTTP = list(balancers.COOKIE_BALANCERS)
 GROWTH_GATEWAYS = ["rejoin resume", "libwebsockets", "beast", "ws", "bare-echo"]
 GROUPS = {  # group: (how a round is played, who is measured)
-    "relay": (groups.relay_round, DEFAULT_BALANCERS),
+    "relay": (groups.relay_round, DEFAULT_BALANCERS + ["rejoin-uring"]),
     "http": (web.http_round, HTTP),
     "tls": (web.tls_round, HTTP),
     "gateway": (groups.gateway_round, DEFAULT_GATEWAYS),
@@ -109,6 +109,9 @@ def check_rejoin(arguments, plan):
     if arguments.rejoin is None or not arguments.rejoin.exists():
         raise Failure("--rejoin PROGRAM is needed, and must exist (or leave rejoin out by --only)")
     arguments.rejoin = arguments.rejoin.resolve()
+    if "rejoin-uring" in plan.get("relay", ()) and (why := balancers.no_io_uring(arguments.rejoin)):
+        print(f"rejoin-uring is not measured: {why}")
+        plan["relay"].remove("rejoin-uring")
 
 
 def plan_of(arguments):

@@ -1,13 +1,14 @@
 """The groups http (wrk drives kept connections and new ones) and tls (bench_load over TLS)."""
 import contextlib
+import functools
 import http.client
 import os
 import re
 import subprocess
 import time
 
-from driver import START_SECONDS, Load, rotated
-from groups import Sizes, balancer, idle, not_moved, warm
+from driver import START_SECONDS, rotated
+from groups import Sizes, balancer, idle, play, warm
 from machine import Failure, end, free_port, spawn
 
 BODY = "x" * 200
@@ -105,7 +106,8 @@ def cookie_of(subject):
     return cookie
 
 
-def requests(bench, subject, kind, label, connections):
+def requests(bench, subject, kind, connections):
+    """(CPU ns a request, what is to be kept with it)"""
     fields = [] if kind == "new" else ["Cookie: a=b; " + cookie_of(subject)]
     if kind == "connections":
         fields.append("Connection: close")
@@ -113,8 +115,8 @@ def requests(bench, subject, kind, label, connections):
         count, p99 = wrk(bench, subject, connections, fields, BODY if kind == "post" else None)
     if count < connections:
         raise Failure(f"{subject.name}: {count} requests on {connections} connections")
-    bench.keep(subject, f"http/{kind}-{label}", found["cpu_ns"] / count, units=count, p99=p99, shares=found["shares"],
-               per_second=round(count / found["wall_s"], 1))
+    return found["cpu_ns"] / count, {"units": count, "p99": p99, "shares": found["shares"],
+                                     "per_second": round(count / found["wall_s"], 1)}
 
 
 def http_round(bench, names, number):
@@ -129,8 +131,10 @@ def http_round(bench, names, number):
         for subject in subjects:
             wrk(bench, subject, 8, [])  # warm
         for shift, (kind, label, connections) in enumerate(steps):
-            for subject in rotated(subjects, number + shift):
-                requests(bench, subject, kind, label, connections)
+            # One connection sleeps between requests, and swings most. (wrk knows whole seconds.)
+            slices = 3 if connections == 1 and not bench.quick else 1
+            bench.in_turn(f"http/{kind}-{label}", rotated(subjects, number + shift), slices,
+                          functools.partial(requests, bench, kind=kind, connections=connections))
 
 
 # ---- tls -------------------------------------------------------------------------------------------------------------
@@ -157,11 +161,12 @@ def wss(bench, name, servers):
 def tls_steps(sizes):
     """As groups.relay_steps. Who comes again brings a session ticket and a cookie: bench_load fails if either is not taken."""
     first = f"visit count={sizes.visitors} players={sizes.visitors} concurrent=32"
-    again = f"visit count={sizes.visits // 2} players={sizes.visitors} concurrent=32"
+    visits = sizes.visits_slice // 2
+    again = f"visit count={visits} players={sizes.visitors} concurrent=32"
     return (
-        ("tls/full", [], f"visit count={sizes.visits // 2} concurrent=32", sizes.visits // 2),
-        ("tls/resumed", [first], again, sizes.visits // 2),
-        ("tls/echo-50", [f"hold count={sizes.many}"], f"echo seconds={sizes.seconds}", None),
+        ("tls/full", [], f"visit count={visits} concurrent=32", visits),
+        ("tls/resumed", [first], again, visits),
+        ("tls/echo-50", [f"hold count={sizes.many}"], f"echo seconds={sizes.slice}", None),
     )
 
 
@@ -172,12 +177,7 @@ def tls_round(bench, names, number):
         subjects = [stack.enter_context(wss(bench, name, servers)) for name in names]
         for subject in subjects:
             warm(bench, subject)
-        for shift, (figure, prepare, command, units) in enumerate(tls_steps(sizes)):
-            for subject in rotated(subjects, number + shift):
-                with Load(bench, subject) as load:
-                    for line in prepare:
-                        load.do(line)
-                    not_moved(subject, bench.measure(subject, load, figure, command, units=units))
+        play(bench, subjects, tls_steps(sizes), sizes, number)
     for name in rotated(names, number):
         with contextlib.ExitStack() as stack:
             servers = bench.serve(stack, "--servers", "127.0.0.1:0=2")

@@ -178,7 +178,8 @@ Crew::Opened Crew::open_on_thread(Seat& seat, const WorkerFactory& factory, cons
     std::vector<int> kept = carrier_->ends_of(seat.number());
     for (const auto& any : seats_) kept.push_back(any->loop().wake_descriptor());
     for (const int one : loop.inherited()) kept.push_back(one);
-    kept.insert(kept.end(), {loop.descriptor(), channel});
+    for (const int one : loop.own_descriptors()) kept.push_back(one);
+    kept.push_back(channel);
     out.status = io::own_descriptor_table(std::move(kept));
     if (!out.status) return out;
     out.thread = gettid();

@@ -18,16 +18,16 @@ namespace rejoin::io {
 Result<std::unique_ptr<EpollLoop>> EpollLoop::make(Log& log) {
   const int epoll_fd = epoll_create1(EPOLL_CLOEXEC);
   if (epoll_fd < 0) return Error::from_errno(errno, "epoll_create1");
-  const Result<int> wake_fd = make_wake_fd();
-  if (!wake_fd) {
+  const Result<Wakers> wakers = make_wakers();
+  if (!wakers) {
     ::close(epoll_fd);
-    return wake_fd.error();
+    return wakers.error();
   }
-  return std::unique_ptr<EpollLoop>(new EpollLoop(log, epoll_fd, *wake_fd));
+  return std::unique_ptr<EpollLoop>(new EpollLoop(log, epoll_fd, *wakers));
 }
 
-EpollLoop::EpollLoop(Log& log, int epoll_fd, int wake_fd) : KernelLoop(log, wake_fd), epoll_fd_(epoll_fd) {
-  watch_for_posts();
+EpollLoop::EpollLoop(Log& log, int epoll_fd, Wakers wakers) : KernelLoop(log, wakers), epoll_fd_(epoll_fd) {
+  watch_wakers();
 }
 
 EpollLoop::~EpollLoop() {
@@ -39,11 +39,9 @@ EpollLoop::~EpollLoop() {
 
 void EpollLoop::turn(Duration wait_max) {
   ready_.run();
-  const auto wait_ms = static_cast<int>((wait_of_turn(wait_max).count() + 999) /
-                                        1000);  // rounded up: never wake too early and spin
-
   std::array<epoll_event, limits::kEventsPerTurnMax> events;
-  const int count = epoll_wait(epoll_fd_, events.data(), static_cast<int>(events.size()), wait_ms);
+  const int count =
+      epoll_wait(epoll_fd_, events.data(), static_cast<int>(events.size()), may_sleep(wait_max) ? -1 : 0);
   now_ = SystemClock().now();
   timers_.advance(now_);
   tell_again();

@@ -38,7 +38,7 @@ class EpollLoop final : public KernelLoop {
     bool unread : 1 = false;       // bytes that came with it stand before the kernel's
   };
 
-  EpollLoop(Log& log, int epoll_fd, int wake_fd);
+  EpollLoop(Log& log, int epoll_fd, Wakers wakers);
   Slot& slot(std::uint32_t id) { return slots_[id]; }
   const Slot& slot(std::uint32_t id) const { return slots_[id]; }
   Slot& open_slot(int descriptor);

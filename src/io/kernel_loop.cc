@@ -4,6 +4,7 @@
 #include <netinet/tcp.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
+#include <sys/timerfd.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -23,23 +24,35 @@ constexpr int IPPROTO_MPTCP = 262;
 
 }  // namespace
 
-KernelLoop::KernelLoop(Log& log, int wake_fd)
+KernelLoop::KernelLoop(Log& log, Wakers wakers)
     : log_(log),
       now_(SystemClock().now()),
       timers_(now_),
       buffers_(limits::kBufferBytes),
       read_block_(new char[limits::kBufferBytes]),
-      wake_fd_(wake_fd) {}
+      wakers_(wakers) {}
 
 KernelLoop::~KernelLoop() {
   for (const Listening& inherited : inherited_) ::close(inherited.descriptor);
-  ::close(wake_fd_);
+  ::close(wakers_.posted);
+  ::close(wakers_.alarm);
 }
 
-Result<int> KernelLoop::make_wake_fd() {
-  const int wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-  if (wake_fd < 0) return Error::from_errno(errno, "eventfd");
-  return wake_fd;
+Result<KernelLoop::Wakers> KernelLoop::make_wakers() {
+  const int posted = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+  if (posted < 0) return Error::from_errno(errno, "eventfd");
+  const int alarm = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
+  if (alarm < 0) {
+    Error error = Error::from_errno(errno, "timerfd_create");
+    ::close(posted);
+    return error;
+  }
+  return Wakers{posted, alarm};
+}
+
+void KernelLoop::watch_wakers() {
+  watch(wakers_.posted, [this] { run_posted(); });
+  watch(wakers_.alarm, [this] { on_alarm(); });
 }
 
 UnixSeconds KernelLoop::unix_now() const { return SystemClock().unix_now(); }
@@ -57,10 +70,29 @@ Duration KernelLoop::next_wait() const {
   return next == kNever ? Duration::max() : std::max(next - SystemClock().now(), Duration(0));
 }
 
-Duration KernelLoop::wait_of_turn(Duration wait_max) const {
-  if (!ready_.empty() || !again_.empty()) return Duration(0);
-  const TimePoint next = timers_.next();
-  return next == kNever ? wait_max : std::clamp(next - now_, Duration(0), wait_max);
+bool KernelLoop::may_sleep(Duration wait_max) {
+  if (!ready_.empty() || !again_.empty() || wait_max <= Duration(0)) return false;
+  const TimePoint until = std::min(timers_.next(), wait_max < kNever - now_ ? now_ + wait_max : kNever);
+  if (until <= now_) return false;
+  if (until < alarm_at_) set_alarm(until);
+  return true;
+}
+
+// Only ever to an earlier time than it was set to. As a timer is armed for a time from now on, this happens
+// once in the shortest of those times, and not once a turn.
+void KernelLoop::set_alarm(TimePoint at) {
+  const std::int64_t us = at.time_since_epoch().count();
+  const itimerspec when{.it_interval = {},
+                        .it_value = {.tv_sec = us / 1'000'000, .tv_nsec = us % 1'000'000 * 1000}};
+  timerfd_settime(wakers_.alarm, TFD_TIMER_ABSTIME, &when, nullptr);  // fails for wrong arguments only
+  alarm_at_ = at;
+}
+
+// The turn has looked at the timers already.
+void KernelLoop::on_alarm() {
+  std::uint64_t times;
+  (void)!::read(wakers_.alarm, &times, sizeof times);
+  alarm_at_ = kNever;
 }
 
 void KernelLoop::stop() {
@@ -74,13 +106,13 @@ void KernelLoop::post(std::function<void()> work) {
     posted_.push_back(std::move(work));
   }
   const std::uint64_t one = 1;
-  (void)!::write(wake_fd_, &one,
+  (void)!::write(wakers_.posted, &one,
                  sizeof one);  // fails only when the counter is full: then the loop wakes anyway
 }
 
 void KernelLoop::run_posted() {
   std::uint64_t count;
-  (void)!::read(wake_fd_, &count, sizeof count);
+  (void)!::read(wakers_.posted, &count, sizeof count);
   std::vector<std::function<void()>> work;
   {
     const std::lock_guard lock(posted_mutex_);

@@ -63,7 +63,9 @@ class KernelLoop : public Network, public Clock {
   void refuse_posts();
 
   /// What a table of descriptors (own_table.h) must have for post() to work from there.
-  int wake_descriptor() const { return wake_fd_; }
+  int wake_descriptor() const { return wakers_.posted; }
+  /// And for its turns.
+  std::vector<int> own_descriptors() const { return {descriptor(), wakers_.posted, wakers_.alarm}; }
 
   /// What is handed to everything that runs on this loop.
   World world(Random& random, Log& log) { return {*this, *this, timers_, ready_, buffers_, random, log}; }
@@ -123,18 +125,23 @@ class KernelLoop : public Network, public Clock {
     std::function<void()> on_readable;
   };
 
-  /// `wake_fd`: an eventfd, the loop's from now on. The maker watches it.
-  KernelLoop(Log& log, int wake_fd);
+  /// What wakes a loop that sleeps, besides its sockets. The loop's from now on.
+  struct Wakers {
+    int posted;  // an eventfd, for post()
+    int alarm;   // a timerfd, for its timers
+  };
+  explicit KernelLoop(Log& log, Wakers wakers);
   /// Error: exhausted (no descriptors).
-  static Result<int> make_wake_fd();
-  void watch_for_posts() {
-    watch(wake_fd_, [this] { run_posted(); });
-  }
+  static Result<Wakers> make_wakers();
+  /// The maker's constructor does, once watch() works.
+  void watch_wakers();
   /// For the maker's destructor: what was posted and never ran may hold sockets of the loop.
   void discard_posted();
 
-  /// How long the kernel may be waited for in this turn.
-  Duration wait_of_turn(Duration wait_max) const;
+  /// May the kernel be waited for in this turn? Then without a time-out of the call's own: the alarm rings when
+  /// the next timer is due or `wait_max` is over, or earlier. An alarm stays set over many turns, where a
+  /// time-out would start and stop a timer of the kernel's whenever it sleeps (docs/decisions/0025).
+  bool may_sleep(Duration wait_max);
   /// The listener with this descriptor and generation, or nullptr.
   KernelListener* listener_at(int descriptor, std::uint32_t generation) const;
   /// Tells who watches; false: nobody does any more.
@@ -180,9 +187,12 @@ class KernelLoop : public Network, public Clock {
   Result<int> open_listening(const Address& at, const ListenOptions& options);
   int take_inherited(const Address& at);
   void run_posted();
+  void on_alarm();
+  void set_alarm(TimePoint at);
   void resume_listeners();
 
-  int wake_fd_;
+  Wakers wakers_;
+  TimePoint alarm_at_ = kNever;  // when it rings; kNever: it is not set
   std::vector<KernelListener*> listeners_;  // in the order in which they were opened
   std::size_t paused_listeners_ = 0;
   std::vector<Listening> inherited_;

@@ -167,6 +167,76 @@ TEST_P(KernelLoopTest, tells_a_loop_around_it_when_to_call) {
   EXPECT_EQ(fired, 1);
 }
 
+// A loop and a pipe that is readable until it is told not to be: a turn comes back at once, and has set its alarm.
+struct AwakeLoop : Loop {
+  explicit AwakeLoop(LoopMaker make) : Loop(make) {
+    EXPECT_EQ(pipe2(ends, O_CLOEXEC | O_NONBLOCK), 0);
+    EXPECT_EQ(write(ends[1], "x", 1), 1);
+    EXPECT_TRUE(kernel->watch(ends[0], [this] { ++told; }));
+  }
+  ~AwakeLoop() {
+    kernel->unwatch(ends[0]);
+    close(ends[0]);
+    close(ends[1]);
+  }
+  void turn_awake() {
+    for (const int before = told; told == before;) kernel->turn(1h);
+  }
+  void may_sleep() {
+    char byte;
+    EXPECT_EQ(read(ends[0], &byte, 1), 1);
+  }
+  TimerWheel& timers() { return kernel->timers(); }
+
+  int ends[2];
+  int told = 0;
+};
+
+struct Rings {
+  TimePoint at{};
+  Timer timer{[](void* self) { static_cast<Rings*>(self)->at = SystemClock().now(); }, this};
+};
+
+TEST_P(KernelLoopTest, a_timer_that_is_due_before_the_alarm_that_is_set_is_in_time) {
+  AwakeLoop loop(GetParam().make);
+  Rings far, near;
+  loop.timers().arm(far.timer, loop.kernel->now() + 5s);
+  loop.turn_awake();
+  loop.timers().arm(near.timer, loop.kernel->now() + 5ms);
+  loop.may_sleep();
+  while (near.at == TimePoint{}) loop.kernel->turn(1h);
+  EXPECT_EQ(far.at, TimePoint{});
+}
+
+TEST_P(KernelLoopTest, an_alarm_of_a_timer_that_was_cancelled_wakes_the_loop_once) {
+  AwakeLoop loop(GetParam().make);
+  Rings near, far;
+  loop.timers().arm(near.timer, loop.kernel->now() + 5ms);
+  loop.turn_awake();
+  near.timer.cancel();
+  const TimePoint due = loop.kernel->now() + 60ms;
+  loop.timers().arm(far.timer, due);
+  loop.may_sleep();
+  int turns = 0;
+  while (far.at == TimePoint{}) loop.kernel->turn(1h), ++turns;
+  EXPECT_GE(far.at, due);
+  EXPECT_EQ(near.at, TimePoint{});
+  EXPECT_LT(turns, 20);
+}
+
+TEST_P(KernelLoopTest, a_turn_waits_no_longer_than_it_may_and_for_ever_when_nothing_is_due) {
+  Loop loop(GetParam().make);
+  while (loop.kernel->next_wait() == 0us) loop.kernel->turn(0us);
+  const TimePoint begin = SystemClock().now();
+  int turns = 0;
+  while (SystemClock().now() < begin + 60ms) loop.kernel->turn(20ms), ++turns;
+  EXPECT_LT(turns, 20);
+  bool posted = false;
+  std::thread other([&] { loop.kernel->post([&] { posted = true; }); });
+  while (!posted) loop.kernel->turn(Duration::max());
+  other.join();
+}
+
 TEST_P(KernelLoopTest, two_workers_share_an_address) {
   Loop first(GetParam().make), second(GetParam().make);
   contract::Acceptor at_first, at_second;

@@ -43,7 +43,7 @@ Duration UringLoop::next_wait() const {
 
 void UringLoop::turn(Duration wait_max) {
   ready_.run();
-  enter(happened_.empty() ? wait_of_turn(wait_max) : Duration(0));
+  enter(happened_.empty() && may_sleep(wait_max));
   now_ = SystemClock().now();
   timers_.advance(now_);
   tell_again();
@@ -54,22 +54,15 @@ void UringLoop::turn(Duration wait_max) {
   ready_.run();
 }
 
-void UringLoop::enter(Duration wait_max) {
+void UringLoop::enter(bool sleeping) {
   end_loan();
   for (const std::uint16_t number : returning_) give_back(number);
   returning_.clear();
   if (!enabled_) enable();
   hand_in();
-  if (wait_max <= Duration(0)) {
-    (void)io_uring_submit_and_get_events(&ring_);
-    return;
-  }
-  const auto us = wait_max.count();
-  __kernel_timespec wait{.tv_sec = us / 1'000'000, .tv_nsec = us % 1'000'000 * 1000};
-  io_uring_cqe* first = nullptr;
-  // Time is over, a signal came, the kernel is short of memory for now: in each case the turn goes on with
-  // what there is, and what was not handed in stays in the ring for the next one.
-  (void)io_uring_submit_and_wait_timeout(&ring_, &first, 1, &wait, nullptr);
+  // A signal came, the kernel is short of memory for now: in each case the turn goes on with what there is, and
+  // what was not handed in stays in the ring for the next one.
+  (void)(sleeping ? io_uring_submit_and_wait(&ring_, 1) : io_uring_submit_and_get_events(&ring_));
 }
 
 /// At once, so that the queue is free again, and that what an owner does here may find what is behind.

@@ -137,7 +137,7 @@ class UringLoop final : public KernelLoop {
     bool end = false;  // a FIN follows
   };
 
-  UringLoop(Log& log, int wake_fd, const UringSizes& sizes);
+  UringLoop(Log& log, Wakers wakers, const UringSizes& sizes);
   Status open_ring(const UringSizes& sizes);
   Status open_blocks(unsigned count);
   void enable();
@@ -167,7 +167,7 @@ class UringLoop final : public KernelLoop {
   io_uring_sqe& next_request();
   void hand_in();
   void hand_in_one(std::uint64_t user_data);
-  void enter(Duration wait_max);
+  void enter(bool sleeping);
   void take_happened();
   void dispatch(Happened it);
   void on_receive(std::uint32_t id, Happened it);

@@ -146,17 +146,17 @@ void* map(std::size_t bytes) {
 Status UringLoop::probe() { return Trial().run(); }
 
 Result<std::unique_ptr<UringLoop>> UringLoop::make(Log& log, const UringSizes& sizes) {
-  const Result<int> wake_fd = make_wake_fd();
-  if (!wake_fd) return wake_fd.error();
-  std::unique_ptr<UringLoop> loop(new UringLoop(log, *wake_fd, sizes));
+  const Result<Wakers> wakers = make_wakers();
+  if (!wakers) return wakers.error();
+  std::unique_ptr<UringLoop> loop(new UringLoop(log, *wakers, sizes));
   const Status open = loop->open_ring(sizes);
   if (!open) return open.error();
-  loop->watch_for_posts();
+  loop->watch_wakers();
   return loop;
 }
 
-UringLoop::UringLoop(Log& log, int wake_fd, const UringSizes& sizes)
-    : KernelLoop(log, wake_fd), linger_(sizes.linger) {
+UringLoop::UringLoop(Log& log, Wakers wakers, const UringSizes& sizes)
+    : KernelLoop(log, wakers), linger_(sizes.linger) {
   pieces_.resize(sizes.blocks);
 }
 
