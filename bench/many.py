@@ -13,12 +13,10 @@ connections are held. A process is given more and more: what a connection takes 
 import argparse
 import contextlib
 import json
-import os
 import pathlib
 import re
 import resource
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
@@ -172,6 +170,18 @@ def tables(samples):
     return "\n".join(out)
 
 
+def keep(arguments, machine, samples, rounds):
+    meta = {**machine, "rounds": rounds, "io": arguments.io}
+    arguments.json.parent.mkdir(parents=True, exist_ok=True)
+    arguments.json.write_text(json.dumps({"meta": meta, "samples": samples}, separators=(",", ":")) + "\n")
+    if arguments.write:
+        path = ROOT / "docs" / "scale.json"
+        kept = json.loads(path.read_text())
+        limit = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+        kept["many"] = {"table": tables(samples), "rounds": rounds, "limit": limit, "workers": WORKERS, "commit": meta.get("commit")}
+        path.write_text(json.dumps(kept, indent=1) + "\n")
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rejoin", type=pathlib.Path, required=True)
@@ -183,7 +193,7 @@ def main():
     parser.add_argument("--json", type=pathlib.Path, default=ROOT / "build" / "bench" / "many.json")
     arguments = parser.parse_args()
     arguments.links, arguments.rejoin = 0, arguments.rejoin.resolve()
-    bench = None
+    bench, machine = None, environment(arguments)
     try:
         with tempfile.TemporaryDirectory(prefix="rejoin-many-") as folder:
             bench = Bench(arguments, folder, Cores())
@@ -191,22 +201,14 @@ def main():
                 bench.round, begun = number, time.monotonic()
                 play_round(bench, arguments)
                 print(f"round {number + 1}: {time.monotonic() - begun:.0f} s", file=sys.stderr, flush=True)
+                if not arguments.quick:
+                    keep(arguments, machine, bench.samples, number + 1)  # a run that fails later leaves what it had
     except Failure as failure:
         print(f"bench/many.py: {failure}", file=sys.stderr)
         return 1
     if arguments.quick:
         return 0
-    found = {"meta": {**environment(arguments), "rounds": arguments.rounds, "io": arguments.io}, "samples": bench.samples}
-    arguments.json.parent.mkdir(parents=True, exist_ok=True)
-    arguments.json.write_text(json.dumps(found, separators=(",", ":")) + "\n")
     print(tables(bench.samples))
-    if arguments.write:
-        path = ROOT / "docs" / "scale.json"
-        kept = json.loads(path.read_text())
-        limit = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-        kept["many"] = {"table": tables(bench.samples), "rounds": arguments.rounds, "limit": limit, "workers": WORKERS,
-                        "commit": found["meta"].get("commit")}
-        path.write_text(json.dumps(kept, indent=1) + "\n")
     return 0
 
 

@@ -130,7 +130,7 @@ class Carrier : public testing::TestWithParam<Kind> {
     threads_.emplace_back([this, number, begun = std::move(begun)]() mutable {
       std::vector<int> kept = carrier_->ends_of(number);
       for (const auto& loop : loops_) kept.push_back(loop->wake_descriptor());
-      kept.push_back(loops_[number]->descriptor());
+      for (const int one : loops_[number]->own_descriptors()) kept.push_back(one);
       EXPECT_TRUE(own_descriptor_table(kept));
       carrier_->attend(number);
       begun.set_value();

@@ -11,6 +11,7 @@ import unittest
 from pathlib import Path
 
 import scrape
+from descriptors_test import Descriptors as DescriptorsScene, few_descriptors as very_few
 from programs import Connection, ProgramsTest, WebSocket, ask, keys, poll, servers
 from servers import Listener
 from upgrade_test import Upgrade as UpgradeScene
@@ -207,9 +208,23 @@ class Listeners(UpgradeScene):
         self.assertEqual(program.wait(), 0)
 
 
+class RunningOut(DescriptorsScene):
+    """Each worker has few, and pauses for itself."""
+
+    def setUp(self):
+        ProgramsTest.setUp(self)
+        back = self.gateway("g1", tcp="")
+        head = process() + "[balancer]\nworkers = 2\n"
+        self.balancer_1 = self.http_balancer(servers(back.address("websocket")), head=head, preexec_fn=very_few)
+        self.clients = []
+        self.addCleanup(lambda: [client.close() for client in self.clients])
+
+    test_while_there_are_none_it_waits_and_tunnels_go_on = None  # counts what one listener says
+
+
 for name in [name for name in dir(UpgradeScene) if name.startswith("test_")]:
     setattr(Listeners, name, None)
-del UpgradeScene  # or its tests would run here, too
+del UpgradeScene, DescriptorsScene  # or their tests would run here, too
 
 
 class Refused(ProgramsTest):
