@@ -138,9 +138,9 @@ class KernelLoop : public Network, public Clock {
   /// For the maker's destructor: what was posted and never ran may hold sockets of the loop.
   void discard_posted();
 
-  /// May the kernel be waited for in this turn? Then without a time-out of the call's own: the alarm rings when
-  /// the next timer is due or `wait_max` is over, or earlier. An alarm stays set over many turns, where a
-  /// time-out would start and stop a timer of the kernel's whenever it sleeps (docs/decisions/0025).
+  /// May the kernel be waited for in this turn? Then without a time-out of the call's own: the alarm rings
+  /// when the next timer is due or `wait_max` is over, or earlier. An alarm stays set over many turns, where
+  /// a time-out would start and stop a timer of the kernel's whenever it sleeps (docs/decisions/0025).
   bool may_sleep(Duration wait_max);
   /// The listener with this descriptor and generation, or nullptr.
   KernelListener* listener_at(int descriptor, std::uint32_t generation) const;
@@ -192,7 +192,7 @@ class KernelLoop : public Network, public Clock {
   void resume_listeners();
 
   Wakers wakers_;
-  TimePoint alarm_at_ = kNever;  // when it rings; kNever: it is not set
+  TimePoint alarm_at_ = kNever;             // when it rings; kNever: it is not set
   std::vector<KernelListener*> listeners_;  // in the order in which they were opened
   std::size_t paused_listeners_ = 0;
   std::vector<Listening> inherited_;

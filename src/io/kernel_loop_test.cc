@@ -167,7 +167,8 @@ TEST_P(KernelLoopTest, tells_a_loop_around_it_when_to_call) {
   EXPECT_EQ(fired, 1);
 }
 
-// A loop and a pipe that is readable until it is told not to be: a turn comes back at once, and has set its alarm.
+// A loop and a pipe that is readable until it is told not to be: a turn comes back at once, and has set its
+// alarm.
 struct AwakeLoop : Loop {
   explicit AwakeLoop(LoopMaker make) : Loop(make) {
     EXPECT_EQ(pipe2(ends, O_CLOEXEC | O_NONBLOCK), 0);

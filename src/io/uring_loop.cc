@@ -60,8 +60,8 @@ void UringLoop::enter(bool sleeping) {
   returning_.clear();
   if (!enabled_) enable();
   hand_in();
-  // A signal came, the kernel is short of memory for now: in each case the turn goes on with what there is, and
-  // what was not handed in stays in the ring for the next one.
+  // A signal came, the kernel is short of memory for now: in each case the turn goes on with what there is,
+  // and what was not handed in stays in the ring for the next one.
   (void)(sleeping ? io_uring_submit_and_wait(&ring_, 1) : io_uring_submit_and_get_events(&ring_));
 }
 
