@@ -2,18 +2,17 @@
 
 #include <fcntl.h>
 #include <sys/socket.h>
-#include <sys/uio.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
 #include <chrono>
-#include <cstring>
 #include <deque>
 #include <optional>
 #include <utility>
 
 #include "base/limits.h"
+#include "io/descriptor_message.h"
 
 namespace rejoin::io {
 namespace {
@@ -30,23 +29,8 @@ bool will_pass(int errnum) {
 
 /// 0, or why not.
 int send_one(int to, std::uint64_t number, int descriptor) {
-  alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))] = {};
-  iovec vector{&number, sizeof number};
-  msghdr message{};
-  message.msg_iov = &vector;
-  message.msg_iovlen = 1;
-  message.msg_control = control;
-  message.msg_controllen = sizeof control;
-  cmsghdr* const head = CMSG_FIRSTHDR(&message);
-  head->cmsg_level = SOL_SOCKET;
-  head->cmsg_type = SCM_RIGHTS;
-  head->cmsg_len = CMSG_LEN(sizeof(int));
-  std::memcpy(CMSG_DATA(head), &descriptor, sizeof descriptor);
-  ssize_t sent;
-  do {
-    sent = sendmsg(to, &message, MSG_NOSIGNAL);
-  } while (sent < 0 && errno == EINTR);
-  return sent < 0 ? errno : 0;
+  const Bytes bytes(reinterpret_cast<const char*>(&number), sizeof number);
+  return send_with_descriptor(to, bytes, descriptor) < 0 ? errno : 0;
 }
 
 struct Come {
@@ -56,21 +40,11 @@ struct Come {
 /// Nothing has come, or nothing will any more.
 std::optional<Come> receive_one(int from) {
   Come out{0, -1};
-  alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))];
-  iovec vector{&out.number, sizeof out.number};
-  msghdr message{};
-  message.msg_iov = &vector;
-  message.msg_iovlen = 1;
-  message.msg_control = control;
-  message.msg_controllen = sizeof control;
-  ssize_t got;
-  do {
-    got = recvmsg(from, &message, MSG_CMSG_CLOEXEC);
-  } while (got < 0 && errno == EINTR);
+  std::vector<int> descriptors;
+  const MutableBytes bytes(reinterpret_cast<char*>(&out.number), sizeof out.number);
+  const ssize_t got = receive_with_descriptors(from, bytes, descriptors);
   if (got != static_cast<ssize_t>(sizeof out.number)) return std::nullopt;
-  const cmsghdr* const head = CMSG_FIRSTHDR(&message);
-  if (head != nullptr && head->cmsg_level == SOL_SOCKET && head->cmsg_type == SCM_RIGHTS)
-    std::memcpy(&out.descriptor, CMSG_DATA(head), sizeof out.descriptor);
+  if (!descriptors.empty()) out.descriptor = descriptors.front();
   return out;
 }
 

@@ -2,12 +2,12 @@
 
 #include <fcntl.h>
 #include <sys/socket.h>
-#include <sys/uio.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
-#include <cstring>
+
+#include "io/descriptor_message.h"
 
 namespace rejoin::io {
 namespace {
@@ -18,43 +18,19 @@ namespace {
 constexpr std::size_t kHeadBytes = 8, kUnreadHeadBytes = 4;
 constexpr std::uint64_t kUnreadAlong = std::uint64_t{1} << 63;
 
-/// What one sendmsg() sent is read by one recvmsg(), or by several: never two descriptors at once.
-constexpr std::size_t kDescriptorsPerRead = 1;
-
 }  // namespace
 
 // --- the loop's part ---
 
 ReadResult KernelLoop::read_passing(std::uint32_t id, std::vector<int>& descriptors) {
-  alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int) * kDescriptorsPerRead)];
-  iovec vector{read_block_.get(), limits::kBufferBytes};
-  msghdr message{};
-  message.msg_iov = &vector;
-  message.msg_iovlen = 1;
-  message.msg_control = control;
-  message.msg_controllen = sizeof control;
-  ssize_t got;
-  do {
-    got = recvmsg(static_cast<int>(id), &message, MSG_CMSG_CLOEXEC);
-  } while (got < 0 && errno == EINTR);
+  const ssize_t got =
+      receive_with_descriptors(static_cast<int>(id), {read_block_.get(), limits::kBufferBytes}, descriptors);
   if (got < 0 && errno == EAGAIN) {
     found_empty(id);
     return {};
   }
   if (got < 0) return {.state = ReadResult::State::failed, .errnum = errno, .bytes = {}};
   if (got == 0) return {.state = ReadResult::State::ended, .errnum = 0, .bytes = {}};
-  for (const cmsghdr* head = CMSG_FIRSTHDR(&message); head != nullptr;
-       head = CMSG_NXTHDR(&message, const_cast<cmsghdr*>(head))) {
-    if (head->cmsg_level != SOL_SOCKET || head->cmsg_type != SCM_RIGHTS) continue;
-    const std::size_t count = (head->cmsg_len - CMSG_LEN(0)) / sizeof(int);
-    for (std::size_t i = 0; i < count; ++i) {
-      int descriptor;
-      std::memcpy(&descriptor, CMSG_DATA(head) + i * sizeof(int), sizeof descriptor);
-      descriptors.push_back(descriptor);
-    }
-  }
-  // None left for the one that came: whose it was must still find a place in the row.
-  if ((message.msg_flags & MSG_CTRUNC) != 0 && descriptors.empty()) descriptors.push_back(-1);
   // More may be there, however short this was: the kernel does not join bytes that have descriptors between
   // them.
   return {.state = ReadResult::State::got,
@@ -63,24 +39,7 @@ ReadResult KernelLoop::read_passing(std::uint32_t id, std::vector<int>& descript
 }
 
 WriteResult KernelLoop::write_passing(std::uint32_t id, Bytes bytes, int descriptor) {
-  alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))] = {};
-  iovec vector{const_cast<char*>(bytes.data()), bytes.size()};
-  msghdr message{};
-  message.msg_iov = &vector;
-  message.msg_iovlen = 1;
-  if (descriptor >= 0) {
-    message.msg_control = control;
-    message.msg_controllen = sizeof control;
-    cmsghdr* const head = CMSG_FIRSTHDR(&message);
-    head->cmsg_level = SOL_SOCKET;
-    head->cmsg_type = SCM_RIGHTS;
-    head->cmsg_len = CMSG_LEN(sizeof(int));
-    std::memcpy(CMSG_DATA(head), &descriptor, sizeof descriptor);
-  }
-  ssize_t sent;
-  do {
-    sent = sendmsg(static_cast<int>(id), &message, MSG_NOSIGNAL);
-  } while (sent < 0 && errno == EINTR);
+  const ssize_t sent = send_with_descriptor(static_cast<int>(id), bytes, descriptor);
   if (sent < 0 && errno != EAGAIN) return {.taken = 0, .errnum = errno};
   if (sent < static_cast<ssize_t>(bytes.size())) found_full(id);
   return {.taken = static_cast<std::size_t>(std::max<ssize_t>(sent, 0)), .errnum = 0};
