@@ -10,24 +10,12 @@
 #include <cstring>
 #include <string>
 
+#include "base/owned_descriptor.h"
+
 namespace rejoin::config {
 namespace {
 
 constexpr std::size_t kKeyFileBytesMax = 4096;  // 64 digits and whatever line ends: more is another file
-
-class Descriptor {
- public:
-  explicit Descriptor(int fd) : fd_(fd) {}
-  ~Descriptor() {
-    if (fd_ >= 0) ::close(fd_);
-  }
-  Descriptor(const Descriptor&) = delete;
-  Descriptor& operator=(const Descriptor&) = delete;
-  int get() const { return fd_; }
-
- private:
-  int fd_;
-};
 
 std::string because(int errnum) { return std::string(": ") + std::strerror(errnum); }
 
@@ -107,7 +95,7 @@ class KeyLoader {
 
   /// 0, or an errno. What is wrong with the content is said.
   int read_file(const std::string& path) {
-    const Descriptor file(
+    const OwnedDescriptor file(
         ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));  // a FIFO must not hang us
     if (file.get() < 0) return errno;
     struct stat status {};
@@ -134,7 +122,7 @@ class KeyLoader {
   /// under another name, and link() gives it its own unless that is taken.
   int make_file(const std::string& path) {
     std::string draft = path + ".XXXXXX";
-    const Descriptor file(::mkostemp(draft.data(), O_CLOEXEC));  // mode 0600
+    const OwnedDescriptor file(::mkostemp(draft.data(), O_CLOEXEC));  // mode 0600
     if (file.get() < 0) return errno;
     const route::Key key = route::generate_key(random_);
     std::string text = key.hex() + '\n';

@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "base/limits.h"
+#include "base/owned_descriptor.h"
 #include "io/kernel_passing.h"
 #include "io/own_table.h"
 
@@ -24,21 +25,6 @@ Status no_descriptor(unsigned worker) {
   return Error{ErrorKind::exhausted, Side::ours, Retry::yes,
                "no descriptor is left for a listening socket of worker " + std::to_string(worker)};
 }
-
-/// Closes, unless it was taken: what is posted to a worker that has ended never runs.
-class Held {
- public:
-  explicit Held(int descriptor) : descriptor_(descriptor) {}
-  ~Held() {
-    if (descriptor_ >= 0) ::close(descriptor_);
-  }
-  Held(const Held&) = delete;
-  Held& operator=(const Held&) = delete;
-  int take() { return std::exchange(descriptor_, -1); }
-
- private:
-  int descriptor_;
-};
 
 }  // namespace
 
@@ -256,9 +242,9 @@ void Crew::hand_over(unsigned worker, io::Socket socket,
     });
     return;
   }
-  seat.loop().post([held = std::make_shared<Held>(loose.descriptor), arrived = std::move(arrived)] {
-    arrived(held->take());
-  });
+  // What is posted to a worker that has ended never runs.
+  seat.loop().post([held = std::make_shared<OwnedDescriptor>(loose.descriptor),
+                    arrived = std::move(arrived)] { arrived(held->take()); });
 }
 
 unsigned Crew::worker_of(const io::KernelLoop* loop) const {
@@ -311,7 +297,7 @@ void Crew::answer(Seat& seat, const std::shared_ptr<Gathering>& all) {
       if (descriptor < 0) {
         all->may = no_descriptor(number);
       } else {
-        auto held = std::make_shared<Held>(descriptor);
+        auto held = std::make_shared<OwnedDescriptor>(descriptor);
         all->sockets.push_back({number, descriptor, it.address, it.descriptor, std::move(held)});
       }
       --all->copies;
@@ -350,7 +336,8 @@ void Crew::hand_on(const std::vector<int>& channels) {
       });
       continue;
     }
-    seat.loop().post([&seat, held = std::make_shared<Held>(channels[i])] { seat.hand_on(held->take()); });
+    seat.loop().post(
+        [&seat, held = std::make_shared<OwnedDescriptor>(channels[i])] { seat.hand_on(held->take()); });
   }
 }
 
