@@ -13,6 +13,7 @@
 #include <cstdlib>
 
 #include "io/network.h"
+#include "io/own_table_test_support.h"
 
 namespace rejoin::serve {
 namespace {
@@ -169,13 +170,7 @@ class Process {
 class RunWorkers : public testing::TestWithParam<std::string> {
  protected:
   void SetUp() override {
-#ifdef __SANITIZE_THREAD__
-    // ThreadSanitizer takes one number in two tables for one file, unless it is told: tests/own_tables.tsan.
-    const char* const options = std::getenv("TSAN_OPTIONS");
-    if (GetParam() == "per_worker" &&
-        std::string(options != nullptr ? options : "").find("own_tables") == std::string::npos)
-      GTEST_SKIP();
-#endif
+    if (GetParam() == "per_worker" && io::own_tables_would_be_misread()) GTEST_SKIP();
     setenv(kDescriptorsVariable, GetParam().c_str(), 1);
   }
   void TearDown() override { unsetenv(kDescriptorsVariable); }

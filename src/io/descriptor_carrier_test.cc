@@ -10,12 +10,12 @@
 #include <unistd.h>
 
 #include <atomic>
-#include <cstdlib>
 #include <future>
 #include <thread>
 
 #include "io/epoll_loop.h"
 #include "io/own_table.h"
+#include "io/own_table_test_support.h"
 #include "io/uring_loop.h"
 
 namespace rejoin::io {
@@ -64,18 +64,8 @@ bool is_at_its_end(int other) {
   return poll(&asked, 1, 20'000) == 1 && recv(other, &byte, 1, 0) == 0;
 }
 
-/// ThreadSanitizer takes one number in two tables for one file, unless it is told: tests/own_tables.tsan.
-bool would_be_misread() {
-#ifdef __SANITIZE_THREAD__
-  const char* const options = std::getenv("TSAN_OPTIONS");
-  return options == nullptr || std::string_view(options).find("own_tables") == std::string_view::npos;
-#else
-  return false;
-#endif
-}
-
 TEST(OwnTable, holds_what_is_kept_under_its_number_and_nothing_else) {
-  if (would_be_misread()) GTEST_SKIP();
+  if (own_tables_would_be_misread()) GTEST_SKIP();
   const auto [kept, closed] = pair_of_sockets();
   std::thread([kept = kept, closed = closed] {
     const int low = open("/dev/null", O_RDONLY), high = fcntl(low, F_DUPFD_CLOEXEC, 500);
@@ -108,7 +98,7 @@ TEST(OwnTable, is_made_where_nothing_is_to_be_closed) {
 class Carrier : public testing::TestWithParam<Kind> {
  protected:
   void SetUp() override {
-    if (would_be_misread()) GTEST_SKIP();
+    if (own_tables_would_be_misread()) GTEST_SKIP();
     for (int i = 0; i < 3; ++i) loops_.push_back(GetParam().make(log_));
     std::vector<KernelLoop*> all;
     for (const auto& loop : loops_) all.push_back(loop.get());
