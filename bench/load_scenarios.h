@@ -67,6 +67,7 @@ class Crowd {
 
   Links links_;
   std::deque<Player> players_;  // of the links that are held; slot = index
+  std::uint32_t next_link_ = 0;  // of those that are held: whose turn it is to say something
   std::deque<Player>
       visitors_;  // kept from one visit command to the next, as long as their number is the same
 };

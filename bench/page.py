@@ -90,6 +90,9 @@ LIMITS = """
 """
 
 
+GROWN_MAX = 1.15  # last / first: beyond it a figure of ours stands among those in which we lose
+
+
 def cell(results, figure, name, x=None):
     values, digits = results.values(figure, name, x), FIGURES[figure].digits
     if not values:
@@ -138,11 +141,25 @@ def growth_tables(results):
         what, xs = FIGURES[figure], results.xs(figure)
         rows = []
         for name in results.subjects(figure):
-            growth = results.growth(figure, name)
-            rows.append([name, *(cell(results, figure, name, x) for x in xs),
-                         f"{growth:.2f}" if growth and what.unit == "us" else ""])
+            rows.append([name, *(cell(results, figure, name, x) for x in xs), growth_cell(results, figure, name)])
         parts.append(f"**{what.short}**: {what.title}.\n\n" + table([what.x, *(f"{x:,}" for x in xs), "last / first"], rows))
     return "\n".join(parts)
+
+
+def growth_cell(results, figure, name):
+    growths = results.growths(figure, name) if FIGURES[figure].unit == "us" else []
+    if not growths:
+        return ""
+    middle = f"{statistics.median(growths):.2f}"
+    return middle if len(growths) == 1 else f"{middle} ({min(growths):.2f}–{max(growths):.2f})"
+
+
+def waiting_text(results):
+    found = results.waiting_share()
+    if not found:
+        return ""
+    middle, highest, name = found
+    return f"Instances that waited for their turn took {middle:.2%} of a core (median of all figures; at most {highest:.1%}, {name}).\n\n"
 
 
 def latency_table(results):
@@ -193,25 +210,27 @@ def losses(results):
             lost = sum(rounds[n]["value"] > theirs[n]["value"] for n in rounds if n in theirs)
             found.append(f"- **{figure}**, {FIGURES[figure].short}: {ratio:.2f} x {peer}, more in {lost} of {len(rounds)} rounds"
                          + remark(figure))
+    return found + grown(results)
+
+
+def grown(results):
+    """Every figure of ours that costs more by more than a seventh beside the most."""
+    found = []
     for figure in results.figures("growth"):
         floor = results.floor(figure)
         for name in results.subjects(figure):
             growth = results.growth(figure, name)
-            if name.startswith("rejoin") and FIGURES[figure].unit == "us" and growth and growth > 1.15:
-                peers = [value for value in (results.growth(figure, other) for other in results.subjects(figure)
-                                             if not other.startswith("rejoin") and other not in FLOORS) if value]
-                beside = [f"the floor {results.growth(figure, floor):.2f}, {grown_us(results, figure, floor)}"] if floor else []
-                if peers:
-                    beside.append("the others " + " to ".join(f"{value:.2f}" for value in sorted({min(peers), max(peers)})))
-                found.append(f"- **{figure}**: {name} takes {growth:.2f} times as much at the most {FIGURES[figure].x} as at the "
-                             f"fewest, {grown_us(results, figure, name)}" + (f" ({'; '.join(beside)})" if beside else "")
-                             + remark(figure))
+            if not name.startswith("rejoin") or FIGURES[figure].unit != "us" or not growth or growth <= GROWN_MAX:
+                continue
+            peers = [value for value in (results.growth(figure, other) for other in results.subjects(figure)
+                                         if not other.startswith("rejoin") and other not in FLOORS) if value]
+            beside = [f"the floor {growth_cell(results, figure, floor)}, {results.grown(figure, floor):+.1f} us"] if floor else []
+            if peers:
+                beside.append("the others " + " to ".join(f"{value:.2f}" for value in sorted({min(peers), max(peers)})))
+            found.append(f"- **{figure}**: {name} takes {growth_cell(results, figure, name)} times as much at the most "
+                         f"{FIGURES[figure].x} as at the fewest, {results.grown(figure, name):+.1f} us"
+                         + (f" ({'; '.join(beside)})" if beside else "") + remark(figure))
     return found
-
-
-def grown_us(results, figure, name):
-    xs = [x for x in results.xs(figure) if results.rounds(figure, name, x)]
-    return f"{results.median(figure, name, xs[-1]) - results.median(figure, name, xs[0]):+.1f} us"
 
 
 def remark(figure):
@@ -267,7 +286,7 @@ def page(results):
         title, text = GROUP_TEXTS[group]
         add(f"## {title}\n\n{text}\n\n![{title}](bench-{group}.svg)\n")
         if group == "growth":
-            add(growth_tables(results))
+            add(waiting_text(results) + growth_tables(results))
             continue
         add(figure_tables(results, group))
         if group == "storm":

@@ -127,14 +127,32 @@ class Results:
     def is_noisy(self):
         return self.others_share() > QUIET_SHARE
 
-    def growth(self, figure, subject):
-        """How often the cost at the largest x is that at the smallest, as the median of the rounds' ratios."""
+    def waiting_share(self):
+        """(median, highest, whose) of what instances that waited for their turn took of a core; None where it was not kept."""
+        rows = [(s["shares"]["waiting"], s["subject"]) for s in self.samples if "waiting" in s.get("shares", {}) and "x" in s]
+        return (statistics.median(share for share, _ in rows), *max(rows)) if rows else None
+
+    def growth_pairs(self, figure, subject):
+        """[(at the smallest x, at the largest x)], in the unit that is shown: one for each round that has both."""
         xs = [x for x in self.xs(figure) if self.rounds(figure, subject, x)]
         if len(xs) < 2:
-            return None
-        first, last = self.rounds(figure, subject, xs[0]), self.rounds(figure, subject, xs[-1])
-        ratios = [last[n]["value"] / first[n]["value"] for n in last if n in first and first[n]["value"] > 0]
+            return []
+        shown, first, last = FIGURES[figure].shown, self.rounds(figure, subject, xs[0]), self.rounds(figure, subject, xs[-1])
+        return [(shown(first[n]["value"]), shown(last[n]["value"])) for n in sorted(last) if n in first and first[n]["value"] > 0]
+
+    def growths(self, figure, subject):
+        """How often the cost at the largest x is that at the smallest, in each round."""
+        return [last / first for first, last in self.growth_pairs(figure, subject)]
+
+    def growth(self, figure, subject):
+        """The median of the rounds' ratios."""
+        ratios = self.growths(figure, subject)
         return statistics.median(ratios) if ratios else None
+
+    def grown(self, figure, subject):
+        """How much more a unit takes at the largest x than at the smallest: the median of the rounds."""
+        pairs = self.growth_pairs(figure, subject)
+        return statistics.median(last - first for first, last in pairs) if pairs else None
 
 
 ORDER = ("rejoin", "rejoin-uring", "rejoin-epoll", "rejoin resume", "rejoin plain", "rejoin tcp", "haproxy", "nginx", "caddy", "libwebsockets", "beast", "ws",
