@@ -27,8 +27,8 @@ class Sizes:
         self.slices = 1 if quick else 5
         self.seconds = 0.05 if quick else 0.15  # of a slice, as are the visits
         self.visits = 40 if quick else 400
-        # What others left in the caches meanwhile is not the question, so that a slice begins with some messages that do not count:
-        # enough for every one of 1,000 connections. Of 9,000, the messages of a slice find none that is warm from before.
+        # What others left in the caches meanwhile is not the question, so that messages that do not count come before a slice:
+        # enough for 1,000 connections. Of 9,000 none is warm from them, since the slice goes on with those whose turn it is next.
         self.seconds_before = 0.01 if quick else 0.05
         self.visits_before = 10 if quick else 40
         self.links = 8 if quick else 50  # with more servers or workers

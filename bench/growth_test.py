@@ -118,6 +118,7 @@ class InTurn(unittest.TestCase):
                 for turn in turns:
                     self.assertEqual(len({subject for subject, _, _ in turn}), len(sizes), "one instance was measured twice in a turn")
                     self.assertEqual(len({command for _, command, _ in turn}), 1, "a turn is of one figure")
+                self.assertEqual(len({turn[0][0] for turn in turns}), len(sizes), "each is the first of some turn")
 
     def test_a_machine_that_slows_down_is_no_growth(self):
         for axis, (axis_play, figures, sizes) in AXES.items():
@@ -138,7 +139,12 @@ class InTurn(unittest.TestCase):
 
     def test_one_slow_moment_does_not_count(self):
         bench = FakeBench(lambda subject, command, number: 9000.0 if number in (3, 4, 5, 6) else 1000.0)
-        self.assertEqual(results_of(connections(bench)).growths("growth/gateway-echo", "rejoin resume"), [1.0])
+        results = results_of(connections(bench))
+        self.assertEqual(results.growths("growth/gateway-echo", "rejoin resume"), [1.0])
+        for x in results.xs("growth/gateway-echo"):
+            kept = results.rounds("growth/gateway-echo", "rejoin resume", x)[0]
+            self.assertEqual(kept["value"], 1000.0)
+            self.assertEqual(sorted(kept["slices"]), [1000.0, 1000.0, 1000.0, 1000.0, 9000.0])
 
     def test_all_sizes_hold_their_connections_meanwhile(self):
         for name, sizes in (("rejoin resume", [10, 100, 1000, 9000]), ("nginx", [10, 100, 1000, 9000])):
@@ -232,6 +238,14 @@ class Said(unittest.TestCase):
         self.assertAlmostEqual(results.grown("growth/servers-echo", "rejoin"), 4.0)
         self.assertEqual(page.growth_cell(results, "growth/servers-echo", "rejoin"), "1.20 (1.10–1.30)")
 
+    def test_ratios_are_of_a_turn(self):
+        """The machine became twice as slow after some turns; the medians of the slices are of different times."""
+        slices = {1: [1000, 1000, 2000, 2000, 1000], 1000: [1200, 1200, 2400, 2400, 2400]}
+        more = [sample("growth/servers-echo", "bare", 0, x, sorted(values)[2], slices=values) for x, values in slices.items()]
+        results = self.results(more=more)
+        self.assertEqual(results.growths("growth/servers-echo", "bare"), [1.2])
+        self.assertAlmostEqual(results.grown("growth/servers-echo", "bare"), 0.4)
+
     def test_a_round_without_the_last_size_has_no_ratio(self):
         results = self.results(more=[sample("growth/servers-echo", "rejoin", 3, 1, 1)])
         self.assertEqual(len(results.growths("growth/servers-echo", "rejoin")), 3)
@@ -256,8 +270,9 @@ class Said(unittest.TestCase):
     def test_what_waits_is_said(self):
         more = [sample("growth/servers-echo", name, 9, 10, 5, shares={"waiting": share})
                 for name, share in (("ws", 0.03), ("nginx", 0.0), ("bare", 0.001))]  # fmt: skip
+        more.append({"figure": "relay/echo-1", "subject": "nginx", "round": 9, "value": 5, "shares": {"waiting": 0.5}})
         self.assertEqual(self.results(more=more).waiting_share(), (0.001, 0.03, "ws"))
-        self.assertIn("0.10% of a core (median of all figures; at most 3.0%, ws)", page.waiting_text(self.results(more=more)))
+        self.assertIn("0.10% of a core (median of all figures; at most 3.00%, ws)", page.waiting_text(self.results(more=more)))
         self.assertEqual(page.waiting_text(self.results()), "")
 
 

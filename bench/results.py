@@ -133,16 +133,18 @@ class Results:
         return (statistics.median(share for share, _ in rows), *max(rows)) if rows else None
 
     def growth_pairs(self, figure, subject):
-        """[(at the smallest x, at the largest x)], in the unit that is shown: one for each round that has both."""
+        """[[(at the smallest x, at the largest x)]], in the unit that is shown: for each round that has both, a pair for each turn.
+        Slices of one turn are neighbours in time, so that a pair has more in common than a round's two medians."""
         xs = [x for x in self.xs(figure) if self.rounds(figure, subject, x)]
         if len(xs) < 2:
             return []
         shown, first, last = FIGURES[figure].shown, self.rounds(figure, subject, xs[0]), self.rounds(figure, subject, xs[-1])
-        return [(shown(first[n]["value"]), shown(last[n]["value"])) for n in sorted(last) if n in first and first[n]["value"] > 0]
+        both = [(turns_of(first[n]), turns_of(last[n])) for n in sorted(last) if n in first and first[n]["value"] > 0]
+        return [[(shown(few), shown(many)) for few, many in zip(*turns)] for turns in both]
 
     def growths(self, figure, subject):
-        """How often the cost at the largest x is that at the smallest, in each round."""
-        return [last / first for first, last in self.growth_pairs(figure, subject)]
+        """How often the cost at the largest x is that at the smallest, in each round: the median of its turns."""
+        return [statistics.median(many / few for few, many in turns) for turns in self.growth_pairs(figure, subject)]
 
     def growth(self, figure, subject):
         """The median of the rounds' ratios."""
@@ -151,8 +153,13 @@ class Results:
 
     def grown(self, figure, subject):
         """How much more a unit takes at the largest x than at the smallest: the median of the rounds."""
-        pairs = self.growth_pairs(figure, subject)
-        return statistics.median(last - first for first, last in pairs) if pairs else None
+        rounds = [statistics.median(many - few for few, many in turns) for turns in self.growth_pairs(figure, subject)]
+        return statistics.median(rounds) if rounds else None
+
+
+def turns_of(sample):
+    """What each turn found; bytes are not taken in turns."""
+    return sample.get("slices") or [sample["value"]]
 
 
 ORDER = ("rejoin", "rejoin-uring", "rejoin-epoll", "rejoin resume", "rejoin plain", "rejoin tcp", "haproxy", "nginx", "caddy", "libwebsockets", "beast", "ws",
