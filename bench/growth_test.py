@@ -138,7 +138,7 @@ class InTurn(unittest.TestCase):
         self.assertAlmostEqual(results.growth("growth/gateway-echo", "rejoin resume"), 1.5, delta=0.15)
 
     def test_one_slow_moment_does_not_count(self):
-        bench = FakeBench(lambda subject, command, number: 9000.0 if number in (3, 4, 5, 6) else 1000.0)
+        bench = FakeBench(lambda subject, command, number: 9000.0 if number in (3, 4, 5, 7) else 1000.0)
         results = results_of(connections(bench))
         self.assertEqual(results.growths("growth/gateway-echo", "rejoin resume"), [1.0])
         for x in results.xs("growth/gateway-echo"):
