@@ -170,6 +170,10 @@ TEST_P(KernelLoopTest, tells_a_loop_around_it_when_to_call) {
 
 // A loop and a pipe that is readable until it is told not to be: a turn comes back at once, and has set its
 // alarm.
+/// In some 60 ms. A loop that does not sleep makes thousands of them. A few dozen come by themselves: the
+/// kernel interrupts a wait (EINTR, without any signal) while it takes down the rings that were tried before.
+constexpr int kTurnsAsleepMax = 300;
+
 struct AwakeLoop : Loop {
   explicit AwakeLoop(LoopMaker make) : Loop(make) {
     EXPECT_EQ(pipe2(ends, O_CLOEXEC | O_NONBLOCK), 0);
@@ -213,9 +217,13 @@ TEST_P(KernelLoopTest, a_timer_that_is_due_before_the_alarm_that_is_set_is_in_ti
 TEST_P(KernelLoopTest, an_alarm_of_a_timer_that_was_cancelled_wakes_the_loop_once) {
   AwakeLoop loop(GetParam().make);
   Rings near, far;
-  loop.timers().arm(near.timer, loop.kernel->now() + 5ms);
-  loop.turn_awake();
-  near.timer.cancel();
+  for (;;) {
+    loop.timers().arm(near.timer, loop.kernel->now() + 5ms);
+    loop.turn_awake();
+    near.timer.cancel();
+    if (std::exchange(near.at, TimePoint{}) == TimePoint{})
+      break;  // else the machine was too slow to cancel it
+  }
   const TimePoint due = loop.kernel->now() + 60ms;
   loop.timers().arm(far.timer, due);
   loop.may_sleep();
@@ -223,7 +231,7 @@ TEST_P(KernelLoopTest, an_alarm_of_a_timer_that_was_cancelled_wakes_the_loop_onc
   while (far.at == TimePoint{}) loop.kernel->turn(1h), ++turns;
   EXPECT_GE(far.at, due);
   EXPECT_EQ(near.at, TimePoint{});
-  EXPECT_LT(turns, 20);
+  EXPECT_LT(turns, kTurnsAsleepMax);
 }
 
 TEST_P(KernelLoopTest, a_turn_waits_no_longer_than_it_may_and_for_ever_when_nothing_is_due) {
@@ -232,7 +240,7 @@ TEST_P(KernelLoopTest, a_turn_waits_no_longer_than_it_may_and_for_ever_when_noth
   const TimePoint begin = SystemClock().now();
   int turns = 0;
   while (SystemClock().now() < begin + 60ms) loop.kernel->turn(20ms), ++turns;
-  EXPECT_LT(turns, 20);
+  EXPECT_LT(turns, kTurnsAsleepMax);
   bool posted = false;
   std::thread other([&] { loop.kernel->post([&] { posted = true; }); });
   while (!posted) loop.kernel->turn(Duration::max());
