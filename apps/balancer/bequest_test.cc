@@ -28,6 +28,7 @@ const std::string kA = "{ name = \"a\", address = \"10.0.0.1:80\" }",
                   kB = "{ name = \"b\", address = \"10.0.0.2:80\" }",
                   kC = "{ name = \"c\", address = \"10.0.0.3:80\" }";
 const std::string kAll = kA + ", " + kB + ", " + kC;
+const std::string kD = ", { name = \"d\", address = \"10.0.0.4:80\" }";
 
 std::shared_ptr<const Plan> plan_of(const config::Config& config, std::uint64_t seed = 1) {
   SeededRandom random(seed);
@@ -68,7 +69,7 @@ TEST(Bequest, words_and_health_go_over) {
 }
 
 TEST(Bequest, passive_marks_and_a_slow_start_go_over) {
-  const config::Config file = config_of(kAll, kHealth + "slow_start = \"100s\"\n");
+  const config::Config file = config_of(kAll + kD, kHealth + "slow_start = \"100s\"\n");
   const auto before = plan_of(file), after = plan_of(file);
   for (int i = 0; i < 3; ++i) pool(before).mark_failure(0, kThen);
   for (int i = 0; i < 2; ++i) pool(before).mark_failure(1, kThen - 1s);

@@ -101,7 +101,7 @@ TEST(Knowledge, that_was_cut_is_refused_but_where_a_field_ends) {
   for (std::size_t end = 0; end < whole.size(); ++end) {
     const auto reading = read_knowledge(std::string_view(whole).substr(0, end));
     read += reading.has_value();
-    if (reading) EXPECT_EQ(reading->left_out, 0u) << end;
+    EXPECT_TRUE(!reading || reading->left_out == 0) << end;
   }
   EXPECT_EQ(read, 1u + 1 + 2 + 3 + 2 + 2 + 2) << "after nothing, and after each top field but the last one";
 }

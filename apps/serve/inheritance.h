@@ -65,7 +65,7 @@ class Inheritance {
   /// What WorkerProgram::inherit() is told; empty: nothing.
   Bytes legacy() const { return view(legacy_); }
   /// There may be keys in it.
-  void forget_legacy() { legacy_ = {}; }
+  void forget_legacy() { SecretBytes().swap(legacy_); }  // "= {}" would keep the block
   /// Can be read at its end when the process before has ended; -1: there is none. Stays ours.
   int predecessor() const { return predecessor_; }
 

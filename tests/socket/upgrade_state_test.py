@@ -38,6 +38,27 @@ class Web(Listener):
             peer.answer(200, [("X-Server", self.name)])
 
 
+def writable_memory(process):
+    """All that it has written, as bytes. None: that is not allowed."""
+    parts = []
+    try:
+        memory = open(f"/proc/{process}/mem", "rb", 0)
+    except PermissionError:
+        return None
+    with memory, open(f"/proc/{process}/maps") as maps:
+        for line in maps:
+            place, rights = line.split()[:2]
+            if "w" not in rights or "[v" in line:
+                continue
+            begin, end = (int(one, 16) for one in place.split("-"))
+            try:
+                memory.seek(begin)
+                parts.append(memory.read(end - begin))
+            except OSError:  # a guard page, or gone
+                continue
+    return b"".join(parts)
+
+
 class UpgradeState(UpgradesTest):
     def setUp(self):
         super().setUp()
@@ -248,6 +269,60 @@ class UpgradeState(UpgradesTest):
             self.upgrade_last(first)
             self.assertEqual(self.ask_play().get("x-server"), "a")
             self.assertEqual(self.standing()["n-127.0.0.1"][2], 9)
+
+    def test_what_was_handed_over_is_wiped_in_both(self):
+        first = self.begin()
+        with Connection(self.play) as player:  # the old process stays for it
+            player.ask()
+            last = first.pid
+            os.kill(last, signal.SIGUSR2)
+            self.keep(poll(lambda: self.have_served(first), "the next process serves")[0])
+            self.assertEqual(set(self.standing()), set("abcde"))
+            # The beginning of a server's record: its name, and the field of its address.
+            record = b"\x01\x00\x00\x00\x01a\x02\x00\x00\x00" + bytes([len("{}:{}".format(*self.web["a"].address))])
+            for process in (first.pid, self.children[0]):
+                memory = writable_memory(process)
+                if memory is None:
+                    self.skipTest("no process may look into another one's memory here")
+                self.assertIn(str(self.path).encode(), memory, "what is not secret is found")
+                self.assertEqual(memory.count(record), 0, f"process {process}")
+
+    def test_a_word_that_was_taken_is_not_lost(self):
+        """Servers are added all the time, over two upgrades: who was told that it is done finds it there."""
+        first = self.begin()
+        over, taken, refused, wrong = threading.Event(), [], [], []
+        at = "{}:{}".format(*self.web["x"].address)
+
+        def adder(letter):
+            number = 0
+            while not over.is_set() and number < 500:
+                number += 1
+                name = f"{letter}{number}"
+                try:
+                    answer = ask(self.admin, "PUT", f"/pools/pool/servers/{name}?address={at}", host="127.0.0.1")
+                except (AssertionError, OSError):  # the old process has ended before it answered
+                    refused.append(name)
+                    continue
+                if answer.status == 201:
+                    taken.append(name)
+                elif answer.status in (409, 503):
+                    refused.append(name)
+                else:
+                    wrong.append(answer)
+
+        threads = [threading.Thread(target=adder, args=(letter,)) for letter in "yz"]
+        for thread in threads:
+            thread.start()
+        for _ in range(2):
+            seen = len(taken)
+            poll(lambda: wrong or len(taken) > seen + 5, "servers are added")
+            self.upgrade_last(first)
+        over.set()
+        for thread in threads:
+            thread.join()
+        self.assertEqual(wrong, [])
+        self.assertEqual(set(taken) - set(self.standing()), set())
+        self.assertGreater(len(refused), 0, "some came meanwhile")
 
     # --- while the next process starts ---
 
