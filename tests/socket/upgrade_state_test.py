@@ -51,6 +51,8 @@ def writable_memory(process):
             if "w" not in rights or "[v" in line:
                 continue
             begin, end = (int(one, 16) for one in place.split("-"))
+            if end - begin > 1 << 28:  # a sanitizer's shadow
+                continue
             try:
                 memory.seek(begin)
                 parts.append(memory.read(end - begin))
