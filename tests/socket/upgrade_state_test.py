@@ -236,8 +236,9 @@ class UpgradeState(UpgradesTest):
                 (self.folder / "seal.key").write_text("cd" * 32)
                 (self.folder / "seal.key").chmod(0o600)
                 more = '[keys]\nseal = ["file:seal.key"]\n'
-            first = self.begin(listener={"tls": identity.files()}, more=more)
+            self.end_children()  # of the first round
             self.children = []
+            first = self.begin(listener={"tls": identity.files()}, more=more)
             sessions = {}
             for version in (ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3):
                 context = ssl.create_default_context(cafile=str(authority.pem))
