@@ -6,7 +6,10 @@
 #include <cstdio>
 #include <optional>
 
+#include "apps/balancer/bequest.h"
 #include "apps/balancer/discovery.h"
+#include "apps/balancer/knowledge.h"
+#include "apps/balancer/legacy.h"
 #include "apps/balancer/operate.h"
 #include "apps/balancer/plan.h"
 #include "apps/balancer/worker.h"
@@ -15,6 +18,7 @@
 #include "apps/config/secret.h"
 #include "apps/config/tls_files.h"
 #include "apps/serve/access.h"
+#include "apps/serve/inheritance.h"
 #include "apps/serve/workers.h"
 #include "base/log.h"
 #include "base/random.h"
@@ -48,25 +52,74 @@ std::unique_ptr<upstream::Names> names_of(const config::Dns& dns, io::KernelLoop
   return nullptr;
 }
 
-/// What the names of the configuration mean, before anybody is served. Who is not known yet is asked for
-/// again while serving.
-KnownNames first_answers(const config::Config& config, Log& log) {
+/// What the names of the configuration mean, before anybody is served; `known` from before is taken as it is.
+/// Who is not known yet is asked for again while serving.
+KnownNames first_answers(const config::Config& config, KnownNames known, Log& log) {
   const bool any = std::any_of(config.pools.begin(), config.pools.end(), [](const config::Pool& pool) {
     return std::any_of(pool.servers.begin(), pool.servers.end(),
                        [](const config::Server& it) { return !it.resolve.empty(); });
   });
   if (!any) return {};
   auto loop = io::EpollLoop::make(log);
-  if (!loop) return {};
+  if (!loop) return known;
   SystemRandom random;
   io::World world = (*loop)->world(random, log);
   Stop stop;
   const std::unique_ptr<upstream::Names> names = names_of(config.dns, **loop, world, stop);
-  Discovery discovery(world, names.get(), stop);
+  Discovery discovery(world, names.get(), stop, std::move(known));
   Scope asking(world.ready);
   asking.spawn(discovery.learn(config));
+  (*loop)->turn(Duration(0));  // where all is known already nothing would end a longer one
   while (asking.running() != 0) (*loop)->turn(1h);
   return discovery.known();
+}
+
+/// What the process before us knew; nothing: there is none, or it cannot be understood.
+Knowledge knowledge_from(Bytes legacy, Log& log) {
+  const LegacySections sections = sections_of(legacy);
+  for (const std::string& line : sections.skipped) log.warn("of what the process before leaves: " + line);
+  std::optional<KnowledgeReading> reading = read_knowledge(sections.knowledge);
+  if (!reading) {
+    log.warn("what the process before knew cannot be read: servers are probed anew, words are forgotten");
+    return {};
+  }
+  if (reading->left_out != 0)
+    log.warn("of what the process before knew " + std::to_string(reading->left_out) +
+             " records cannot be read and are forgotten");
+  return std::move(reading->knowledge);
+}
+
+/// What the workers begin with.
+struct Beginning {
+  std::shared_ptr<const Plan> plan;
+  KnownNames names;
+  RuntimeServers runtime;
+  DrainEnds drain_ends;
+};
+
+/// From the file, and from what the process before us knew. Keys of that one which we do not use are gone
+/// when it returns. Error: config.
+Result<Beginning> begin_from(const config::Config& config, const route::KeyRing& ours, Bytes legacy,
+                             Random& random, Log& log) {
+  Knowledge before = knowledge_from(legacy, log);
+  Beginning out;
+  out.runtime = RuntimeServers(std::move(before.words));
+  for (const std::string& line : out.runtime.settle(config)) log.info(line);
+  const config::Config meant = out.runtime.over(config);
+  out.names = first_answers(meant, std::move(before.names), log);
+  auto plan = make_plan(with_known_names(meant, out.names), keys_to_use(before, config, ours), random);
+  if (!plan) return std::move(plan.error());
+  out.plan = std::move(*plan);
+  TakenOver taken = take_over(before, *out.plan, SystemClock().now());
+  for (const std::string& line : taken.over) log.info(line);
+  if (before.taken_at != 0) {
+    const bool key = config.keys.seal.empty() && !before.made_up_keys.empty();
+    log.info("from the process before: the state of " + std::to_string(taken.servers) + " servers, " +
+             std::to_string(out.runtime.words().size()) + " added, moved or removed" +
+             (key ? ", the key of cookies" : "") + (taken.tickets ? ", the keys of TLS tickets" : ""));
+  }
+  out.drain_ends = std::move(taken.drain_ends);
+  return out;
 }
 
 }  // namespace
@@ -89,18 +142,18 @@ int run_balancer(const BalancerOptions& options) {
   const std::unique_ptr<Log> log = make_stderr_log("balancer", config.log.level);
   if (config.keys.seal.empty())
     log->warn("no [keys]: cookies are sealed with a random key and will not open after a restart");
-  const KnownNames known = first_answers(config, *log);
-  Result<std::shared_ptr<const Plan>> plan =
-      make_plan(with_known_names(config, known), std::move(*keys.ring), random);
-  if (!plan) {
-    std::fprintf(stderr, "%s: %s\n", options.config_file.c_str(), plan.error().detail.c_str());
+  serve::Inheritance inheritance = serve::Inheritance::from_environment(*log);
+  const Result<Beginning> beginning = begin_from(config, *keys.ring, inheritance.legacy(), random, *log);
+  if (!beginning) {
+    std::fprintf(stderr, "%s: %s\n", options.config_file.c_str(), beginning.error().detail.c_str());
     return kConfigurationStatus;
   }
+  const std::shared_ptr<const Plan>& plan = beginning->plan;
 
-  const config::TlsReading tls = config::load_tls(config, (*plan)->tickets, SystemClock().unix_now());
+  const config::TlsReading tls = config::load_tls(config, plan->tickets, SystemClock().unix_now());
   print(tls.diagnostics);
   if (!tls.ok()) return kConfigurationStatus;
-  use_tls(**plan, tls.contexts);
+  use_tls(*plan, tls.contexts);
 
   std::optional<watch::AdminDoor> door;
   const config::Admin* const admin = config.admin_of_balancer();
@@ -133,11 +186,12 @@ int run_balancer(const BalancerOptions& options) {
     if (access) access->reopen();
   };
   return serve::run_workers(
-      workers, *log, [&](io::World& world, unsigned number, serve::Colleagues& colleagues) {
+      workers, std::move(inheritance), *log,
+      [&](io::World& world, unsigned number, serve::Colleagues& colleagues) {
         const Surroundings around{&colleagues, access.get(), door ? &*door : nullptr, &serving};
-        auto worker = std::make_unique<Worker>(world, *plan, number, around);
+        auto worker = std::make_unique<Worker>(world, plan, number, around);
         if (number != 0) return worker;
-        Operations::Start start{config, known, {}};
+        Operations::Start start{config, beginning->names, {}, beginning->runtime, beginning->drain_ends};
         start.names = [&](Stop& stop) { return names_of(config.dns, *colleagues.loop_of(0), world, stop); };
         worker->be_operated_by(std::make_unique<Operations>(*worker, &colleagues, std::move(start)));
         return worker;

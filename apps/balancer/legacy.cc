@@ -8,6 +8,8 @@ namespace rejoin::balancer {
 namespace {
 
 constexpr std::string_view kSourceIp = "source-ip", kIdle = "idle", kOpen = "open";
+constexpr std::string_view kHead = "rejoin-legacy ", kKnowledge = "knowledge", kLeases = "leases";
+constexpr std::string_view kVersion = "1";  // of both
 
 struct Line {
   std::string_view kind, pool, server;
@@ -48,17 +50,85 @@ void write(std::string& out, std::string_view kind, const PoolPlan& pool, const 
   }
 }
 
+void write_section(SecretBytes& out, std::string_view name, Bytes bytes) {
+  std::string head(kHead);
+  head.append(name).append(" ").append(kVersion).append(" ").append(std::to_string(bytes.size()));
+  append(out, head.append("\n"));
+  append(out, bytes);
+  append(out, "\n");
+}
+
+/// Takes the text up to `end`, which is taken too. Nothing: it is not there.
+std::optional<std::string_view> take_until(Bytes& rest, char end) {
+  const std::size_t at = rest.find(end);
+  if (at == rest.npos) return std::nullopt;
+  const std::string_view out = rest.substr(0, at);
+  rest.remove_prefix(at + 1);
+  return out;
+}
+
+struct Section {
+  std::string_view name, version;
+  Bytes bytes;
+};
+/// The one at the front, which is taken. Nothing: it does not stand there whole.
+std::optional<Section> take_section(Bytes& rest) {
+  if (!rest.starts_with(kHead)) return std::nullopt;
+  rest.remove_prefix(kHead.size());
+  auto line = take_until(rest, '\n');
+  const auto name = line ? take_until(*line, ' ') : std::nullopt;
+  const auto version = name ? take_until(*line, ' ') : std::nullopt;
+  if (!version) return std::nullopt;
+  std::size_t count = 0;
+  const auto [at, wrong] = std::from_chars(line->data(), line->data() + line->size(), count);
+  if (wrong != std::errc() || at != line->data() + line->size()) return std::nullopt;
+  if (count >= rest.size() || rest[count] != '\n') return std::nullopt;
+  const Section out{*name, *version, rest.substr(0, count)};
+  rest.remove_prefix(count + 1);
+  return out;
+}
+
 }  // namespace
 
-std::function<std::string()> legacy_of(std::shared_ptr<const Plan> plan, TimePoint now) {
-  return [plan = std::move(plan), now] {
-    std::string out;
+std::function<SecretBytes()> legacy_of(std::shared_ptr<const Plan> plan, TimePoint now,
+                                       SecretBytes knowledge) {
+  return [plan = std::move(plan), now, knowledge = std::move(knowledge)] {
+    std::string leases;
     for (const auto& pool : plan->pools) {
-      write(out, kSourceIp, *pool, pool->route->leases.get(), now);
-      write(out, kIdle, *pool, pool->route->idle_leases.get(), now);
+      write(leases, kSourceIp, *pool, pool->route->leases.get(), now);
+      write(leases, kIdle, *pool, pool->route->idle_leases.get(), now);
     }
+    SecretBytes out;
+    out.reserve(knowledge.size() + leases.size() + 128);
+    write_section(out, kKnowledge, view(knowledge));
+    write_section(out, kLeases, leases);
     return out;
   };
+}
+
+LegacySections sections_of(Bytes file) {
+  LegacySections out;
+  if (!file.starts_with(kHead)) {
+    out.leases = file;
+    return out;
+  }
+  while (!file.empty()) {
+    const std::optional<Section> section = take_section(file);
+    if (!section) {
+      out.skipped.push_back("what follows was cut short");
+      break;
+    }
+    const bool known = section->version == kVersion;
+    if (known && section->name == kKnowledge) {
+      out.knowledge = section->bytes;
+    } else if (known && section->name == kLeases) {
+      out.leases = section->bytes;
+    } else {
+      out.skipped.push_back(std::string(section->name.substr(0, 32)) + " of version " +
+                            std::string(section->version.substr(0, 32)) + " is not known to this program");
+    }
+  }
+  return out;
 }
 
 Legacy::Legacy(std::string_view text, const Plan& plan, TimePoint now) {

@@ -58,7 +58,8 @@ TEST(Legacy, pins_go_over_by_the_names_of_pool_and_server) {
   closed(*q.idle_leases, "::77", number(*before, 1, "b"));
   route::Lease open = p.open(address("10.0.0.3"), number(*before, 0, "c"), TimePoint(0s));
 
-  const std::string text = legacy_of(before, TimePoint(5s))();
+  const SecretBytes file = legacy_of(before, TimePoint(5s), {})();
+  const std::string_view text = sections_of(view(file)).leases;
   std::optional<Legacy> legacy(std::in_place, text, *after, TimePoint(100s));
   EXPECT_EQ(legacy->pins(), 4u) << text;
   EXPECT_EQ(at(*after, 1, "10.0.0.1", 105900ms), "b");
@@ -77,8 +78,10 @@ TEST(Legacy, goes_on_to_the_next_but_one) {
   const auto first = plan_of(pools), second = plan_of(pools), third = plan_of(pools);
   const route::Lease open =
       first->pools[0]->route->leases->open(address("10.0.0.1"), number(*first, 0, "b"), TimePoint(0s));
-  const Legacy one(legacy_of(first, TimePoint(0s))(), *second, TimePoint(0s));
-  const Legacy two(legacy_of(second, TimePoint(0s))(), *third, TimePoint(0s));
+  const SecretBytes left = legacy_of(first, TimePoint(0s), {})();
+  const Legacy one(sections_of(view(left)).leases, *second, TimePoint(0s));
+  const SecretBytes left_again = legacy_of(second, TimePoint(0s), {})();
+  const Legacy two(sections_of(view(left_again)).leases, *third, TimePoint(0s));
   EXPECT_EQ(at(*third, 0, "10.0.0.1", 24h), "b");
 }
 
@@ -108,6 +111,61 @@ TEST(Legacy, what_it_does_not_understand_is_left_out) {
   const Legacy one(text + "source-ip p a 10.0.0.1 5000", *plan, TimePoint(0s));
   EXPECT_EQ(one.pins(), 1u);
   EXPECT_EQ(at(*plan, 0, "10.0.0.1", 4s), "a");
+}
+
+TEST(Legacy, is_a_file_of_sections) {
+  const auto plan = plan_of(pool("p", "ab", kByAddress));
+  plan->pools[0]->route->leases->remember(address("10.0.0.1"), number(*plan, 0, "b"), 5s, TimePoint(0s));
+  SecretBytes known;
+  append(known, "what is\nknown");
+  const SecretBytes bytes = legacy_of(plan, TimePoint(0s), known)();
+  const std::string file(view(bytes));
+  EXPECT_EQ(file,
+            "rejoin-legacy knowledge 1 13\nwhat is\nknown\n"
+            "rejoin-legacy leases 1 28\nsource-ip p b 10.0.0.1 5000\n\n");
+  const LegacySections sections = sections_of(file);
+  EXPECT_EQ(sections.knowledge, view(known));
+  EXPECT_EQ(sections.leases, "source-ip p b 10.0.0.1 5000\n");
+  EXPECT_TRUE(sections.skipped.empty());
+  // A binary from before there were sections finds its lines in it, and we find them in its file.
+  const auto here = plan_of(pool("p", "ab", kByAddress));
+  EXPECT_EQ(Legacy(file, *here, TimePoint(0s)).pins(), 1u);
+  EXPECT_EQ(sections_of("source-ip p b 10.0.0.1 5000\n").leases, "source-ip p b 10.0.0.1 5000\n");
+
+  for (std::size_t end = 0; end < file.size(); ++end) {
+    const LegacySections cut = sections_of(std::string_view(file).substr(0, end));
+    EXPECT_TRUE(cut.knowledge.empty() || cut.knowledge == sections.knowledge) << end;
+    EXPECT_EQ(cut.knowledge.empty(), end < file.find("rejoin-legacy leases")) << end;
+    EXPECT_EQ(Legacy(cut.leases, *plan_of(pool("p", "ab", kByAddress)), TimePoint(0s)).pins(), 0u) << end;
+  }
+}
+
+TEST(Legacy, what_other_versions_have_beside_is_skipped) {
+  const std::string leases = "rejoin-legacy leases 1 5\nlines\n";
+  const struct {
+    std::string file;
+    std::size_t skipped;
+    bool leases;
+  } cases[] = {
+      {"rejoin-legacy news 1 3\nabc\n" + leases, 1, true},
+      {"rejoin-legacy knowledge 2 3\nabc\n" + leases, 1, true},
+      {"rejoin-legacy leases 2 0\n\n" + leases + "rejoin-legacy more 1 0\n\n", 2, true},
+      {"rejoin-legacy news 1 4\nabc\n" + leases, 1, false},
+      {"rejoin-legacy news 1 2\nabc\n" + leases, 1, false},
+      {"rejoin-legacy news 1 -3\nabc\n" + leases, 1, false},
+      {"rejoin-legacy news 1 3x\nabc\n" + leases, 1, false},
+      {"rejoin-legacy news 1 99999999999999999999999\nabc\n" + leases, 1, false},
+      {"rejoin-legacy news 1 18446744073709551615\nabc\n" + leases, 1, false},
+      {"rejoin-legacy news\nabc\n" + leases, 1, false},
+      {"rejoin-legacy ", 1, false},
+      {leases + "more", 1, true},
+  };
+  for (const auto& it : cases) {
+    const LegacySections sections = sections_of(it.file);
+    EXPECT_EQ(sections.skipped.size(), it.skipped) << it.file;
+    EXPECT_EQ(sections.leases, it.leases ? "lines" : "") << it.file;
+    EXPECT_EQ(sections.knowledge, "") << it.file;
+  }
 }
 
 // At every byte: a text that was cut says what its whole lines say.

@@ -42,14 +42,29 @@ Operations::Operations(Worker& worker, serve::Colleagues* colleagues, Start star
       colleagues_(colleagues),
       started_with_(start.file),
       file_(std::move(start.file)),
+      runtime_(std::move(start.runtime)),
       names_(start.names ? start.names(stop_) : nullptr),
       discovery_(worker.world(), names_.get(), stop_, std::move(start.known)),
       rollout_(worker, colleagues, stop_),
       reading_(worker.world().ready, worker.world().timers, stop_),
+      inherited_drain_ends_(std::move(start.drain_ends)),
       tasks_(worker.world().ready) {}
 
 Operations::~Operations() {
   if (reader_.joinable()) reader_.join();
+}
+
+void Operations::begin() {
+  follow_names();
+  for (const auto& of : worker_.generation()->plan->pools) {
+    const route::Pool& pool = *of->route->pool;
+    for (std::size_t i = 0; i < pool.size(); ++i) {
+      const route::ServerRef server = pool.ref(static_cast<route::ServerIndex>(i));
+      const auto end = inherited_drain_ends_.find(server->name);
+      if (end != inherited_drain_ends_.end()) end_drain_at(server, end->second);
+    }
+  }
+  inherited_drain_ends_.clear();
 }
 
 void Operations::hang_up(std::function<void()> done) { tasks_.spawn(reload_then(std::move(done))); }
@@ -58,6 +73,32 @@ Task<void> Operations::reload_then(std::function<void()> done) {
   const Outcome in_the_log = co_await reload();
   (void)in_the_log;
   done();
+}
+
+// --- the process in our place ---
+
+void Operations::bequeath(std::function<void(serve::WorkerProgram::LegacyMaker)> then) {
+  hands_over_ = true;
+  tasks_.spawn(bequeath_then(std::move(then)));
+}
+
+// A change that is under way ends first, so that whoever was told of it finds it there.
+Task<void> Operations::bequeath_then(std::function<void(serve::WorkerProgram::LegacyMaker)> then) {
+  Status turn = co_await wait_for_turn();
+  if (!turn) {
+    then({});
+    co_return;
+  }
+  const Turn ours(*this);
+  const std::shared_ptr<const Plan> plan = worker_.generation()->plan;
+  const Clock& clock = worker_.world().clock;
+  DrainEnds ends;
+  for (const auto& [server, order] : orders_) ends[server] = order.end;
+  const Knowledge known =
+      knowledge_of(*plan, runtime_, discovery_.known(), ends, clock.now(), clock.unix_now());
+  SecretBytes bytes;
+  write_knowledge(known, bytes);
+  then(legacy_of(plan, clock.now(), std::move(bytes)));
 }
 
 void Operations::stop() {

@@ -18,6 +18,7 @@
 #include <vector>
 
 #include "apps/balancer/admin.h"
+#include "apps/balancer/bequest.h"
 #include "apps/balancer/discovery.h"
 #include "apps/balancer/rollout.h"
 #include "apps/balancer/runtime_servers.h"
@@ -42,6 +43,9 @@ class Operations final : public Operator {
     config::Config file;  // as it was read from file.file; `worker` serves by it, and by `known`
     KnownNames known = {};
     std::function<std::unique_ptr<upstream::Names>(Stop&)> names = {};  // who answers names; empty: nobody
+    // What was said to the process before us and holds on.
+    RuntimeServers runtime = {};
+    DrainEnds drain_ends = {};
   };
   /// `worker` is worker 0. Without `colleagues` it is alone (a simulation), and files are read in place. Both
   /// outlive it.
@@ -51,11 +55,15 @@ class Operations final : public Operator {
   Operations(const Operations&) = delete;
   Operations& operator=(const Operations&) = delete;
 
-  /// The worker serves: names are asked for again from now on.
-  void begin() { follow_names(); }
+  /// The worker serves: names are asked for again from now on, and drains have their ends.
+  void begin();
   /// Reads the file again, and goes by it. What was changed, or why nothing was, goes to the log; `done` is
   /// called then.
   void hang_up(std::function<void()> done);
+  /// WorkerProgram::bequeath() and next_failed(): words about servers are refused in between, and one that
+  /// was taken is in what is left. `then` is called on a later turn.
+  void bequeath(std::function<void(serve::WorkerProgram::LegacyMaker)> then);
+  void next_failed() { hands_over_ = false; }
   /// Ends what waits; idle() follows within some turns.
   void stop();
   bool idle() const { return tasks_.running() == 0 && discovery_.idle(); }
@@ -105,13 +113,16 @@ class Operations final : public Operator {
   Task<void> names_changed();
   void tell(const WhatChanged& changed, const Plan& before);
 
+  Task<void> bequeath_then(std::function<void(serve::WorkerProgram::LegacyMaker)> then);
+  std::optional<watch::AdminReply> refused_while_handing_over() const;
   std::optional<watch::AdminReply> find(const watch::AdminRequest& request, Target& out);
   Task<watch::AdminReply> order(watch::AdminRequest request, Target target, route::ServerOrder order);
   Task<watch::AdminReply> put_server(watch::AdminRequest request, Target target);
   Task<watch::AdminReply> remove_server(watch::AdminRequest request, Target target);
   bool is_found_by_name(const Target& target) const;
   Task<watch::AdminReply> change_servers(RuntimeServers runtime, Target target, int status);
-  Task<void> end_drain(route::ServerRef server, TimePoint when, bool close, std::uint64_t number);
+  void end_drain_at(route::ServerRef server, const DrainEnd& end);
+  Task<void> end_drain(route::ServerRef server, DrainEnd end, std::uint64_t number);
   void close_connections(const route::ServerRef& server);
   void look_for_room();
   watch::AdminReply state_of(const Target& target, int status);
@@ -131,8 +142,14 @@ class Operations final : public Operator {
   std::thread reader_;
   std::shared_ptr<FileReading> read_;
   Waiter reading_;
-  std::map<std::string, std::uint64_t> orders_;  // per server with a deadline ahead: the number of its order
+  struct DrainOrder {
+    std::uint64_t number;
+    DrainEnd end;
+  };
+  std::map<std::string, DrainOrder> orders_;  // per server whose drain has an end ahead
   std::uint64_t last_order_ = 0;
+  bool hands_over_ = false;         // a next process is to serve, or does
+  DrainEnds inherited_drain_ends_;  // until begin()
   Scope tasks_;
 };
 

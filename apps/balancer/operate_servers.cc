@@ -85,6 +85,8 @@ Task<std::optional<AdminReply>> Operations::operate(AdminRequest request) {
   if (request.path == "/reload") {
     if (request.method != Method::post) co_return AdminReply::wrong_method("POST");
     if (auto unknown = unknown_parameter(request, {})) co_return std::move(*unknown);
+    if (hands_over_ && worker_.draining()) co_return refused_while_handing_over();
+    if (colleagues_ != nullptr) colleagues_->has_reloaded();
     const Outcome outcome = co_await reload();
     co_return reply_of(outcome);
   }
@@ -116,6 +118,15 @@ Task<std::optional<AdminReply>> Operations::operate(AdminRequest request) {
     reply = AdminReply::wrong_method("POST");
   }
   co_return reply;
+}
+
+/// What is said now may be known to nobody in a moment. To be asked last, with no await before the word is
+/// kept.
+std::optional<AdminReply> Operations::refused_while_handing_over() const {
+  if (!hands_over_) return std::nullopt;
+  return AdminReply::error(
+      409, worker_.draining() ? "another process serves in this one's place: ask again, on a new connection"
+                              : "an upgrade is under way: ask again when it has ended, the log says how");
 }
 
 /// A reply: the path names nothing that is there.
@@ -173,15 +184,15 @@ Task<AdminReply> Operations::order(AdminRequest request, Target target, route::S
   if (drain && *close && !deadline)
     co_return AdminReply::error(400, "close: a drain closes nothing before its deadline, so write one");
 
+  if (auto refused = refused_while_handing_over()) co_return std::move(*refused);
   // No plan changes: the order is in the live state, which all workers and all their generations share.
   route::Pool& pool = target.use->router.pool();
   const route::ServerRef server = pool.ref(*target.index);
   pool.set_order(*target.index, order);
-  const std::uint64_t number = ++last_order_;
   orders_.erase(server->name);
   if (deadline) {
-    orders_[server->name] = number;
-    tasks_.spawn(end_drain(server, worker_.world().clock.now() + *deadline, *close, number));
+    const TimePoint when = worker_.world().clock.now() + *deadline;
+    end_drain_at(server, {route::monotonic_ms(when), *close});
   }
   std::string line = "server " + server->name + ": the operator says " + std::string(to_string(order));
   if (deadline) line += ", for " + config::duration_text(*deadline);
@@ -191,16 +202,23 @@ Task<AdminReply> Operations::order(AdminRequest request, Target target, route::S
   co_return state_of(target, 200);
 }
 
-Task<void> Operations::end_drain(route::ServerRef server, TimePoint when, bool close, std::uint64_t number) {
+void Operations::end_drain_at(route::ServerRef server, const DrainEnd& end) {
+  const std::uint64_t number = ++last_order_;
+  orders_[server->name] = {number, end};
+  tasks_.spawn(end_drain(std::move(server), end, number));
+}
+
+Task<void> Operations::end_drain(route::ServerRef server, DrainEnd end, std::uint64_t number) {
+  const TimePoint when = TimePoint(std::chrono::milliseconds(end.at));
   const Woken woken = co_await io::sleep_until(worker_.world(), when, stop_);
   if (woken == Woken::stopped) co_return;
   const auto order = orders_.find(server->name);
-  if (order == orders_.end() || order->second != number) co_return;  // another word was said since
+  if (order == orders_.end() || order->second.number != number) co_return;  // another word was said since
   orders_.erase(order);
   if (server->order.load(std::memory_order_relaxed) != route::ServerOrder::drain) co_return;  // the file's
   server->order.store(route::ServerOrder::maintenance, std::memory_order_relaxed);
   worker_.world().log.info("server " + server->name + ": the drain's deadline has come: it takes nobody");
-  if (close) close_connections(server);
+  if (end.close) close_connections(server);
 }
 
 void Operations::close_connections(const route::ServerRef& server) {
@@ -249,6 +267,7 @@ Task<AdminReply> Operations::put_server(AdminRequest request, Target target) {
   } else if (!target.index) {
     co_return AdminReply::error(400, "address: a new server needs one; write IP:PORT");
   }
+  if (auto refused = refused_while_handing_over()) co_return std::move(*refused);
   if (target.index) {
     route::Pool& pool = target.use->router.pool();
     const Address there = pool.server(*target.index).address;
@@ -265,6 +284,7 @@ Task<AdminReply> Operations::put_server(AdminRequest request, Target target) {
   Status turn = co_await wait_for_turn();
   if (!turn) co_return AdminReply::error(503, turn.error().detail);
   const Turn ours(*this);
+  if (auto refused = refused_while_handing_over()) co_return std::move(*refused);
   if (target.index && is_found_by_name(target)) co_return found_by_name();
   RuntimeServers runtime = runtime_;
   runtime.put(file_, target.pool, server);
@@ -281,6 +301,7 @@ Task<AdminReply> Operations::remove_server(AdminRequest request, Target target) 
   Status turn = co_await wait_for_turn();
   if (!turn) co_return AdminReply::error(503, turn.error().detail);
   const Turn ours(*this);
+  if (auto refused = refused_while_handing_over()) co_return std::move(*refused);
   if (is_found_by_name(target)) co_return found_by_name();
   RuntimeServers runtime = runtime_;
   runtime.remove(file_, target.pool, target.server);

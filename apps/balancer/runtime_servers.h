@@ -13,6 +13,7 @@
 
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "apps/config/config.h"
@@ -21,6 +22,18 @@ namespace rejoin::balancer {
 
 class RuntimeServers {
  public:
+  struct Word {
+    std::string pool, name;
+    std::optional<config::Server> server;   // none: removed
+    std::optional<config::Server> in_file;  // what the file said when the word was given
+
+    bool operator==(const Word&) const = default;
+  };
+  RuntimeServers() = default;
+  /// What was said to the process in whose place we come; settle() is next.
+  explicit RuntimeServers(std::vector<Word> words) : words_(std::move(words)) {}
+  const std::vector<Word>& words() const { return words_; }
+
   /// `file` is what the file says now. `server`: how it is from now on; its name is the word's.
   void put(const config::Config& file, const std::string& pool, const config::Server& server);
   /// It is gone from now on.
@@ -35,11 +48,6 @@ class RuntimeServers {
   bool empty() const { return words_.empty(); }
 
  private:
-  struct Word {
-    std::string pool, name;
-    std::optional<config::Server> server;   // none: removed
-    std::optional<config::Server> in_file;  // what the file said when the word was given
-  };
   void say(const config::Config& file, Word word);
 
   std::vector<Word> words_;

@@ -160,8 +160,17 @@ std::vector<Address> Worker::addresses() const {
 
 void Worker::be_operated_by(std::unique_ptr<Operations> operations) { operations_ = std::move(operations); }
 
-void Worker::inherit(std::string_view legacy) {
-  legacy_.emplace(legacy, *generation_->plan, world_.clock.now());
+void Worker::bequeath(std::function<void(LegacyMaker)> then) {
+  if (operations_) return operations_->bequeath(std::move(then));
+  then(legacy_of(generation_->plan, world_.clock.now(), {}));
+}
+
+void Worker::next_failed() {
+  if (operations_) operations_->next_failed();
+}
+
+void Worker::inherit(Bytes legacy) {
+  legacy_.emplace(sections_of(legacy).leases, *generation_->plan, world_.clock.now());
   if (legacy_->pins() > 0)
     world_.log.info(std::to_string(legacy_->pins()) + " pins of clients are known from the process before");
 }

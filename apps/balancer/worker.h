@@ -121,8 +121,10 @@ class Worker final : public serve::WorkerProgram, private upstream::RelayOwner {
   /// nullptr where there is none.
   Operations* operations() { return operations_.get(); }
   void hang_up(std::function<void()> done) override;
-  std::function<std::string()> legacy() override { return legacy_of(generation_->plan, world_.clock.now()); }
-  void inherit(std::string_view legacy) override;
+  void bequeath(std::function<void(LegacyMaker)> then) override;
+  void next_failed() override;
+  /// The leases in it; the rest is run_balancer's.
+  void inherit(Bytes legacy) override;
   void predecessor_ended() override { legacy_.reset(); }
   // --- for operators: admin.cc, metrics.cc ---
   unsigned number() const { return number_; }

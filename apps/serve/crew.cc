@@ -38,7 +38,7 @@ Status Seat::make_loop(const io::LoopKind& kind) {
 }
 
 Status Seat::open(const WorkerFactory& factory, const std::vector<Address>& at, int channel,
-                  Colleagues& colleagues, std::string_view legacy) {
+                  Colleagues& colleagues, Bytes legacy) {
   world_.emplace(loop_->world(random_, log_));
   deadline_.emplace([](void* self) { static_cast<Seat*>(self)->on_deadline(); }, this);
   program_ = factory(*world_, number_, colleagues);
@@ -121,6 +121,7 @@ Status Crew::separate_tables() {
 Status Crew::open(const WorkerFactory& factory, Inheritance& inheritance) {
   if (carrier_) carrier_->attend(0);
   Status first_open = main().open(factory, {}, inheritance.take_channel(0), *this, inheritance.legacy());
+  inheritance.forget_legacy();
   if (!first_open) return first_open;
   const std::vector<Address> at = main().addresses();
   std::vector<int> of_others;

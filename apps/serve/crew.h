@@ -16,7 +16,6 @@
 #include <functional>
 #include <memory>
 #include <optional>
-#include <string_view>
 #include <thread>
 #include <vector>
 
@@ -44,7 +43,7 @@ class Seat {
   Status make_loop(const io::LoopKind& kind);
   /// `channel` to the worker of the same number in the process before us; -1: there is none.
   Status open(const WorkerFactory& factory, const std::vector<Address>& at, int channel,
-              Colleagues& colleagues, std::string_view legacy = {});
+              Colleagues& colleagues, Bytes legacy = {});
   /// One turn of the loop, which goes on turning when the program has ended (for worker 0, who has the
   /// signals).
   void turn();
@@ -109,6 +108,7 @@ class Crew final : public Colleagues {
   /// One channel for each worker, which are theirs now.
   void hand_on(const std::vector<int>& channels);
   void on_upgrade(std::function<void()> begin) { begin_upgrade_ = std::move(begin); }
+  void on_reload(std::function<void()> pass_on) { pass_reload_on_ = std::move(pass_on); }
 
   // --- Colleagues ---
   unsigned count() const override { return static_cast<unsigned>(seats_.size()); }
@@ -118,6 +118,9 @@ class Crew final : public Colleagues {
   io::KernelLoop* loop_of(unsigned worker) override { return &seats_[worker]->loop(); }
   std::vector<pid_t> own_tables() const override { return own_tables_; }
   void upgrade() override;
+  void has_reloaded() override {
+    if (pass_reload_on_) pass_reload_on_();
+  }
 
  private:
   /// What a worker's thread says once it has opened.
@@ -136,7 +139,7 @@ class Crew final : public Colleagues {
   unsigned worker_of(const io::KernelLoop* loop) const;
 
   Log& log_;
-  std::function<void()> begin_upgrade_;
+  std::function<void()> begin_upgrade_, pass_reload_on_;
   std::vector<std::unique_ptr<Seat>> seats_;
   std::unique_ptr<io::DescriptorCarrier> carrier_;  // nullptr: one table
   std::vector<Seat*> opened_;

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -54,13 +55,25 @@ bool spreads(int descriptor) {
 }
 
 /// From its beginning, wherever it was written last.
-std::string read_whole(int file) {
-  std::string out;
-  for (char bytes[65536];;) {
-    const ssize_t got = ::pread(file, bytes, sizeof bytes, static_cast<off_t>(out.size()));
-    if (got <= 0) return out;
-    out.append(bytes, static_cast<std::size_t>(got));
+SecretBytes read_whole(int file, Log& log) {
+  struct stat status {};
+  if (::fstat(file, &status) != 0 || status.st_size <= 0) return {};
+  const auto bytes = static_cast<std::size_t>(status.st_size);
+  if (bytes > kLegacyBytesMax) {
+    log.warn("the process before leaves " + std::to_string(bytes) +
+             " bytes, which is too much: it is forgotten");
+    return {};
   }
+  SecretBytes out(bytes);
+  for (std::size_t at = 0; at < out.size();) {
+    const ssize_t got = ::pread(file, out.data() + at, out.size() - at, static_cast<off_t>(at));
+    if (got <= 0) {
+      log.warn("what the process before leaves cannot be read: it is forgotten");
+      return {};
+    }
+    at += static_cast<std::size_t>(got);
+  }
+  return out;
 }
 
 /// Ours alone from now on: neither a child's nor a blocking one.
@@ -100,7 +113,7 @@ Inheritance Inheritance::from_environment(Log& log) {
   const auto file = of_legacy.size() == 2 ? number_of(of_legacy[0]) : std::nullopt;
   const auto before = of_legacy.size() == 2 ? number_of(of_legacy[1]) : std::nullopt;
   if (file && before && fcntl(*before, F_GETFD) >= 0) {
-    out.legacy_ = read_whole(*file);
+    out.legacy_ = read_whole(*file, log);
     ::close(*file);
     make_ours(*before);
     out.predecessor_ = *before;

@@ -4,12 +4,15 @@
 // Read once, on the main thread, before other threads begin; the environment is rid of it then.
 #pragma once
 
+#include <cstddef>
 #include <string>
 #include <vector>
 
 #include "base/address.h"
+#include "base/bytes.h"
 #include "base/log.h"
 #include "base/result.h"
+#include "base/secret_bytes.h"
 #include "io/kernel_loop.h"
 
 namespace rejoin::serve {
@@ -25,13 +28,16 @@ struct ListenerPlace {
 /// taken over.
 inline constexpr const char* kSocketsVariable = "REJOIN_SOCKETS";
 inline constexpr const char* kReadyVariable = "REJOIN_READY";
-/// Where there is something to know (WorkerProgram::legacy()): the descriptors of a file with it, and of a
+/// Where there is something to know (WorkerProgram::bequeath()): the descriptors of a file with it, and of a
 /// pipe that ends with the process before.
 inline constexpr const char* kLegacyVariable = "REJOIN_LEGACY";
 /// And, where what the program has goes over too (WorkerProgram::hand_on()): the descriptor of each worker's
 /// channel to its predecessor, with commas between; and who the next process has to be.
 inline constexpr const char* kChannelsVariable = "REJOIN_CHANNELS";
 inline constexpr const char* kIdentityVariable = "REJOIN_IDENTITY";
+
+/// A longer legacy is as if there were none.
+inline constexpr std::size_t kLegacyBytesMax = 1024 * 1024 * 1024;
 
 class Inheritance {
  public:
@@ -57,7 +63,9 @@ class Inheritance {
   /// The caller's from now on; -1: the worker before hands nothing on.
   int take_channel(unsigned worker);
   /// What WorkerProgram::inherit() is told; empty: nothing.
-  const std::string& legacy() const { return legacy_; }
+  Bytes legacy() const { return view(legacy_); }
+  /// There may be keys in it.
+  void forget_legacy() { SecretBytes().swap(legacy_); }  // "= {}" would keep the block
   /// Can be read at its end when the process before has ended; -1: there is none. Stays ours.
   int predecessor() const { return predecessor_; }
 
@@ -75,7 +83,7 @@ class Inheritance {
   int ready_ = -1;
   std::vector<int> channels_;  // by worker; -1: taken
   std::string identity_;
-  std::string legacy_;
+  SecretBytes legacy_;
   int predecessor_ = -1;
 };
 

@@ -60,7 +60,7 @@ Status open_channels(unsigned count, std::vector<int>& ours, std::vector<int>& t
 
 /// A file without a name, with `text` in it, and a pipe: `ours` closes with us. `theirs`: what the other
 /// process is given.
-Status open_legacy(const std::string& text, int& ours, std::vector<int>& theirs) {
+Status open_legacy(Bytes text, int& ours, std::vector<int>& theirs) {
   int ends[2];
   if (pipe2(ends, O_CLOEXEC) != 0) return Error::from_errno(errno, "pipe");
   const int file = memfd_create("rejoin legacy", MFD_CLOEXEC);
@@ -116,10 +116,11 @@ std::string Upgrade::end_of(int status) {
   return "ended with status " + std::to_string(WEXITSTATUS(status));
 }
 
-Upgrade::Upgrade(io::KernelLoop& loop, Log& log, Done done)
+Upgrade::Upgrade(io::KernelLoop& loop, Log& log, Done done, std::function<void()> failed)
     : loop_(loop),
       log_(log),
       done_(std::move(done)),
+      on_failure_(std::move(failed)),
       deadline_([](void* self) { static_cast<Upgrade*>(self)->too_late(); }, this) {}
 
 Upgrade::~Upgrade() {
@@ -129,7 +130,7 @@ Upgrade::~Upgrade() {
 }
 
 Status Upgrade::begin(const std::vector<Given>& sockets, const std::string& identity, unsigned workers,
-                      const std::string& legacy) {
+                      Bytes legacy) {
   std::vector<int> theirs, left;
   Status begun = open_channels(identity.empty() ? 0 : workers, channels_, theirs);
   if (lives_ >= 0) ::close(std::exchange(lives_, -1));  // of one that failed
@@ -240,6 +241,7 @@ void Upgrade::failed(const std::string& why) {
   log_.error("upgrade: process " + std::to_string(child_) + ' ' + why +
              " before it served; this one goes on");
   child_ = 0;
+  on_failure_();
 }
 
 void Upgrade::close_channels() { close_all(channels_); }

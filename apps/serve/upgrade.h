@@ -16,6 +16,7 @@
 #include <string>
 #include <vector>
 
+#include "base/bytes.h"
 #include "base/log.h"
 #include "base/result.h"
 #include "base/timers.h"
@@ -38,8 +39,9 @@ class Upgrade {
   };
   using Done = std::function<void(const Successor&)>;
 
-  /// `loop` is the calling thread's; both outlive it.
-  Upgrade(io::KernelLoop& loop, Log& log, Done done);
+  /// `loop` is the calling thread's; both outlive it. `failed`: what begin() started does not serve, and is
+  /// gone.
+  Upgrade(io::KernelLoop& loop, Log& log, Done done, std::function<void()> failed);
   ~Upgrade();
   Upgrade(const Upgrade&) = delete;
   Upgrade& operator=(const Upgrade&) = delete;
@@ -54,10 +56,11 @@ class Upgrade {
   };
   /// Starts this program anew, with the arguments that it was started with. With an `identity` there is a
   /// channel (a unix socket) to each of `workers`, and a new process that says otherwise of itself refuses to
-  /// serve. `legacy`: what it is to know (WorkerProgram::inherit()). Error: it could not be started. What
+  /// serve. `legacy`: what it is to know (WorkerProgram::inherit()); it goes through a file
+  /// without a name, which nobody else can open. Error: it could not be started. What
   /// follows is told to `done`, or to the log.
   Status begin(const std::vector<Given>& sockets, const std::string& identity, unsigned workers,
-               const std::string& legacy);
+               Bytes legacy);
   bool under_way() const { return child_ != 0; }
   /// At SIGCHLD: did it end before it served?
   void look_after_child();
@@ -76,6 +79,7 @@ class Upgrade {
   io::KernelLoop& loop_;
   Log& log_;
   Done done_;
+  std::function<void()> on_failure_;
   Timer deadline_;
   pid_t child_ = 0;
   int pipe_ = -1;

@@ -115,8 +115,11 @@ class Succession {
         options_(options),
         manager_(manager),
         log_(log),
-        upgrade_(crew.main().loop(), log, [this](const Upgrade::Successor& it) { on_served(it); }) {
+        upgrade_(
+            crew.main().loop(), log, [this](const Upgrade::Successor& it) { on_served(it); },
+            [this] { on_failed(); }) {
     crew.on_upgrade([this] { begin(); });
+    crew.on_reload([this] { on_hang_up(); });
   }
 
   void begin() {
@@ -142,6 +145,7 @@ class Succession {
   void close() {
     closed_ = true;
     drop_copies();
+    if (!replaced() && !upgrade_.under_way()) on_failed();
   }
   bool replaced() const { return process_ != 0; }
 
@@ -161,25 +165,30 @@ class Succession {
   }
 
  private:
-  // On a thread of its own, as worker 0 has clients.
   void write_legacy() {
-    std::function<std::string()> make;
-    if (WorkerProgram* const program = crew_.main().program()) make = program->legacy();
-    if (!make) return start({});
+    WorkerProgram* const program = crew_.main().program();
+    if (program == nullptr) return;
     if (std::exchange(writing_, true)) return;  // asked twice before the workers answered
-    if (writer_.joinable()) writer_.join();
-    writer_ = std::thread([this, make = std::move(make)] {
-      crew_.main().loop().post([this, legacy = make()] {
-        writing_ = false;
-        start(legacy);
-      });
-    });
+    program->bequeath([this](const WorkerProgram::LegacyMaker& make) { write_legacy(make); });
   }
-  void start(const std::string& legacy) {
+  // On a thread of its own, as worker 0 has clients.
+  void write_legacy(const WorkerProgram::LegacyMaker& make) {
+    if (!make) return start({});
+    if (writer_.joinable()) writer_.join();
+    writer_ = std::thread(
+        [this, make] { crew_.main().loop().post([this, legacy = make()] { start(view(legacy)); }); });
+  }
+  void start(Bytes legacy) {
+    writing_ = false;
     if (replaced() || closed_ || upgrade_.under_way()) return;
     const Status begun = upgrade_.begin(given_, options_.identity, options_.count, legacy);
-    if (!begun) log_.error("no upgrade: " + to_string(begun.error()));
     drop_copies();
+    if (begun) return;
+    log_.error("no upgrade: " + to_string(begun.error()));
+    on_failed();
+  }
+  void on_failed() {
+    if (WorkerProgram* const program = crew_.main().program()) program->next_failed();
   }
   // A socket that listens must close with its worker.
   void drop_copies() {
@@ -219,10 +228,14 @@ class Succession {
 }  // namespace
 
 int run_workers(const WorkersOptions& options, Log& log, const WorkerFactory& factory) {
+  return run_workers(options, Inheritance::from_environment(log), log, factory);
+}
+
+int run_workers(const WorkersOptions& options, Inheritance inheritance, Log& log,
+                const WorkerFactory& factory) {
   Signals signals;
   raise_descriptor_limit();
   const ServiceManager manager = ServiceManager::from_environment();
-  Inheritance inheritance = Inheritance::from_environment(log);
   Crew crew(options, log);
   Status open = inheritance.admits(options.identity, options.count);
   if (open) open = make_loops(crew, options.process.io, log);

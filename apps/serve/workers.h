@@ -16,9 +16,11 @@
 
 #include "apps/config/config.h"
 #include "base/address.h"
+#include "base/bytes.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/result.h"
+#include "base/secret_bytes.h"
 #include "io/passing.h"
 #include "io/world.h"
 
@@ -27,6 +29,8 @@ class KernelLoop;
 }
 
 namespace rejoin::serve {
+
+class Inheritance;
 
 /// One worker's share of a program. Knows no thread and no kernel, so that a simulation can run it as well.
 /// Every method is called on the worker's own thread.
@@ -55,10 +59,16 @@ class WorkerProgram {
   virtual void hang_up(std::function<void()> done) { done(); }
 
   // --- what the process in our place is to know, of worker 0 only ---
-  /// Makes the text for its inherit(): on any thread, later, while this one serves on. Empty: nothing.
-  virtual std::function<std::string()> legacy() { return {}; }
+  /// Makes what its inherit() is told: on any thread, later, while this one serves on.
+  using LegacyMaker = std::function<SecretBytes()>;
+  /// A next process is to begin: `then` is called once, with nothing where it need know nothing. From then on
+  /// nothing is changed here any more that the legacy tells of and that would be lost: until next_failed(),
+  /// or for good.
+  virtual void bequeath(std::function<void(LegacyMaker)> then) { then({}); }
+  /// No next process serves, and we go on.
+  virtual void next_failed() {}
   /// Before open(): what the process before us has left.
-  virtual void inherit(std::string_view legacy) { (void)legacy; }
+  virtual void inherit(Bytes legacy) { (void)legacy; }
   /// It has ended.
   virtual void predecessor_ended() {}
 
@@ -99,6 +109,9 @@ class Colleagues {
   virtual std::vector<pid_t> own_tables() const { return {}; }
   /// As SIGUSR2 does: see run_workers(). From any thread.
   virtual void upgrade() {}
+  /// Files were read again otherwise than by SIGHUP: a next process that starts just now does the same. Of
+  /// worker 0 only.
+  virtual void has_reloaded() {}
 };
 
 /// In the environment: comes before `io` of [process]. For tests, and for who must change it without the
@@ -148,5 +161,8 @@ struct WorkersOptions {
 /// says why). To be called once in a process, before other threads are started, since it blocks the signals
 /// for all of them.
 int run_workers(const WorkersOptions& options, Log& log, const WorkerFactory& factory);
+/// The same, for a program that looks at what it inherits before it makes its workers.
+int run_workers(const WorkersOptions& options, Inheritance inheritance, Log& log,
+                const WorkerFactory& factory);
 
 }  // namespace rejoin::serve

@@ -43,21 +43,42 @@ TlsTicketKeys::Key TlsTicketKeys::key_of(const Secret& from, std::int64_t period
 void TlsTicketKeys::advance(UnixSeconds now) {
   const std::int64_t period = now / lifetime_s_;
   if (period <= period_ && !keys_.empty()) return;
+  // One step whatever the time that went by, with its number in it; the secret of before is overwritten.
+  std::optional<Key> before;
+  if (!keys_.empty() && period == period_ + 1) before = keys_[fleet_.size()].key;
+  process_ = derive(process_, "step", period);
+  make_keys(period, before);
+}
+
+void TlsTicketKeys::make_keys(std::int64_t period, const std::optional<Key>& before) {
   std::vector<Found> next;
+  next.reserve(3 * fleet_.size() + 2);
   for (const std::int64_t at : {period, period - 1, period + 1}) {
     for (const Secret& secret : fleet_) {
       next.push_back({key_of(secret, at), at == period && &secret == &fleet_.front()});
     }
     if (at != period) continue;
-    // One step whatever the time that went by, with its number in it; the secret of before is overwritten.
-    std::optional<Key> before;
-    if (!keys_.empty() && period == period_ + 1) before = keys_[fleet_.size()].key;
-    process_ = derive(process_, "step", period);
     next.push_back({key_of(process_, period), true});
     if (before) next.push_back({*before, false});
   }
   period_ = period;
   keys_ = std::move(next);
+}
+
+TlsTicketKeys::Own TlsTicketKeys::own(UnixSeconds now) {
+  const std::lock_guard lock(mutex_);
+  advance(now);
+  Own out{lifetime_s_, period_, process_};
+  if (has_key_of_before()) out.before = keys_[fleet_.size() + 1].key;
+  return out;
+}
+
+bool TlsTicketKeys::go_on_with(const Own& own) {
+  if (own.lifetime_s != lifetime_s_) return false;
+  const std::lock_guard lock(mutex_);
+  process_ = own.process;
+  make_keys(own.period, own.before);
+  return true;
 }
 
 TlsTicketKeys::Key TlsTicketKeys::current(Kind kind, UnixSeconds now) {

@@ -57,8 +57,21 @@ class TlsTicketKeys {
   std::optional<Found> find(Bytes name, UnixSeconds now);
   std::int64_t lifetime_s() const { return lifetime_s_; }
 
+  /// The keys that are this process's alone, for the one that comes in its place.
+  struct Own {
+    std::int64_t lifetime_s = 0, period = 0;
+    Secret process;                  // of this period; those of before cannot be computed from it
+    std::optional<Key> before = {};  // of the period before, if it was used
+  };
+  Own own(UnixSeconds now);
+  /// In the place of the random ones that it was made with; before it is asked for any. False, and nothing
+  /// was done: they are of another lifetime.
+  bool go_on_with(const Own& own);
+
  private:
   void advance(UnixSeconds now);
+  void make_keys(std::int64_t period, const std::optional<Key>& before);
+  bool has_key_of_before() const { return keys_.size() == 3 * fleet_.size() + 2; }
   static Secret derive(const Secret& from, std::string_view purpose, std::int64_t period);
   static Key key_of(const Secret& from, std::int64_t period);
 

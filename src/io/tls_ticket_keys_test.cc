@@ -84,6 +84,34 @@ TEST(TlsTicketKeys, the_secrets_of_a_fleet_can_be_rotated) {
   EXPECT_FALSE(after.find(name_of(old), kBegin));
 }
 
+TEST(TlsTicketKeys, of_a_process_in_the_place_of_another_go_on) {
+  const UnixSeconds now = kBegin + 7200 + 5;
+  TlsTicketKeys before({secret(1)}, secret(10), 2h);
+  const auto older = before.current(Kind::of_process, kBegin);
+  const auto key = before.current(Kind::of_process, now);
+  TlsTicketKeys after({secret(1)}, secret(11), 2h), next({secret(1), secret(2)}, secret(12), 2h);
+  ASSERT_TRUE(after.go_on_with(before.own(now)));
+  ASSERT_TRUE(next.go_on_with(after.own(now + 1))) << "and the one after that, with another key beside";
+  for (TlsTicketKeys* const one : {&after, &next}) {
+    EXPECT_TRUE(same(key, one->current(Kind::of_process, now)));
+    EXPECT_TRUE(one->find(name_of(older), now)) << "of the period before";
+    EXPECT_TRUE(same(before.current(Kind::of_fleet, now), one->current(Kind::of_fleet, now)));
+    // They change when they would have.
+    const auto found = one->find(name_of(key), now + 7200);
+    ASSERT_TRUE(found);
+    EXPECT_FALSE(found->current);
+    EXPECT_FALSE(one->find(name_of(older), now + 7200));
+    EXPECT_FALSE(one->find(name_of(key), now + 14400));
+  }
+  EXPECT_TRUE(
+      same(after.current(Kind::of_process, now + 14400), next.current(Kind::of_process, now + 14400)));
+  // One that was never asked has keys, too, and none of before.
+  TlsTicketKeys fresh({secret(1)}, secret(13), 2h);
+  EXPECT_FALSE(fresh.own(now).before);
+  TlsTicketKeys shorter({secret(1)}, secret(14), 1h);
+  EXPECT_FALSE(shorter.go_on_with(before.own(now + 14400)));
+}
+
 TEST(TlsTicketKeys, names_differ_and_others_are_unknown) {
   TlsTicketKeys keys({secret(1), secret(2)}, secret(10), 1s);
   std::set<std::string> names;

@@ -91,6 +91,26 @@ bool FailureWindow::add(TimePoint now) {
   return true;
 }
 
+std::vector<TimePoint> FailureWindow::recent(TimePoint now) {
+  const std::lock_guard hold(lock_);
+  std::vector<TimePoint> out;
+  for (std::size_t i = 0; i < last_.size(); ++i) {
+    const TimePoint at = last_[(next_ + i) % last_.size()];
+    if (at != TimePoint::min() && now - at <= within_) out.push_back(at);
+  }
+  return out;
+}
+
+// One less than are too many: the next one decides, and another number of them may be allowed here.
+void FailureWindow::put_back(const std::vector<TimePoint>& failures) {
+  const std::lock_guard hold(lock_);
+  const std::size_t skipped = failures.size() - std::min(failures.size(), last_.size() - 1);
+  for (std::size_t i = skipped; i < failures.size(); ++i) {
+    last_[next_] = failures[i];
+    next_ = (next_ + 1) % last_.size();
+  }
+}
+
 std::optional<std::uint8_t> read_percentage(Bytes text) {
   if (text.ends_with('%')) text.remove_suffix(1);
   if (text.empty() || text.size() > 3) return std::nullopt;

@@ -114,6 +114,9 @@ class FailureWindow {
   explicit FailureWindow(const PassiveRules& rules);
   /// One more at `now`: is it one too many? Then counting begins anew.
   bool add(TimePoint now);
+  /// Those that count at `now`, the oldest first; and counting goes on with some that were known elsewhere.
+  std::vector<TimePoint> recent(TimePoint now);
+  void put_back(const std::vector<TimePoint>& failures);
 
  private:
   Duration within_;

@@ -172,6 +172,21 @@ TEST(FailureWindow, one_too_many_within_the_time) {
   EXPECT_TRUE(one.add(start));
 }
 
+TEST(FailureWindow, counts_on_elsewhere) {
+  const PassiveRules rules{.failures = 3, .within = 10s, .out = 30s};
+  const TimePoint start(1h);
+  FailureWindow window(rules);
+  window.add(start);
+  window.add(start + 5s);
+  EXPECT_EQ(window.recent(start + 10s), (std::vector<TimePoint>{start, start + 5s}));
+  EXPECT_EQ(window.recent(start + 11s), (std::vector<TimePoint>{start + 5s}));
+  FailureWindow other(rules), fewer({.failures = 2, .within = 10s, .out = 30s}), one({.failures = 1});
+  for (FailureWindow* const it : {&other, &fewer, &one}) it->put_back(window.recent(start + 9s));
+  EXPECT_TRUE(other.add(start + 9s));
+  EXPECT_TRUE(fewer.add(start + 9s)) << "one too many, and not already";
+  EXPECT_TRUE(one.add(start + 9s));
+}
+
 TEST(ProbeSchedule, the_first_probe_comes_within_a_second_and_the_rest_about_every) {
   HealthRules rules;
   rules.kind = HealthKind::tcp;

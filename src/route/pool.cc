@@ -258,6 +258,29 @@ bool Pool::mark_failure(ServerIndex index, TimePoint now) {
   return true;
 }
 
+ServerHealth Pool::health_of(ServerIndex index, TimePoint now) const {
+  const ServerState& of = state(index);
+  ServerHealth out;
+  out.state = of.health.load(std::memory_order_relaxed);
+  out.drains_until = of.drains_until.load(std::memory_order_relaxed);
+  out.came_up = of.came_up.load(std::memory_order_relaxed);
+  out.out_until = of.out_until.load(std::memory_order_relaxed);
+  out.share_percent = of.share_percent.load(std::memory_order_relaxed);
+  if (!failures_.empty()) out.failures = failures_[index]->recent(now);
+  return out;
+}
+
+void Pool::go_on_with(ServerIndex index, const ServerHealth& told) {
+  ServerState& of = state(index);
+  of.health.store(told.state, std::memory_order_relaxed);
+  of.drains_until.store(told.drains_until, std::memory_order_relaxed);
+  of.came_up.store(told.came_up, std::memory_order_relaxed);
+  of.out_until.store(told.out_until, std::memory_order_relaxed);
+  set_share_percent(index, told.share_percent);
+  if (!failures_.empty()) failures_[index]->put_back(told.failures);
+  of.changed();
+}
+
 ServerUse ServerUse::take(const Pool& pool, ServerIndex index) {
   const std::uint32_t max = pool.max_connections(index);
   if (max == 0) return ServerUse(pool, index);

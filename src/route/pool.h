@@ -118,6 +118,17 @@ enum class Standing : std::uint8_t {
 inline constexpr std::size_t kStandings = 8;
 std::string_view to_string(Standing standing);
 
+/// What probes and clients' connections have told of one server: for a process that comes in the place of
+/// this one. Moments as in ServerState.
+struct ServerHealth {
+  HealthState state{};
+  std::uint64_t drains_until = 0, came_up = 0, out_until = 0;
+  std::uint8_t share_percent = 100;
+  std::vector<TimePoint> failures{};  // that count at the moment: PassiveRules::within
+
+  bool operator==(const ServerHealth&) const = default;
+};
+
 /// Shares a ServerState; the last one deletes it. 8 bytes. Any thread, one thread at a time.
 class ServerRef {
  public:
@@ -279,6 +290,11 @@ class Pool {
   /// and the server is out from now on, for PassiveRules::out; never when that would leave less than half of
   /// the pool's servers. Any thread; exactly one caller is told.
   bool mark_failure(ServerIndex index, TimePoint now);
+
+  /// Everything of a server's health at once; and to go on with, before anybody asks for the server. It was
+  /// told by checks of the same HealthKind.
+  ServerHealth health_of(ServerIndex index, TimePoint now) const;
+  void go_on_with(ServerIndex index, const ServerHealth& health);
 
   /// Whose bells ring when a connection to a server ends while somebody waits.
   RoomWatch& room_watch() const { return life_->room_watch; }

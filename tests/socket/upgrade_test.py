@@ -11,27 +11,17 @@ import time
 import unittest
 
 from certificates import Authority
-from programs import Connection, Program, ProgramsTest, WebSocket, keys, poll, rejoin_binary, servers
+from programs import Connection, Program, WebSocket, keys, poll, rejoin_binary, servers
 from servers import Listener
 from tls_test import TlsConnection
+from upgrades import WAITS, UpgradesTest
 
 TWO = "[balancer]\nworkers = 2\n"
 
 
-# A binary that takes its time to start: until somebody writes into the pipe. No shell: some unblock the signals.
-WAITS = """#!%s -IS
-import os, sys
-open("%s").read()
-os.unlink("%s")
-os.symlink("%s", sys.argv[0])
-os.execv("%s", sys.argv)
-"""
-
-
-class Upgrade(ProgramsTest):
+class Upgrade(UpgradesTest):
     def setUp(self):
         super().setUp()
-        self.children = []
         self.web = Listener(self, self.serve)
         self.path = self.folder / "balancer.toml"
 
@@ -53,43 +43,6 @@ class Upgrade(ProgramsTest):
     def begin(self, **options):
         self.write(**options)
         return self.start("balancer", "-c", self.path).wait_ready()
-
-    def upgrade(self, program):
-        """The process that has taken over. Its log is on the same stderr."""
-        program.signal(signal.SIGUSR2)
-        found = re.search(r"process (\d+) serves", program.wait_for("upgrade: process .* serves"))
-        child = int(found[1])
-        self.keep(child)
-        return child
-
-    def have_served(self, program):
-        """All that have taken over, in their order."""
-        found = (re.search(r"upgrade: process (\d+) serves", line) for line in program.lines)
-        return [int(one[1]) for one in found if one]
-
-    def keep(self, child):
-        """Ends it before the program that it came from, whose stderr it has."""
-        self.children.append(child)
-        self.addCleanup(self.end_children)
-
-    def ended(self, program):
-        """Its exit status; its stderr lives on in the process that has taken over."""
-        return poll(lambda: program.process.poll() is not None and (program.process.returncode,), f"{program} ends")[0]
-
-    def end_children(self):
-        for child in self.children:
-            try:
-                os.kill(child, signal.SIGTERM)
-                os.kill(child, signal.SIGTERM)
-            except ProcessLookupError:
-                continue
-
-    def alive(self, process):
-        try:
-            with open(f"/proc/{process}/stat") as file:
-                return file.read().rsplit(")", 1)[1].split()[0] != "Z"
-        except FileNotFoundError:
-            return False
 
     def test_under_load_nobody_is_refused_and_tunnels_live_on(self):
         gateway = self.gateway("g1")
