@@ -242,6 +242,21 @@ class Resumption(TlsTest):
             self.assertEqual(self.session(second, version, session)[0], fleet, version)
             self.assertFalse(self.session(stranger, version, session)[0])
 
+    def test_the_keys_of_tickets_change_by_themselves(self):
+        balancer = self.secure_balancer(head='[tls]\nsession_lifetime = "2s"\n')
+        for version in (ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3):
+            self.contexts = {version: self.client(least=version, most=version)}
+            _, first = self.session(balancer, version)
+            latest = first
+
+            def first_is_too_old():
+                nonlocal latest
+                reused, latest = self.session(balancer, version, latest)
+                self.assertTrue(reused, f"{version}: who comes often resumes, whatever key seals just then")
+                return not self.session(balancer, version, first)[0]
+
+            poll(first_is_too_old, "the first session opens no more")
+
     def test_none_where_none_is_wanted(self):
         balancer = self.secure_balancer(head='[tls]\nsession_lifetime = "0s"\n')
         for version in (ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3):
