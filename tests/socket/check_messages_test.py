@@ -166,6 +166,12 @@ class CommandLine(ProgramsTest):
         done = run(["balancer", "--colour"])
         self.assertIn("--colour", run(["balancer", "-c", "x", "--colour"]).stderr, done)
 
+    def test_a_mistyped_question_to_a_program_is_named(self):
+        for arguments in (["statsu"], ["--admin", "127.0.0.1:1", "statsu"], ["--json", "statsu"]):
+            done = run(["ctl", *arguments])
+            self.assertEqual(done.returncode, 2)
+            self.assertIn('"statsu" is not a command; did you mean "status"?', done.stderr + done.stdout)
+
     def test_help_ends_with_0(self):
         for arguments in (["--help"], ["--version"], *([name, "--help"] for name in ("balancer", "gateway", "connect", "check", "demo"))):
             with self.subTest(arguments=arguments):
