@@ -186,7 +186,7 @@ void visit(KeyVisitor& v, Pool& it) {
        "A server ends a client's binding (a logout) by this field with the value 1 in a response; clients do "
        "not see it. The cookie of `cookie-insert` is deleted, an address's lease is dropped. Empty: servers "
        "cannot.",
-       {}},
+       R"("X-Logged-Out")"},
       it.unpin_field, TextForm::no_or_field_name);
   v.duration({"connect_timeout", "For the connection to a server.", R"("1s")"}, it.connect_timeout, kTimeout);
   v.integer({"retries", "Other servers tried when one refuses, or does as `retry` says.", "3"}, it.retries,
@@ -363,9 +363,8 @@ void visit(KeyVisitor& v, Health& it) {
              it.expect, {200, 599});
   v.text({"weight_field",
           "A field of the answer by which a server asks for a share of its weight, `0%` to `100%`. Without "
-          "the field "
-          "it has all of it. Empty: nobody looks.",
-          {}},
+          "the field it has all of it. Empty: nobody looks.",
+          R"("X-Agent-Weight")"},
          it.weight_field, TextForm::no_or_field_name);
   v.duration(
       {"drain_time",

@@ -43,6 +43,10 @@ constexpr Beside kBeside[] = {
     {"pool.hash_key", "pool", "scheduler = \"key-hash\""},
     {"pool.queue", "pool", "server = [ { name = \"g1\", address = \"127.0.0.1:1\", max_connections = 1 } ]"},
     {"pool.slow_start", "pool", "health = { kind = \"tcp\" }"},
+    {"pool.server.port", "pool.server", "resolve = \"gateways.internal\""},
+    {"pool.server.tls_name", "pool", "tls = { verify = false }"},
+    {"pool.server.type", "pool.server", "resolve = \"gateways.internal\""},
+    {"process.group", "process", "user = \"rejoin\""},
     {"tls.certificate", "tls", "key = \"play.key\""},
     {"tls.client_ca", "tls", "client_certificate = \"required\""},
     {"tls.client_certificate", "tls", "client_ca = \"guild-ca.pem\""},
@@ -80,6 +84,7 @@ class Examples {
     if (with.table.empty()) file += with.lines;
     std::string said;
     for (const Diagnostic& diagnostic : read_config(file, "f").diagnostics) {
+      if (diagnostic.message.ends_with("on this machine")) continue;  // users: others than here
       const std::string of = without_numbers(diagnostic.key);
       if (of == key || of.starts_with(key + '.') || of.empty()) said += diagnostic.text() + '\n';
     }
@@ -133,8 +138,9 @@ TEST(Reference, every_key_has_an_example_that_the_parser_takes) {
   int keys = 0;
   for (const auto& [path, table] : examples.tables()) {
     for (const KeyRow& row : table.rows) {
-      ASSERT_FALSE(row.example.ends_with("= `")) << path << '.' << row.name << " has no example";
-      if (path.empty()) continue;  // their examples are the tables' own
+      const bool is_empty = row.example.ends_with("= `");
+      EXPECT_FALSE(is_empty) << path << '.' << row.name << " has no example";
+      if (path.empty() || is_empty) continue;  // their examples are the tables' own
       EXPECT_EQ(examples.said_of(path, row), "") << path << '.' << row.name;
       ++keys;
     }

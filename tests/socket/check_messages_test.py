@@ -28,7 +28,7 @@ BAD_FILES = [
     ('pool = "gateways"', 'pool = "gateways"\nhead_timeout = "10"', 6, 16, "listener.head_timeout", '"10s"'),
     ('pool = "gateways"', 'pool = "gateways"\nmode = "udp"', 6, 8, "listener.mode", '"http"'),
     ('name = "gateways"', 'name = "gateways"\nretries = 99', 8, 11, "pool.retries", "0 to 7"),
-    ('name = "gateways"', 'name = "gateways"\nscheduler = 5', 8, 13, "pool.scheduler", "round-robin"),
+    ('name = "gateways"', 'name = "gateways"\nscheduler = 5', 8, 13, "pool.scheduler", "least-connections"),
     ('"127.0.0.1:8000"', '"127.0.0.1:0"', 9, 37, "pool.server[0].address", "1 to 65535"),
     ('"127.0.0.1:8000" }', '"127.0.0.1:8000", wieght = 2 }', 9, 55, "pool.server[0].wieght", "weight"),
     ('[[pool]]', '[[pool]', 6, None, None, "]"),
