@@ -200,7 +200,7 @@ def caddy_command(setup):
 
 def bare_command(setup):
     targets = [part for address in setup.servers for part in ("--to", address)]
-    return [setup.tools / "bench_bare_relay", "--listen", f"127.0.0.1:{setup.port}", *targets]
+    return [setup.tools / "bench_bare_relay", "--listen", f"127.0.0.1:{setup.port}", *targets, "--workers", str(setup.workers)]
 
 
 def designed_command(setup):

@@ -71,7 +71,7 @@ class Subject:
     """One subject's running process. A port that was free a moment ago may be taken: then another one is tried."""
 
     def __init__(self, bench, name, command_of, load_options=(), both_cores=False, **setup):
-        self.name, self.load_options = name, list(load_options)
+        self.name, self.load_options, self.up = name, list(load_options), bench.up
         cores = {bench.cores.load, bench.cores.subject} if both_cores else {bench.cores.subject}
         for _ in range(START_TRIES):
             made = Setup(bench, name, **setup)
@@ -106,9 +106,11 @@ class Subject:
         return before
 
     def __enter__(self):
+        self.up.append(self)
         return self
 
     def __exit__(self, *_):
+        self.up.remove(self)
         end(self.process)
 
 
@@ -142,6 +144,7 @@ class Bench:
         self.samples = []
         self.round = 0
         self.helpers = []  # pids of the servers behind the subjects
+        self.up = []  # subjects that run: one is measured, the others wait for their turn
 
     def serve(self, stack, *options):
         """Starts a bench_ws_server; returns its addresses, in the order of the options."""
@@ -167,18 +170,20 @@ class Bench:
     def clocks(self, subject):
         """Fills a dict with the subject's CPU time of what happens inside, and with who was busy meanwhile."""
         found = {}
+        others_up = [pid for other in self.up if other is not subject for pid in other.pids]
         before = subject.settle()
         busy = [core_busy_s(core) for core in (self.cores.subject, self.cores.load)]
-        helpers, start = cpu_ns(self.helpers), time.monotonic()
+        helpers, waiting, start = cpu_ns(self.helpers), cpu_ns(others_up), time.monotonic()
         yield found
         wall = time.monotonic() - start
         during = cpu_ns(subject.pids) - before  # what it does afterwards counts as its work, and not as its share
-        helpers = cpu_ns(self.helpers) - helpers
+        helpers, waiting = cpu_ns(self.helpers) - helpers, cpu_ns(others_up) - waiting
         busy = [core_busy_s(core) - then for core, then in zip((self.cores.subject, self.cores.load), busy)]
         found["cpu_ns"] = subject.settle() - before
         found["shares"] = {
             "subject": round(during / 1e9 / wall, 3), "server": round(helpers / 1e9 / wall, 3),
-            "others": round(max(0.0, (busy[0] - during / 1e9) / wall), 3), "load_core": round(busy[1] / wall, 3)}
+            "waiting": round(waiting / 1e9 / wall, 4),
+            "others": round(max(0.0, (busy[0] - (during + waiting) / 1e9) / wall), 3), "load_core": round(busy[1] / wall, 3)}
         found["wall_s"] = wall
 
     def measure(self, subject, load, figure, command, x=None, units=None):
@@ -187,16 +192,23 @@ class Bench:
         self.keep(subject, figure, value, x, **details)
         return outcome
 
-    def measure_slices(self, pairs, figure, command, slices, x=None, units=None, buckets=False):
-        """The same of several (subject, load) that are up at once. `buckets`: keep the latencies of all slices. Returns the outcomes,
-        by subject."""
+    def measure_slices(self, pairs, figure, command, slices, units=None, buckets=False, xs=None, warm_up=None):
+        """The same of several (subject, load) that are up at once. `buckets`: keep the latencies of all slices. `warm_up`: a
+        command before each slice that counts for nothing. Returns the outcomes, by subject."""
         loads = dict(pairs)
-        taken = self.in_turn(figure, loads, slices, lambda it: self.take(it, loads[it], command, units, buckets), x)
+
+        def take(subject):
+            if warm_up:
+                loads[subject].do(warm_up)
+            return self.take(subject, loads[subject], command, units, buckets)
+
+        taken = self.in_turn(figure, loads, slices, take, xs)
         return {subject: [outcome for _, _, outcome in takes] for subject, takes in taken.items()}
 
-    def in_turn(self, figure, subjects, slices, take, x=None):
+    def in_turn(self, figure, subjects, slices, take, xs=None):
         """A slice of each subject, then another of each, and so on. What counts is each one's median slice: whoever else is busy on
-        this machine, or on the one below it, is so for moments. `take` returns the value, and what is to be kept with it."""
+        this machine, or on the one below it, is so for moments. `take` returns the value, and what is to be kept with it; `xs` has
+        the x of each subject, where several are the same one with more of something."""
         subjects = list(subjects)
         taken = {subject: [] for subject in subjects}
         for number in range(slices):
@@ -207,6 +219,7 @@ class Bench:
             latencies = [it[1]["latency"] for it in takes if "buckets" in it[1].get("latency", {})]
             if latencies:
                 details = {**details, "latency": together(latencies)}
+            x = xs[subject] if xs else None
             self.keep(subject, figure, value, x, slices=[round(it[0], 1) for it in takes], **details)
         return taken
 

@@ -60,11 +60,12 @@ class Opening : public Listener {
   std::uint32_t under_way_ = 0;
 };
 
-/// Messages on links that are held: how many are said and when is up to the two below.
+/// Messages on links that are held: how many are said and when is up to the two below. They go round over the
+/// links from where the last command stopped: of thousands, none is left out, and none is warm from before.
 class Talk : public Listener {
  public:
-  Talk(Links& links, std::uint32_t links_used, Outcome& outcome)
-      : links_(links), links_used_(links_used), outcome_(outcome) {
+  Talk(Links& links, std::uint32_t links_used, std::uint32_t& next_link, Outcome& outcome)
+      : links_(links), links_used_(links_used), outcome_(outcome), next_link_(next_link) {
     links_.listen(*this);
   }
   void on_open(Link&, std::uint64_t) override {}
@@ -74,8 +75,8 @@ class Talk : public Listener {
     links_.say(link, message_echo, due_ns);
   }
   void say_next(std::uint64_t due_ns) {
-    say(links_.at(turn_of_), due_ns);
-    turn_of_ = turn_of_ + 1 == links_used_ ? 0 : turn_of_ + 1;
+    if (next_link_ >= links_used_) next_link_ = 0;
+    say(links_.at(next_link_++), due_ns);
   }
   std::uint64_t begun() const { return begun_; }
   std::uint64_t under_way() const { return begun_ - outcome_.units; }
@@ -92,13 +93,13 @@ class Talk : public Listener {
 
  private:
   std::uint64_t begun_ = 0;
-  std::uint32_t turn_of_ = 0;
+  std::uint32_t& next_link_;
 };
 
 class ClosedLoop : public Talk {
  public:
-  ClosedLoop(Links& links, std::uint32_t links_used, Outcome& outcome, bool rotates)
-      : Talk(links, links_used, outcome), rotates_(rotates) {}
+  ClosedLoop(Links& links, std::uint32_t links_used, std::uint32_t& next_link, Outcome& outcome, bool rotates)
+      : Talk(links, links_used, next_link, outcome), rotates_(rotates) {}
 
   std::uint64_t count_max = ~0ull;
   std::uint64_t end_ns = ~0ull;
@@ -245,7 +246,7 @@ Outcome Crowd::echo(const Order& order) {
   Outcome outcome;
   const auto used = links_of(order);
   const auto window = order.window == 0 ? used : order.window;
-  ClosedLoop loop(links_, used, outcome, window != used);
+  ClosedLoop loop(links_, used, next_link_, outcome, window != used);
   begin(outcome);
   if (order.count > 0) loop.count_max = order.count;
   if (order.seconds > 0) loop.end_ns = outcome.start_ns + static_cast<std::uint64_t>(order.seconds * 1e9);
@@ -258,7 +259,7 @@ Outcome Crowd::echo(const Order& order) {
 
 Outcome Crowd::rate(const Order& order) {
   Outcome outcome;
-  OpenLoop loop(links_, links_of(order), outcome);
+  OpenLoop loop(links_, links_of(order), next_link_, outcome);
   begin(outcome);
   const auto count = static_cast<std::uint64_t>(order.per_second * order.seconds);
   const double interval_ns = 1e9 / order.per_second;

@@ -66,7 +66,8 @@ class Crowd {
   std::uint32_t links_of(const Order& order) const;
 
   Links links_;
-  std::deque<Player> players_;  // of the links that are held; slot = index
+  std::deque<Player> players_;   // of the links that are held; slot = index
+  std::uint32_t next_link_ = 0;  // of those that are held: whose turn it is to say something
   std::deque<Player>
       visitors_;  // kept from one visit command to the next, as long as their number is the same
 };

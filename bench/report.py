@@ -46,9 +46,9 @@ def print_growth(results, figure):
     print(f"  {what.x:<16}" + "".join(f"{x:>12,}" for x in xs) + "   last / first")
     for name in results.subjects(figure):
         cells = (results.median(figure, name, x) for x in xs)
-        growth = results.growth(figure, name)
+        growths = results.growths(figure, name)
         print(f"  {name:<16}" + "".join(f"{'' if cell is None else f'{cell:,.{what.digits}f}':>12}" for cell in cells)
-              + (f"{growth:>12.2f}" if growth else ""))
+              + (f"{statistics.median(growths):>12.2f}  {min(growths):.2f} - {max(growths):.2f}" if growths else ""))
 
 
 def print_latencies(results):

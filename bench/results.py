@@ -127,14 +127,39 @@ class Results:
     def is_noisy(self):
         return self.others_share() > QUIET_SHARE
 
-    def growth(self, figure, subject):
-        """How often the cost at the largest x is that at the smallest, as the median of the rounds' ratios."""
+    def waiting_share(self):
+        """(median, highest, whose) of what instances that waited for their turn took of a core; None where it was not kept."""
+        rows = [(s["shares"]["waiting"], s["subject"]) for s in self.samples if "waiting" in s.get("shares", {}) and "x" in s]
+        return (statistics.median(share for share, _ in rows), *max(rows)) if rows else None
+
+    def growth_pairs(self, figure, subject):
+        """[[(at the smallest x, at the largest x)]], in the unit that is shown: for each round that has both, a pair for each turn.
+        Slices of one turn are neighbours in time, so that a pair has more in common than a round's two medians."""
         xs = [x for x in self.xs(figure) if self.rounds(figure, subject, x)]
         if len(xs) < 2:
-            return None
-        first, last = self.rounds(figure, subject, xs[0]), self.rounds(figure, subject, xs[-1])
-        ratios = [last[n]["value"] / first[n]["value"] for n in last if n in first and first[n]["value"] > 0]
+            return []
+        shown, first, last = FIGURES[figure].shown, self.rounds(figure, subject, xs[0]), self.rounds(figure, subject, xs[-1])
+        both = [(turns_of(first[n]), turns_of(last[n])) for n in sorted(last) if n in first and first[n]["value"] > 0]
+        return [[(shown(few), shown(many)) for few, many in zip(*turns)] for turns in both]
+
+    def growths(self, figure, subject):
+        """How often the cost at the largest x is that at the smallest, in each round: the median of its turns."""
+        return [statistics.median(many / few for few, many in turns) for turns in self.growth_pairs(figure, subject)]
+
+    def growth(self, figure, subject):
+        """The median of the rounds' ratios."""
+        ratios = self.growths(figure, subject)
         return statistics.median(ratios) if ratios else None
+
+    def grown(self, figure, subject):
+        """How much more a unit takes at the largest x than at the smallest: the median of the rounds."""
+        rounds = [statistics.median(many - few for few, many in turns) for turns in self.growth_pairs(figure, subject)]
+        return statistics.median(rounds) if rounds else None
+
+
+def turns_of(sample):
+    """What each turn found; bytes are not taken in turns."""
+    return sample.get("slices") or [sample["value"]]
 
 
 ORDER = ("rejoin", "rejoin-uring", "rejoin-epoll", "rejoin resume", "rejoin plain", "rejoin tcp", "haproxy", "nginx", "caddy", "libwebsockets", "beast", "ws",

@@ -24,8 +24,7 @@ Task<Status> dial_server(Visit& visit, route::Choice& choice, route::ServerUse& 
     }
     if (!choice.server) break;
     const Address to = router.pool().server(*choice.server).address;
-    io::ConnectOptions options;
-    options.keep_alive = true;  // it may become a tunnel that is silent for hours
+    const io::ConnectOptions options;
     const TimePoint dialled = visit.in(Duration(0));
     const TimePoint deadline = visit.in(visit.pool->plan.connect_timeout);
     Status open = co_await server.connect(to, options, deadline);

@@ -84,8 +84,7 @@ Task<Status> shake_hands(Worker& worker, io::Stream& owner, Address to, Terms de
 /// Connects to a peer, and tells it who the client is where it wants a PROXY header.
 Task<Status> connect_to_peer(Worker& worker, io::Stream& owner, const config::PeerGateway& peer, Address to,
                              Address client, Address dialled) {
-  io::ConnectOptions options;
-  options.keep_alive = true;
+  const io::ConnectOptions options;
   const TimePoint deadline = in(worker, limits::kOpeningFrameS);
   Status open = co_await owner.connect(to, options, deadline);
   if (!open || peer.proxy_protocol == config::ProxyProtocol::off) co_return open;

@@ -16,6 +16,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "io/kernel_sockets.h"
 #include "io/network.h"
 #include "io/world.h"
 
@@ -118,6 +119,8 @@ class KernelLoop : public Network, public Clock {
 
  protected:
   friend class KernelListener;
+
+  void keep_alive(std::uint32_t id) override { set_keep_alive(static_cast<int>(id)); }
 
   struct Watch {
     int descriptor;

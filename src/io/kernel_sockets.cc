@@ -45,7 +45,6 @@ Result<Dialling> begin_to_dial(const Address& to, const ConnectOptions& options)
   const int descriptor = socket(address.storage.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
   if (descriptor < 0) return Error::from_errno(errno, "socket");
   set_option(descriptor, IPPROTO_TCP, TCP_NODELAY, 1);
-  if (options.keep_alive) set_keep_alive(descriptor);
   if (options.bind) {
     // The port is chosen at connect, by the whole four-tuple: one address can dial more than 64,000 times.
     set_option(descriptor, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 1);

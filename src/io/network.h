@@ -109,6 +109,11 @@ class Socket {
   /// why a connection failed later on, and of an accepted one (Side::client): see tls_network.h.
   Status connect_status();
 
+  /// For one that was dialled and may be silent for hours: from now on TCP keep-alive finds a peer that
+  /// vanished without a word (limits::kKeepAliveIdleS and what follows it), as it does from the start on
+  /// accepted ones.
+  void keep_alive();
+
   /// FIN: we will write no more. Reading goes on.
   void shutdown_write();
   /// Closes with a RST, so that the peer learns that the connection broke rather than ended.
@@ -167,9 +172,6 @@ class Listener {
 struct ConnectOptions {
   /// Dial from this address (port 0: any). Without one the system chooses.
   Address bind{};
-  /// For a connection that may be silent for hours: TCP keep-alive finds a peer that vanished without a word
-  /// (limits::kKeepAliveIdleS and what follows it), as it does for every accepted one.
-  bool keep_alive = false;
   /// Whom we mean to reach: the name that a TLS certificate must be for. Empty: the address itself. Networks
   /// without TLS do not look at it.
   std::string server_name{};
@@ -199,6 +201,7 @@ class Network {
   virtual bool may_write(std::uint32_t id) const = 0;
   virtual void read_again(std::uint32_t id) = 0;
   virtual Status connect_status(std::uint32_t id) = 0;
+  virtual void keep_alive(std::uint32_t id) = 0;
   virtual void shutdown_write(std::uint32_t id) = 0;
   virtual void reset(std::uint32_t id) = 0;
   virtual void close(std::uint32_t id) = 0;
@@ -216,6 +219,7 @@ inline bool Socket::may_read() const { return network_->may_read(id_); }
 inline bool Socket::may_write() const { return network_->may_write(id_); }
 inline void Socket::read_again() { network_->read_again(id_); }
 inline Status Socket::connect_status() { return network_->connect_status(id_); }
+inline void Socket::keep_alive() { network_->keep_alive(id_); }
 inline void Socket::shutdown_write() { network_->shutdown_write(id_); }
 inline void Socket::reset() {
   if (network_ != nullptr) std::exchange(network_, nullptr)->reset(id_);

@@ -98,6 +98,7 @@ struct End {
   bool no_space = false;   // a write found it full: tell when there is room
   int error = 0;           // why it died, until told (SO_ERROR)
   int connect_error = 0;
+  bool keep_alive = false;  // an accepted one always has it
   int keepalive_tries = 0;
   TimePoint heard_at{};
   std::size_t loose = 0;  // copies that are nobody's socket (sim_passing.cc)
@@ -114,7 +115,6 @@ struct Connection {
   bool in_queue = false;
   bool deferred = false;  // open, and not told of until its first bytes come
   bool refuse = false;
-  bool keep_alive = false;  // at the dialler; a listener's end always has it
   int syn_tries = 0;
   int syn_ack_tries = 0;
   std::vector<Cut> cuts;
@@ -217,6 +217,7 @@ class SimNetwork final : public Network {
   bool may_write(std::uint32_t id) const override;
   void read_again(std::uint32_t id) override;
   Status connect_status(std::uint32_t id) override;
+  void keep_alive(std::uint32_t id) override;
   void shutdown_write(std::uint32_t id) override;
   void reset(std::uint32_t id) override;
   void close(std::uint32_t id) override;
@@ -364,6 +365,7 @@ struct Core {
   void rst_arrives(Connection& c, std::uint8_t side);
   void kernel_timer(Connection& c, const Event& event);
   void retransmit(Connection& c, std::uint8_t from);
+  void keep_alive_from_now(Connection& c, std::uint8_t side);
   void keepalive(Connection& c, std::uint8_t side);
   void die(Connection& c, std::uint8_t side, int error);
   void abort(Connection& c, std::uint8_t side);

@@ -208,7 +208,6 @@ Result<Socket> SimNetwork::connect(const Address& to, const ConnectOptions& opti
   Connection& c = core_.new_connection();
   ++core_.counters.dials;
   c.to = to;
-  c.keep_alive = options.keep_alive;
   c.ends[0].machine = &program_.machine;
   c.ends[0].program = &program_;
   c.ends[0].local = *local;
@@ -394,6 +393,11 @@ Status SimNetwork::connect_status(std::uint32_t id) {
   }
   if (errnum != 0) return Error::from_errno(errnum, "connect", Side::server);
   return {};
+}
+
+void SimNetwork::keep_alive(std::uint32_t id) {
+  const Slot& at = slot(id);
+  if (at.connection != nullptr) core_.keep_alive_from_now(*at.connection, at.side);
 }
 
 void SimNetwork::shutdown_write(std::uint32_t id) {

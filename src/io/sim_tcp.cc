@@ -224,7 +224,6 @@ void Core::syn_ack_arrives(Connection& c) {
   ++counters.opened;
   c.pipes[0].window_edge = c.ends[1].program->options.receive_buffer_bytes;
   c.pipes[1].advertised_edge = end.program->options.receive_buffer_bytes;
-  if (c.keep_alive) push_for(c, What::keepalive, 0, now + std::chrono::seconds(limits::kKeepAliveIdleS));
   tell_end(c, 0, false, true);
   pump(c, 0);
 }
@@ -240,7 +239,7 @@ void Core::establish(Connection& c) {
   }
   --listener->half_open;
   end.state = EndState::open;
-  push_for(c, What::keepalive, 1, now + std::chrono::seconds(limits::kKeepAliveIdleS));
+  keep_alive_from_now(c, 1);
   if (listener->options.client_speaks_first) {
     c.deferred = true;
     push_for(c, What::defer_over, 1, now + kDeferAccept);
@@ -427,6 +426,11 @@ void Core::retransmit(Connection& c, std::uint8_t from) {
   // From the first that was not acknowledged; the acknowledgement of this one lets the others follow.
   pipe.sent = pipe.acknowledged;
   send_one(c, from);
+}
+
+void Core::keep_alive_from_now(Connection& c, std::uint8_t side) {
+  if (std::exchange(c.ends[side].keep_alive, true)) return;
+  push_for(c, What::keepalive, side, now + std::chrono::seconds(limits::kKeepAliveIdleS));
 }
 
 void Core::keepalive(Connection& c, std::uint8_t side) {

@@ -136,6 +136,7 @@ class TlsConnection final : public SocketEvents, public ListNode {
   bool may_write() const { return !write_blocked_ || phase_ == Phase::broken; }
   void read_again();
   Status connect_status();
+  void keep_alive() { inner_.keep_alive(); }
   void shutdown_write();
   void set_events(SocketEvents* events) { events_ = events; }
   TlsInfo info() const;

@@ -125,6 +125,7 @@ class TlsNetwork final : public Network {
   bool may_write(std::uint32_t id) const override { return at(id).may_write(); }
   void read_again(std::uint32_t id) override { at(id).read_again(); }
   Status connect_status(std::uint32_t id) override { return at(id).connect_status(); }
+  void keep_alive(std::uint32_t id) override { at(id).keep_alive(); }
   void shutdown_write(std::uint32_t id) override { at(id).shutdown_write(); }
   void reset(std::uint32_t id) override;
   void close(std::uint32_t id) override;

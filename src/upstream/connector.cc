@@ -138,7 +138,6 @@ route::ServerUse Connector::use(const route::Choice& choice) {
 
 Result<io::Socket> Connector::dial(const Address& to, std::optional<route::ServerIndex> server) {
   io::ConnectOptions options;
-  options.keep_alive = true;
   if (!rules_.tls) return world_.network.connect(to, options);
   options.server_name = server ? servers_->router.pool().server(*server).tls_name : rules_.tls_name;
   tls_.use({.client = rules_.tls->get(), .server = nullptr});

@@ -97,6 +97,7 @@ bool DialledConnection::attempt_failed(Error why, bool next) {
 
 bool DialledConnection::opened(Buffer behind) {
   connector_.opened();
+  socket_.keep_alive();
   const TimePoint finish_by = opening_->finish_by;
   opening_.reset();
   timer_.cancel();

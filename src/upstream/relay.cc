@@ -1,5 +1,7 @@
 #include "upstream/relay.h"
 
+#include <algorithm>
+
 #include "base/limits.h"
 #include "upstream/relay_care.h"
 
@@ -25,7 +27,7 @@ Relay::Relay(io::World& world, RelayOwner& owner, io::Socket client, io::Socket 
       owner_(owner),
       client_(*this, std::move(client)),
       server_(*this, std::move(server)),
-      idle_timer_([](void* self) { static_cast<Relay*>(self)->on_idle(); }, this),
+      timer_([](void* self) { static_cast<Relay*>(self)->on_timer(); }, this),
       opened_(world.clock.now()),
       last_active_(opened_),
       rules_(rules) {}
@@ -39,7 +41,8 @@ void Relay::care_for(const CareRules& rules, bool websocket) {
 void Relay::start(Buffer from_client, Buffer from_server) {
   client_.socket.set_events(&client_);
   server_.socket.set_events(&server_);
-  world_.timers.arm(idle_timer_, last_active_ + rules_.idle_timeout);
+  world_.timers.arm(timer_,
+                    last_active_ + std::min<Duration>(rules_.idle_timeout, limits::kRelayKeepAliveAfterS));
   if (care_ && !care_->start(std::move(from_client), std::move(from_server))) return;
   if (!client_.ended && client_.socket.may_read() && !move(client_, server_)) return;
   if (server_.socket.may_read() && !move(server_, client_)) return;
@@ -104,13 +107,14 @@ bool Relay::drain(Half& to) {
 }
 
 // The timer is not moved by every message, which would cost more than the message: it looks when it fires.
-void Relay::on_idle() {
+void Relay::on_timer() {
   const TimePoint due = last_active_ + rules_.idle_timeout;
-  if (world_.clock.now() < due) {
-    world_.timers.arm(idle_timer_, due);
+  if (world_.clock.now() >= due) {
+    finish({RelayEnd::How::idle, Side::ours});
     return;
   }
-  finish({RelayEnd::How::idle, Side::ours});
+  if (!std::exchange(kept_alive_, true)) server_.socket.keep_alive();
+  world_.timers.arm(timer_, due);
 }
 
 void Relay::cancel() { finish({RelayEnd::How::cancelled, Side::ours}); }
@@ -128,7 +132,7 @@ bool Relay::dismiss(std::uint16_t code) {
 bool Relay::may_be_dismissed() const { return care_ && care_->may_close(); }
 
 void Relay::finish(RelayEnd end) {
-  idle_timer_.cancel();
+  timer_.cancel();
   const bool closing = care_ && care_->closing();
   if (closing && end.how != RelayEnd::How::finished) end = care_->end();  // whatever came over it
   if (care_) care_->cancel();

@@ -114,7 +114,7 @@ class Relay : public ListNode {
   };
 
   void on_ready(Half& half, io::Ready ready);
-  void on_idle();
+  void on_timer();
   // Both answer whether the relay still exists.
   [[nodiscard]] bool move(Half& from, Half& to);
   [[nodiscard]] bool drain(Half& to);
@@ -125,12 +125,13 @@ class Relay : public ListNode {
   io::World& world_;
   RelayOwner& owner_;
   Half client_, server_;
-  Timer idle_timer_;
+  Timer timer_;
   TimePoint opened_, last_active_;
   std::unique_ptr<RelayCare> care_;  // nullptr: none is asked for
   RelayRules rules_;
   std::uint32_t pauses_ = 0;
   Side first_ended_ = Side::ours;
+  bool kept_alive_ = false;  // the server's side
 };
 
 static_assert(sizeof(Relay) <= 288, "an idle relayed connection is a record: look at what was added to it");

@@ -146,6 +146,28 @@ TEST(Relay, a_reset_of_one_side_resets_the_other) {
   }
 }
 
+TEST(Relay, a_server_that_vanished_without_a_word_is_found_though_nobody_speaks) {
+  for (const Duration idle : {Duration(1h), Duration(65s)}) {
+    Line line({idle, ClientFin::ends_both});
+    ASSERT_TRUE(line.open());
+    line.far.crash(io::Crash::power_loss);
+    if (idle == 1h) {
+      line.sim.run_for(limits::kRelayKeepAliveAfterS + 110s);
+      EXPECT_FALSE(line.ended());
+      line.sim.run_for(15s);
+      ASSERT_TRUE(line.ended());
+      EXPECT_EQ(line.end->how, RelayEnd::How::broken);
+      EXPECT_EQ(line.end->side, Side::server);
+    } else {
+      line.sim.run_for(66s);
+      ASSERT_TRUE(line.ended());
+      EXPECT_EQ(line.end->how, RelayEnd::How::idle) << "its time-out comes first";
+    }
+    line.sim.run_for(10min);
+    line.far.restart();
+  }
+}
+
 TEST(Relay, silence_both_ways_ends_it_and_traffic_in_one_direction_does_not) {
   Line line({10s, ClientFin::passes_on});
   ASSERT_TRUE(line.open());
