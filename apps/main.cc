@@ -397,6 +397,25 @@ void name_mistyped_command(const CLI::App& app, std::string_view typed) {
   throw CLI::ValidationError(message);
 }
 
+/// What stands where a sub-command of `app` should: behind the options, and their values. Empty: nothing.
+std::string_view command_word(const CLI::App& app, int argc, char** argv, int from) {
+  for (int i = from; i < argc; ++i) {
+    const std::string word = argv[i];
+    if (!word.starts_with('-')) return argv[i];
+    const CLI::Option* const option = app.get_option_no_throw(word);
+    if (option != nullptr && option->get_items_expected_min() > 0) ++i;
+  }
+  return {};
+}
+
+/// The same of a command that has commands of its own: `rejoin ctl statsu`.
+void name_mistyped_inner_command(const CLI::App& app, int argc, char** argv) {
+  const CLI::App* const sub = app.get_subcommand(std::string(argv[1]));
+  if (sub->get_subcommands({}).empty()) return;
+  const std::string_view word = command_word(*sub, argc, argv, 2);
+  if (!word.empty()) name_mistyped_command(*sub, word);
+}
+
 int run_command_line(int argc, char** argv) {
   CLI::App app("Rejoin keeps players in the game when their connection breaks.", "rejoin");
   app.set_version_flag("--version", std::string("rejoin " REJOIN_VERSION));
@@ -431,6 +450,7 @@ int run_command_line(int argc, char** argv) {
 #endif
   try {
     if (argc > 1) name_mistyped_command(app, argv[1]);
+    if (argc > 2 && argv[1][0] != '-') name_mistyped_inner_command(app, argc, argv);
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? 0 : kUsageError;

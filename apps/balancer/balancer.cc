@@ -15,6 +15,7 @@
 #include "apps/balancer/worker.h"
 #include "apps/config/config.h"
 #include "apps/config/keys.h"
+#include "apps/config/named_files.h"
 #include "apps/config/secret.h"
 #include "apps/config/tls_files.h"
 #include "apps/serve/access.h"
@@ -134,6 +135,9 @@ int run_balancer(const BalancerOptions& options) {
                  options.config_file.c_str());
     return kConfigurationStatus;
   }
+  const std::vector<config::Diagnostic> files = config::check_named_files(config, config::FilesOf::balancer);
+  print(files);
+  if (config::has_errors(files)) return kConfigurationStatus;
   SystemRandom random;
   config::KeyReading keys = config::load_keys(config, random, config::AbsentKey::make);
   print(keys.diagnostics);

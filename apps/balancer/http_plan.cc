@@ -5,6 +5,8 @@
 #include <fstream>
 #include <iterator>
 
+#include "apps/config/named_files.h"
+
 namespace rejoin::balancer {
 namespace {
 
@@ -40,9 +42,9 @@ Result<ErrorPage> read_page(const config::Config& config, const config::Listener
   page.bytes.assign(std::istreambuf_iterator<char>(file), {});
   if (!file.is_open() || file.bad())
     return wrong(listener, "error_pages: " + path + " cannot be read; it is sent with " + from.first);
-  if (page.bytes.size() > kErrorPageBytesMax) {
+  if (page.bytes.size() > config::kErrorPageBytesMax) {
     return wrong(listener, "error_pages: " + path + " is larger than " +
-                               std::to_string(kErrorPageBytesMax / 1024) +
+                               std::to_string(config::kErrorPageBytesMax / 1024) +
                                " KiB, which is too much for a page");
   }
   return page;

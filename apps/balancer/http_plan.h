@@ -14,7 +14,6 @@
 namespace rejoin::balancer {
 
 /// The largest error page.
-inline constexpr std::size_t kErrorPageBytesMax = 256 * 1024;
 
 /// A file that is sent with an error of ours.
 struct ErrorPage {

@@ -4,6 +4,7 @@
 
 #include "apps/balancer/worker.h"
 #include "apps/config/keys.h"
+#include "apps/config/named_files.h"
 #include "base/random.h"
 #include "io/stream.h"
 
@@ -12,12 +13,15 @@ namespace rejoin::balancer {
 /// What a file says, and its keys. Made on the reader's thread, and only looked at afterwards.
 struct Operations::FileReading {
   config::Reading file;
+  std::vector<config::Diagnostic> files;
   std::optional<config::KeyReading> keys;  // none: the file is no good, or has no keys
 
   static std::shared_ptr<FileReading> of(const std::string& path) {
     auto out = std::make_shared<FileReading>();
     out->file = config::read_config_file(path);
-    if (!out->file.ok() || out->file.config.keys.seal.empty()) return out;
+    if (!out->file.ok()) return out;
+    out->files = config::check_named_files(out->file.config, config::FilesOf::balancer);
+    if (out->file.config.keys.seal.empty()) return out;
     SystemRandom random;
     out->keys = config::load_keys(out->file.config, random, config::AbsentKey::make);
     return out;
@@ -30,6 +34,7 @@ struct Operations::FileReading {
       }
     };
     add(file.diagnostics);
+    add(files);
     if (keys) add(keys->diagnostics);
     if (out.empty() && file.config.listeners.empty())
       out.push_back(file.config.file + ": there is no [[listener]]: a balancer needs at least one");

@@ -312,6 +312,10 @@ void Worker::tick() {
   for (const auto& leases : old_leases_) leases->tick(now);
   std::erase_if(old_leases_, [](const auto& leases) { return leases->size().open == 0; });
   if (probes_) probes_->tidy();
+  if (seal_.wants_new_key() && !std::exchange(said_new_key_, true))
+    world_.log.warn("keys.seal: the first key has sealed " + std::to_string(seal_.seals()) +
+                    " cookies in this worker alone; put a new one in front of it and reload");
+  said_new_key_ = seal_.wants_new_key();
   look_for_room();  // what time alone has changed: a server is out no longer, a drain was taken back
   world_.timers.arm(second_, now + 1s);
 }

@@ -247,6 +247,7 @@ class Worker final : public serve::WorkerProgram, private upstream::RelayOwner {
   Books books_;
   Rooms rooms_;
   route::Seal seal_;
+  bool said_new_key_ = false;
   proto::AcceptHasher accept_hasher_;
   GenerationPtr generation_;
   std::vector<std::unique_ptr<Entrance>> entrances_;  // in the plan's order

@@ -1,10 +1,14 @@
 #include "apps/check/check.h"
 
 #include <cstdio>
+#include <optional>
+#include <vector>
 
 #include "apps/config/config.h"
 #include "apps/config/keys.h"
+#include "apps/config/named_files.h"
 #include "apps/config/reference.h"
+#include "apps/config/secret.h"
 #include "apps/config/tls_files.h"
 #include "base/clock.h"
 
@@ -35,11 +39,18 @@ std::string summary(const config::Config& config) {
 Outcome check_file(const std::string& path) {
   config::Reading reading = config::read_config_file(path);
   if (reading.ok()) {
+    const auto add = [&](const std::vector<config::Diagnostic>& more) {
+      reading.diagnostics.insert(reading.diagnostics.end(), more.begin(), more.end());
+    };
     SystemRandom random;
-    const config::KeyReading keys = config::load_keys(reading.config, random, config::AbsentKey::report);
-    reading.diagnostics.insert(reading.diagnostics.end(), keys.diagnostics.begin(), keys.diagnostics.end());
-    const config::TlsReading tls = config::load_tls(reading.config, nullptr, SystemClock().unix_now());
-    reading.diagnostics.insert(reading.diagnostics.end(), tls.diagnostics.begin(), tls.diagnostics.end());
+    add(config::load_keys(reading.config, random, config::AbsentKey::report).diagnostics);
+    add(config::load_tls(reading.config, nullptr, SystemClock().unix_now()).diagnostics);
+    add(config::check_named_files(reading.config, config::FilesOf::both));
+    const config::Admin* const admin = reading.config.admin_of_balancer();
+    const std::optional<config::Admin>& common = reading.config.admin;
+    if (common) add(config::load_admin_token(reading.config, *common, "admin").diagnostics);
+    if (admin != nullptr && (!common || admin != &*common))
+      add(config::load_admin_token(reading.config, *admin, "balancer.admin").diagnostics);
     config::sort_by_place(reading.diagnostics);
   }
   Outcome outcome;

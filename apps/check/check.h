@@ -22,8 +22,8 @@ struct Outcome {
 };
 
 /// Good: `FILE: ok (2 listeners, 1 pool, 2 servers; gateway g1 with 2 listeners)` in `out`. Errors, warnings
-/// and notes are in `err`, a line each. Keys are looked at, and an absent one is not made; nothing else is
-/// opened.
+/// and notes are in `err`, a line each. Keys, certificates, the admin token, error pages and folders are
+/// looked at, and an absent key is not made; no port is opened.
 Outcome check_file(const std::string& path);
 
 /// Does it and prints it. Returns the exit status.

@@ -82,6 +82,41 @@ TEST_F(Check, a_bad_key_is_an_error) {
   EXPECT_NE(outcome.err.find(":2:10: keys.seal[0]: "), std::string::npos) << outcome.err;
 }
 
+TEST_F(Check, every_file_that_is_named_is_looked_at) {
+  std::ofstream(folder_ + "/large.html") << std::string(256 * 1024 + 1, 'x');
+  std::ofstream(folder_ + "/short.token") << "short";
+  std::filesystem::create_directory(folder_ + "/logs");
+  const std::string admin = "[admin]\nlisten = \"127.0.0.1:0\"\n";
+  const struct {
+    std::string text, said;  // said: without the file's name
+  } cases[] = {
+      {kListener + "error_pages = { 503 = \"no.html\" }\n" + kPool,
+       ":3:15: listener.error_pages.503: " + folder_ + "/no.html cannot be read: No such file or directory"},
+      {kListener + "error_pages = { 503 = \"logs\" }\n" + kPool,
+       ":3:15: listener.error_pages.503: " + folder_ + "/logs is a folder; write the path of a file"},
+      {kListener + "error_pages = { 503 = \"large.html\" }\n" + kPool,
+       ":3:15: listener.error_pages.503: " + folder_ +
+           "/large.html is larger than 256 KiB, which is too much for a page"},
+      {kListener + kPool + "[access_log]\nformat = \"json\"\npath = \"logs/a.log\"\n", ""},
+      {kListener + kPool + "[access_log]\nformat = \"json\"\npath = \"no/a.log\"\n",
+       ":8:8: access_log.path: " + folder_ +
+           "/no is no folder: No such file or directory; make it, or write another path"},
+      {kListener + kPool + admin + "token = \"file:no.token\"\n",
+       ":8:9: admin.token: " + folder_ + "/no.token cannot be read: No such file or directory"},
+      {kListener + kPool + kGateway + admin +
+           "[balancer.admin]\nlisten = \"127.0.0.1:0\"\ntoken = \"env:NO_SUCH\"\n",
+       ":13:9: balancer.admin.token: the environment variable NO_SUCH is not set"},
+      {kGateway + "pages = \"large.html\"\n",
+       ":4:9: gateway.pages: " + folder_ +
+           "/large.html is no folder: it is something else; make it, or write another path"},
+  };
+  for (const auto& it : cases) {
+    const Outcome outcome = check(it.text);
+    EXPECT_EQ(outcome.err, it.said.empty() ? "" : file_ + it.said + '\n') << it.text;
+    EXPECT_EQ(outcome.status, it.said.empty() ? 0 : 2) << it.text;
+  }
+}
+
 TEST_F(Check, no_file) {
   const Outcome outcome = check_file(folder_ + "/nowhere.toml");
   EXPECT_EQ(outcome.status, 2);

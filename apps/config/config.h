@@ -91,7 +91,8 @@ enum class AccessFormat : std::uint8_t { off, json, line };
 struct AccessLog {
   bool operator==(const AccessLog&) const = default;
   AccessFormat format = AccessFormat::off;
-  std::string path;    // empty: stdout
+  std::string path;  // empty: stdout
+  StandsAt path_stands_at;
   bool query = false;  // behind the path
 };
 
@@ -160,12 +161,6 @@ struct CertificateFiles {
   std::string key;          // without a pass phrase; may be the same file
 
   bool operator==(const CertificateFiles&) const = default;
-};
-
-/// Where something stands in its file, which says nothing about what it says.
-struct StandsAt {
-  Place place;
-  bool operator==(const StandsAt&) const { return true; }
 };
 
 /// What a listener speaks TLS with.
@@ -272,6 +267,7 @@ struct Listener {
   Forwarded forwarded;
   std::vector<Rule> rules;
   std::vector<std::pair<std::string, std::string>> error_pages;  // status, path of a file
+  StandsAt error_pages_stand_at;
   // Zero: only tunnel_timeout
   Duration client_timeout{0};
   Duration server_timeout{0};
@@ -602,6 +598,7 @@ struct Gateway {
   std::vector<std::string> advertise;           // URLs at which this gateway itself can be dialled
   std::vector<PeerGateway> peers;
   std::string pages;  // a folder whose files the websocket listeners serve; empty: none
+  StandsAt pages_stand_at;
 };
 
 struct Config {

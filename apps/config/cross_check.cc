@@ -38,6 +38,8 @@ class CrossCheck {
     if (config_.admin) admin(*config_.admin, "admin");
     if (config_.balancer.admin) admin(*config_.balancer.admin, "balancer.admin");
     seeing();
+    config_.access_log.path_stands_at.place = places_.at("access_log.path").place;
+    if (config_.gateway) config_.gateway->pages_stand_at.place = places_.at("gateway.pages").place;
   }
 
  private:

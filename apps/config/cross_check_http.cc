@@ -62,6 +62,7 @@ class CrossCheckHttp {
     if (places_.has(path + ".redirect_port") && it.redirect == RedirectAll::off) {
       say(path + ".redirect_port", "means nothing without redirect = \"https\"", Severity::warning);
     }
+    it.error_pages_stand_at.place = places_.at(path + ".error_pages").place;
     std::map<std::string, std::string> seen;
     for (std::size_t i = 0; i < it.rules.size(); ++i)
       rule(it, it.rules[i], numbered(path + ".rule", i), seen);

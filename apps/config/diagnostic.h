@@ -19,6 +19,12 @@ struct Place {
   auto operator<=>(const Place&) const = default;
 };
 
+/// Where something stands in its file, which says nothing about what it says.
+struct StandsAt {
+  Place place;
+  bool operator==(const StandsAt&) const { return true; }
+};
+
 enum class Severity : std::uint8_t {
   error,    // the program does not start
   warning,  // it starts, and probably does not do what was meant

@@ -22,12 +22,13 @@ namespace rejoin::config {
 
 enum class Need : std::uint8_t { optional, required };
 
-/// What every key has. `example` is a value in TOML's form; where it is empty, the default serves as the
-/// example.
+/// What every key has. `example` is a value in TOML's form (of a list of tables: one entry), and a good one:
+/// it stands in the reference and in what is said of wrong values. reference_test.cc has the parser read
+/// each.
 struct Key {
   std::string_view name;
   std::string_view says;  // a sentence for the reference
-  std::string_view example = {};
+  std::string_view example;
   Need need = Need::optional;
   std::string_view stands_for =
       {};  // what an absent key means, when it is not the struct's value: "the only pool"

@@ -21,7 +21,7 @@ constexpr Range<int> kHeadFields{8, static_cast<int>(limits::kHeadFieldsMax)};
 }  // namespace
 
 void visit_edge(KeyVisitor& v, Edge& it, std::string_view proxy_says) {
-  v.choice({"proxy_protocol", proxy_says}, it.proxy_protocol, kProxyIns);
+  v.choice({"proxy_protocol", proxy_says, R"("require")"}, it.proxy_protocol, kProxyIns);
   v.texts({"allow",
            "Networks from which clients may come. Others are reset before anything is done for them. With "
            "`proxy_protocol` it is the client whom the header names that counts.",
@@ -36,21 +36,24 @@ void visit_edge(KeyVisitor& v, Edge& it, std::string_view proxy_says) {
 }
 
 void visit_listener_edge(KeyVisitor& v, Listener& it) {
-  v.duration({"client_timeout",
-              "The same when its client alone is silent, whatever the server says. `0s`: no such bound."},
-             it.client_timeout, kFromZero);
-  v.duration({"server_timeout", "The same when its server alone is silent. `0s`: no such bound."},
+  v.duration(
+      {"client_timeout",
+       "The same when its client alone is silent, whatever the server says. `0s`: no such bound.", R"("5m")"},
+      it.client_timeout, kFromZero);
+  v.duration({"server_timeout", "The same when its server alone is silent. `0s`: no such bound.", R"("5m")"},
              it.server_timeout, kFromZero);
-  v.duration({"half_closed_timeout",
-              "What is left to the other side once one has ended (FIN). `0s`: until `tunnel_timeout`."},
-             it.half_closed_timeout, kFromZero);
+  v.duration(
+      {"half_closed_timeout",
+       "What is left to the other side once one has ended (FIN). `0s`: until `tunnel_timeout`.", R"("30s")"},
+      it.half_closed_timeout, kFromZero);
   v.duration({"write_timeout",
-              "A side that takes nothing of what waits for it, for so long, is gone. `0s`: no such bound."},
+              "A side that takes nothing of what waits for it, for so long, is gone. `0s`: no such bound.",
+              R"("20s")"},
              it.write_timeout, kFromZero);
-  v.integer({"head_bytes", "`http`: the longest request head that is taken; beyond it 431."}, it.head_bytes,
-            kHeadBytes);
-  v.integer({"head_fields", "`http`: the most fields in a request head; beyond it 431."}, it.head_fields,
-            kHeadFields);
+  v.integer({"head_bytes", "`http`: the longest request head that is taken; beyond it 431.", "8192"},
+            it.head_bytes, kHeadBytes);
+  v.integer({"head_fields", "`http`: the most fields in a request head; beyond it 431.", "64"},
+            it.head_fields, kHeadFields);
   visit_edge(v, it.edge,
              "PROXY headers (versions 1 and 2) of proxies in front, before the connection's own first byte. "
              "`require`: only proxies in `trusted` may connect, and each has to send one. `accept`: those in "
@@ -74,7 +77,8 @@ void visit_listener_edge(KeyVisitor& v, Listener& it) {
          it.sni, limits::kPoolsMax);
   v.flag({"mptcp",
           "Multipath TCP, where the kernel has it: a phone that speaks it changes networks without a "
-          "reconnect. Others are served as ever."},
+          "reconnect. Others are served as ever.",
+          "true"},
          it.mptcp);
 }
 
@@ -92,14 +96,16 @@ void visit(KeyVisitor& v, Process& it) {
        "How the kernel is asked for what happens on connections. `auto`: by io_uring where all that it needs "
        "works (Linux 6.1 or newer that does not forbid it), else by epoll; the log says which at the start. "
        "The "
-       "environment variable `REJOIN_IO`, with the same words, comes before this key."},
+       "environment variable `REJOIN_IO`, with the same words, comes before this key.",
+       R"("auto")"},
       it.io, io::kLoopChoices);
   v.choice(
       {"descriptors",
        "Whose the limit of open files (`ulimit -n`, systemd's `LimitNOFILE=`) is. `per_process`: all "
        "workers' together. `per_worker`: each worker's, so that one process may have `workers` times as many "
        "sockets; Linux 5.9 or newer. The environment variable `REJOIN_DESCRIPTORS`, with the same words, "
-       "comes before this key."},
+       "comes before this key.",
+       R"("per_worker")"},
       it.descriptors, io::kDescriptors);
 }
 
@@ -107,52 +113,59 @@ void visit(KeyVisitor& v, Drain& it) {
   v.integer({"per_second",
              "WebSockets that are closed in a second, each with a close frame between two frames of its own. "
              "`0`: they stay until `drain_timeout` is over, and are cut. Their frames are followed from the "
-             "handshake on where this is not 0."},
+             "handshake on where this is not 0.",
+             "50"},
             it.per_second, {0, 1'000'000});
-  v.integer({"code", "In the close frame. 1012: service restart, come again. 1001: going away."}, it.code,
-            {1000, 4999});
+  v.integer({"code", "In the close frame. 1012: service restart, come again. 1001: going away.", "1001"},
+            it.code, {1000, 4999});
 }
 
 void visit(KeyVisitor& v, EdgeLimits& it) {
-  v.integer({"connections", "Of the listener, all workers together. `0`: no bound."}, it.connections,
+  v.integer({"connections", "Of the listener, all workers together. `0`: no bound.", "20000"}, it.connections,
             kConnections);
-  v.integer({"connections_per_client", "Of one client at once. `0`: no bound."}, it.connections_per_client,
-            kConnections);
+  v.integer({"connections_per_client", "Of one client at once. `0`: no bound.", "50"},
+            it.connections_per_client, kConnections);
   v.integer(
       {"handshakes_per_client",
        "Connections that one client may begin in a second, on average; a second's worth at once. `0`: no "
-       "bound."},
+       "bound.",
+       "20"},
       it.handshakes_per_client, {0, 1'000'000});
-  v.integer({"prefix", "Bits of an IPv4 address that make one client."}, it.prefix, {1, 32});
-  v.integer({"prefix_v6", "Bits of an IPv6 address that make one client: whoever has one has its /64."},
+  v.integer({"prefix", "Bits of an IPv4 address that make one client.", "24"}, it.prefix, {1, 32});
+  v.integer({"prefix_v6", "Bits of an IPv6 address that make one client: whoever has one has its /64.", "56"},
             it.prefix_v6, {1, 128});
 }
 
 void visit(KeyVisitor& v, ByteRate& it) {
   v.size({"from_client",
-          "Bytes a second that are taken from one client; it is read more slowly. `0B`: no bound."},
+          "Bytes a second that are taken from one client; it is read more slowly. `0B`: no bound.",
+          R"("256KiB")"},
          it.from_client, kBytesPerSecond);
-  v.size({"to_client", "Bytes a second that one client is sent. `0B`: no bound."}, it.to_client,
+  v.size({"to_client", "Bytes a second that one client is sent. `0B`: no bound.", R"("4MiB")"}, it.to_client,
          kBytesPerSecond);
 }
 
 void visit(KeyVisitor& v, WebSocketCare& it) {
   v.duration({"ping",
               "A client that was silent for so long is sent a ping, between two frames of its server; the "
-              "server sees neither it nor the pong. `0s`: none."},
+              "server sees neither it nor the pong. `0s`: none.",
+              R"("20s")"},
              it.ping, kFromZero);
   v.duration({"pong_timeout",
               "A client that gives no sign of life for so long after a ping is gone: its server gets a close "
-              "frame with 1001 and an end."},
+              "frame with 1001 and an end.",
+              R"("5s")"},
              it.pong_timeout, kTimeout);
-  v.size({"message_max", "The largest message taken from a client (1009 beyond it). `0B`: no bound."},
+  v.size({"message_max", "The largest message taken from a client (1009 beyond it). `0B`: no bound.",
+          R"("64KiB")"},
          it.message_max, {0, 1024ull * 1024 * 1024});
-  v.size({"frame_max", "The largest frame taken from a client (1009 beyond it). `0B`: no bound."},
-         it.frame_max, {0, 1024ull * 1024 * 1024});
-  v.integer(
-      {"messages",
-       "Frames a second that one client may send, on average over two (1008 beyond it). `0`: no bound."},
-      it.messages, {0, 1'000'000});
+  v.size(
+      {"frame_max", "The largest frame taken from a client (1009 beyond it). `0B`: no bound.", R"("64KiB")"},
+      it.frame_max, {0, 1024ull * 1024 * 1024});
+  v.integer({"messages",
+             "Frames a second that one client may send, on average over two (1008 beyond it). `0`: no bound.",
+             "50"},
+            it.messages, {0, 1'000'000});
 }
 
 void visit(KeyVisitor& v, SniRule& it) {

@@ -21,12 +21,14 @@ void visit(KeyVisitor& v, Forwarded& it) {
           it.trust, TextForm::network, limits::kPeersMax);
   v.choice({"x_forwarded",
             "X-Forwarded-For, -Proto, -Host and -Port. `append`: the client's address behind what a trusted "
-            "proxy said; the other three stay if it said them. `replace`: ours alone. `off`: none of ours."},
+            "proxy said; the other three stay if it said them. `replace`: ours alone. `off`: none of ours.",
+            R"("replace")"},
            it.x_forwarded, kXForwardeds);
-  v.flag({"forwarded", "The field Forwarded (RFC 7239) besides."}, it.forwarded);
-  v.flag({"request_id", "X-Request-Id: 32 random hex digits, unless a trusted proxy gave one."},
+  v.flag({"forwarded", "The field Forwarded (RFC 7239) besides.", "true"}, it.forwarded);
+  v.flag({"request_id", "X-Request-Id: 32 random hex digits, unless a trusted proxy gave one.", "true"},
          it.request_id);
-  v.flag({"request_id_response", "The response tells the X-Request-Id, too."}, it.request_id_response);
+  v.flag({"request_id_response", "The response tells the X-Request-Id, too.", "true"},
+         it.request_id_response);
   v.text(
       {"via",
        "Our name in the field Via, on requests and responses (RFC 9110 7.6.3). A request that has it already "
@@ -42,9 +44,10 @@ void visit(KeyVisitor& v, Rule& it) {
   v.text(
       {"path",
        "The path that is asked for, and what is below: `/ws` matches `/ws` and `/ws/x`, not `/wsx`. Compared "
-       "as servers read it: escapes of plain characters, `//`, `.` and `..` are resolved."},
+       "as servers read it: escapes of plain characters, `//`, `.` and `..` are resolved.",
+       R"("/ws")"},
       it.path, TextForm::url_path);
-  v.flag({"exact", "This path only, nothing below."}, it.exact);
+  v.flag({"exact", "This path only, nothing below.", "true"}, it.exact);
   v.text({"pool", "Who answers.", R"("api")", Need::optional, "the listener's pool"}, it.pool,
          TextForm::name);
   v.text({"strip_prefix", "Taken off the path before the server sees it; `path` begins with it.", R"("/api")",
@@ -79,14 +82,15 @@ void visit(KeyVisitor& v, Redirect& it) {
       {"to", "A URL, or a path of the same host. `{host}` and `{path}` (with its query) are the request's.",
        R"("https://www.example{path}")", Need::required},
       it.to, TextForm::redirect_to);
-  v.integer({"status", "301, 302, 303, 307 or 308. The last two keep the method."}, it.status, {301, 308});
+  v.integer({"status", "301, 302, 303, 307 or 308. The last two keep the method.", "308"}, it.status,
+            {301, 308});
 }
 
 void visit(KeyVisitor& v, Respond& it) {
-  v.integer({"status", "Its status."}, it.status, {200, 599});
+  v.integer({"status", "Its status.", "503"}, it.status, {200, 599});
   v.text({"body", "Its body.", R"("pong")", Need::optional, "the status in words"}, it.body,
          TextForm::body_text);
-  v.text({"type", "Its Content-Type."}, it.type, TextForm::field_value);
+  v.text({"type", "Its Content-Type.", R"("application/json")"}, it.type, TextForm::field_value);
 }
 
 void visit(KeyVisitor& v, RetryRules& it) {
@@ -101,17 +105,20 @@ void visit(KeyVisitor& v, RetryRules& it) {
 }
 
 void visit(KeyVisitor& v, KeepAlive& it) {
-  v.integer({"connections", "Of each server, in each worker, that wait for their next request. `0`: none."},
-            it.connections, {0, 65535});
+  v.integer(
+      {"connections", "Of each server, in each worker, that wait for their next request. `0`: none.", "32"},
+      it.connections, {0, 65535});
   v.duration(
-      {"idle", "One that was not used for so long is closed; sooner if the server's Keep-Alive says so."},
+      {"idle", "One that was not used for so long is closed; sooner if the server's Keep-Alive says so.",
+       R"("10s")"},
       it.idle, kTimeout);
   v.duration(
       {"unsafe",
        "Requests that must not be sent twice (POST, PATCH, anything with a body) go only on one that was "
        "used "
        "within this time, and only after the first answer on their client's connection: if the server is "
-       "closing it, the client's is closed without an answer. `0s`: each gets a new one."},
+       "closing it, the client's is closed without an answer. `0s`: each gets a new one.",
+       R"("0s")"},
       it.unsafe, {0s, 1h});
 }
 

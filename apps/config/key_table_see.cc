@@ -22,14 +22,15 @@ void visit(KeyVisitor& v, Admin& it) {
 }
 
 void visit(KeyVisitor& v, AccessLog& it) {
-  v.choice({"format", "`json`: an object a line. `line`: words in a line, for people and awk."}, it.format,
-           kAccessFormats);
+  v.choice({"format", "`json`: an object a line. `line`: words in a line, for people and awk.", R"("json")"},
+           it.format, kAccessFormats);
   v.text({"path",
           "Where lines are written; a relative path starts at the configuration's folder. Opened anew at "
           "SIGUSR1, for logrotate.",
           R"("/var/log/rejoin/access.log")", Need::optional, "stdout"},
          it.path, TextForm::file_path);
-  v.flag({"query", "The query behind the path, too. Some applications have secrets there."}, it.query);
+  v.flag({"query", "The query behind the path, too. Some applications have secrets there.", "true"},
+         it.query);
 }
 
 }  // namespace rejoin::config

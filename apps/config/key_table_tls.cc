@@ -16,7 +16,8 @@ void visit(KeyVisitor& v, Tls& it) {
   v.duration({"session_lifetime",
               "A client that comes back within this time resumes its TLS session, which saves half of a "
               "handshake. What seals the tickets changes as often. Balancers and gateways with the same "
-              "[keys] and the same value resume each other's sessions (TLS 1.3). `0s`: none is resumed."},
+              "[keys] and the same value resume each other's sessions (TLS 1.3). `0s`: none is resumed.",
+              R"("12h")"},
              it.session_lifetime, {0s, 24h});
 }
 
@@ -44,24 +45,28 @@ void visit(KeyVisitor& v, ListenerTls& it) {
           "can use.",
           R"({ certificate = "arena.pem", key = "arena.key" })"},
          it.certificates, kCertificatesMax);
-  v.flag({"strict_sni", "Refuse who asks for no name, or for one that no certificate has."}, it.strict_sni);
-  v.choice({"min_version", "The least version of TLS that is spoken."}, it.min_version, kTlsVersions);
+  v.flag({"strict_sni", "Refuse who asks for no name, or for one that no certificate has.", "true"},
+         it.strict_sni);
+  v.choice({"min_version", "The least version of TLS that is spoken.", R"("1.3")"}, it.min_version,
+           kTlsVersions);
   v.choice({"client_certificate",
             "Whether clients are asked for a certificate. `optional`: who has none may come. One that cannot "
             "be verified is refused always. In mode `http`, servers learn who the client is from "
             "X-Client-Cert-Subject, -Issuer, -Serial and -Sha256; what clients send by such names is taken "
-            "out."},
+            "out.",
+            R"("optional")"},
            it.client_certificate, kClientCertificates);
   v.text({"client_ca", "PEM file: who may have signed clients' certificates.", R"("guild-ca.pem")",
           Need::optional, "none"},
          it.client_ca, TextForm::file_path);
-  v.duration({"handshake_timeout", "For the handshake of TLS."}, it.handshake_timeout, kTimeout);
+  v.duration({"handshake_timeout", "For the handshake of TLS.", R"("5s")"}, it.handshake_timeout, kTimeout);
 }
 
 void visit(KeyVisitor& v, ServerTls& it) {
   v.flag({"verify",
           "Whether a server's certificate must be good: signed by who is trusted, not expired, and for its "
-          "name. Without, whoever answers at its address is believed."},
+          "name. Without, whoever answers at its address is believed.",
+          "false"},
          it.verify);
   v.text({"ca", "PEM file: who may have signed the servers' certificates.", R"("servers-ca.pem")",
           Need::optional, "the system's"},
@@ -77,7 +82,8 @@ void visit(KeyVisitor& v, ServerTls& it) {
   v.text({"key", "PEM file: its private key, without a pass phrase.", R"("balancer.key")", Need::optional,
           "none"},
          it.key, TextForm::file_path);
-  v.choice({"min_version", "The least version of TLS that is spoken."}, it.min_version, kTlsVersions);
+  v.choice({"min_version", "The least version of TLS that is spoken.", R"("1.3")"}, it.min_version,
+           kTlsVersions);
 }
 
 }  // namespace rejoin::config

@@ -18,6 +18,8 @@
 namespace rejoin::config {
 namespace {
 
+constexpr std::string_view kTrueOrFalse = "true or false";  // says all: needs no example
+
 Place place_of(const toml::source_region& region) { return {region.begin.line, region.begin.column}; }
 
 std::string_view form_of(const toml::node& node) {
@@ -111,7 +113,7 @@ class TomlReader final : public KeyVisitor {
     const toml::node* node = find(key);
     if (!node) return;
     const auto* value = node->as_boolean();
-    if (!value) return wrong_form(key, *node, "true or false", {});
+    if (!value) return wrong_form(key, *node, kTrueOrFalse, {});
     into = value->get();
   }
 
@@ -449,7 +451,7 @@ class TomlReader final : public KeyVisitor {
     std::string message = "wants " + std::string(wanted);
     const std::string_view example = key.example.empty() ? std::string_view(default_value) : key.example;
     const bool many_wanted = wanted == "a list";
-    if (!example.empty()) {
+    if (!example.empty() && wanted != kTrueOrFalse) {
       message += " such as " + (many_wanted ? "[ " + std::string(example) + " ]" : std::string(example));
     }
     message += ", not " + std::string(form_of(node));
@@ -463,7 +465,7 @@ class TomlReader final : public KeyVisitor {
     const char* end = text.data() + text.size();
     const bool is_number = !text.empty() && std::from_chars(text.data(), end, number).ptr == end;
     const bool is_flag = text == "true" || text == "false";
-    if ((wanted == "an integer" && is_number) || (wanted == "true or false" && is_flag)) {
+    if ((wanted == "an integer" && is_number) || (wanted == kTrueOrFalse && is_flag)) {
       return "; did you mean " + text + ", without quotes?";
     }
     return {};

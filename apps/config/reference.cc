@@ -8,6 +8,8 @@
 namespace rejoin::config {
 namespace {
 
+constexpr std::string_view kListOfTables = "list of tables";
+
 std::string code(std::string_view text) { return '`' + std::string(text) + '`'; }
 
 class Describer final : public KeyVisitor {
@@ -61,7 +63,7 @@ class Describer final : public KeyVisitor {
   void one(const Key& key, const Visit& fill) override { inner(key, "table", "[", "]", {}, fill); }
   void many(const Key& key, std::size_t most, const Visit& add) override {
     const std::string least = key.need == Need::required ? "1" : "0";
-    inner(key, "list of tables", "[[", "]]", between(least, std::to_string(most)), add);
+    inner(key, std::string(kListOfTables), "[[", "]]", between(least, std::to_string(most)), add);
   }
 
  private:
@@ -72,8 +74,11 @@ class Describer final : public KeyVisitor {
   void row(const Key& key, std::string form, std::string default_value, std::string range) {
     if (!key.stands_for.empty()) default_value = key.stands_for;
     if (key.need == Need::required) default_value = "required";
-    out_[table_].rows.push_back(
-        {key.name, only_for_, std::move(form), std::move(default_value), std::move(range), key.says});
+    std::string value(key.example);
+    if (form == kListOfTables) value = "[ " + value + " ]";
+    std::string example = code(std::string(key.name) + " = " + value);
+    out_[table_].rows.push_back({key.name, only_for_, std::move(form), std::move(default_value),
+                                 std::move(range), std::move(example), key.says});
   }
 
   void inner(const Key& key, std::string form, std::string_view open, std::string_view close,
@@ -114,12 +119,14 @@ std::string reference_markdown() {
   for (const TableRows& table : describe_keys()) {
     if (table.title.empty()) continue;  // its rows are the sections that follow
     out += "### `" + table.title + "`\n\n" + std::string(table.says) + "\n\n";
-    out += "| key | form | default | range | what it is |\n| --- | --- | --- | --- | --- |\n";
+    out +=
+        "| key | form | default | range | what it is | example |\n"
+        "| --- | --- | --- | --- | --- | --- |\n";
     for (const KeyRow& row : table.rows) {
       out += "| `" + std::string(row.name) + '`';
       if (!row.only_for.empty()) out += "<br>" + row.only_for;
       out += " | " + row.form + " | " + row.default_value + " | " + row.range + " | " +
-             std::string(row.says) + " |\n";
+             std::string(row.says) + " | " + row.example + " |\n";
     }
     out += '\n';
   }

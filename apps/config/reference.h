@@ -14,6 +14,7 @@ struct KeyRow {
   std::string form;           // "duration", or the words to choose from
   std::string default_value;  // "`\"10s\"`", "required", or what absence means
   std::string range;          // "`1ms` to `365d`", or empty
+  std::string example;        // "`every = \"5s\"`": a line of a file
   std::string_view says;
 };
 

@@ -124,7 +124,7 @@ listener = [ { listen = "127.0.0.1:0" } ]
 
 TEST(BadFile, wrong_forms) {
   say_exactly({
-      {in_listener(R"(mode = 1)"), R"(f:3:8: listener.mode: wants a text such as "http", not an integer)"},
+      {in_listener(R"(mode = 1)"), R"(f:3:8: listener.mode: wants a text such as "tcp", not an integer)"},
       {in_listener(R"(name = 3)"), R"(f:3:8: listener.name: wants a text such as "play", not an integer)"},
       {in_listener(R"(name = "a b")"),
        R"(f:3:8: listener.name: "a b" cannot stand here; write 1 to 64 letters, digits, '.', '_' or '-')"},
@@ -141,9 +141,9 @@ TEST(BadFile, wrong_forms) {
       {in_listener(R"(head_timeout = [ "10s" ])"),
        R"(f:3:16: listener.head_timeout: wants a duration such as "10s", not a list)"},
       {in_pool(R"(retries = "2")"),
-       R"(f:6:11: pool.retries: wants an integer such as 2, not a text; did you mean 2, without quotes?)"},
-      {in_pool(R"(retries = "two")"), R"(f:6:11: pool.retries: wants an integer such as 2, not a text)"},
-      {in_pool(R"(retries = 2.5)"), R"(f:6:11: pool.retries: wants an integer such as 2, not a float)"},
+       R"(f:6:11: pool.retries: wants an integer such as 3, not a text; did you mean 2, without quotes?)"},
+      {in_pool(R"(retries = "two")"), R"(f:6:11: pool.retries: wants an integer such as 3, not a text)"},
+      {in_pool(R"(retries = 2.5)"), R"(f:6:11: pool.retries: wants an integer such as 3, not a float)"},
       {in_pool(R"(health = "http")"),
        R"(f:6:10: pool.health: wants a table such as { kind = "http", path = "/healthz" }, not a text)"},
       {in_pool(R"(affinity = { kind = "source-ip" })"),

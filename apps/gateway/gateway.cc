@@ -6,6 +6,7 @@
 
 #include "apps/config/config.h"
 #include "apps/config/keys.h"
+#include "apps/config/named_files.h"
 #include "apps/config/secret.h"
 #include "apps/config/tls_files.h"
 #include "apps/gateway/worker.h"
@@ -53,6 +54,10 @@ int run_gateway(const GatewayOptions& options) {
     std::fprintf(stderr, "%s: there is no [gateway]\n", options.config_file.c_str());
     return kConfigurationStatus;
   }
+  const std::vector<config::Diagnostic> files =
+      config::check_named_files(reading.config, config::FilesOf::gateway);
+  print(files);
+  if (config::has_errors(files)) return kConfigurationStatus;
   SystemRandom random;
   config::KeyReading keys = config::load_keys(reading.config, random, config::AbsentKey::make);
   print(keys.diagnostics);

@@ -71,6 +71,7 @@ struct Pin {
   std::uint32_t last_use = 0;
   ServerIndex server = 0;  // only when found
   Reason reason = Reason::none;
+  bool older_key = false;  // of a cookie that was found: Seal::is_of_older_key()
 
   bool found() const { return reason == Reason::found; }
 };

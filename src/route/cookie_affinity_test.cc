@@ -47,7 +47,7 @@ class Bench {
     std::vector<std::string> cache;  // Cache-Control fields before the client
   };
   Outcome run(std::vector<std::string> cookies, const std::vector<std::string>& response_fields = {},
-              std::string status = "200 OK") {
+              std::string status = "200 OK", bool read_pins = true) {
     for (std::string& cookie : cookies) cookie = with_pins(cookie);
     Outcome out;
     const test::Request request(cookies);
@@ -66,9 +66,13 @@ class Bench {
     proto::HeadEdits edits(response.head);
     router_->edit_response(choice, response.head, kNow, edits);
     out.set = test::values_after<proto::ResponseHead>(edits, proto::KnownField::set_cookie);
-    for (std::string& set : out.set) set = with_names(set, shared_->pool->server(*choice.server).name);
+    for (std::string& set : out.set)
+      if (read_pins) set = with_names(set, shared_->pool->server(*choice.server).name);
     out.cache = test::values_after<proto::ResponseHead>(edits, proto::KnownField::cache_control);
     return out;
+  }
+  UnixSeconds first_use_of(std::string_view value) {
+    return SealedCookie(*shared_->pool, seal_, name_).open(value).first_use;
   }
   const RouteCounts& counts() const { return router_->counts(); }
 
@@ -85,6 +89,7 @@ class Bench {
   std::string text_of(std::string_view word) {
     if (word == "otherpool") return sealed(seal_, "gateways2", name_, "b", 0, 0);
     if (word == "othername") return sealed(seal_, "gateways", name_ + "2", "b", 0, 0);
+    if (word == "oldkey") return sealed(old_seal_, "gateways", name_, "b", 600, 600);
     if (word == "otherkey") return sealed(other_seal_, "gateways", name_, "b", 0, 0);
     if (word == "flipped") {
       std::string text = pin("b");
@@ -118,7 +123,8 @@ class Bench {
   }
 
   SystemRandom random_;
-  Seal seal_{KeyRing(test::key(1)), random_};
+  Seal seal_{*KeyRing::make({test::key(1), test::key(3)}), random_};
+  Seal old_seal_{KeyRing(test::key(3)), random_};
   Seal other_seal_{KeyRing(test::key(2)), random_};
   std::unique_ptr<SharedRoute> shared_;
   std::optional<Router> router_;
@@ -328,6 +334,23 @@ TEST(CookieInsert, dates_bound_a_pin_and_renew_it_when_worth_it) {
     EXPECT_EQ(out.server, c.reason == Reason::found ? "b" : "new");
     EXPECT_EQ(out.set.size(), c.is_planted ? 1u : 0u);
   }
+}
+
+// So that a key can be taken away at all where neither date is bounded.
+TEST(CookieInsert, a_pin_of_an_older_key_holds_and_is_sealed_anew) {
+  Bench bench(insert());
+  const auto out = bench.run({"SRV=@oldkey"});
+  EXPECT_EQ(out.server, "b");
+  EXPECT_EQ(out.set, Fields({"SRV=@*; Path=/"}));
+  EXPECT_EQ(out.cache, Fields({"private"}));
+  EXPECT_EQ(bench.run({"SRV=@b"}).set, Fields{});
+
+  CookieInsertRule rule = insert();
+  rule.max_life = 601s;  // its day of birth stays
+  Bench bounded(rule);
+  const std::string anew = bounded.run({"SRV=@oldkey"}, {}, "200 OK", false).set[0];
+  const std::string value = anew.substr(4, anew.find(';') - 4);
+  EXPECT_EQ(bounded.first_use_of(value), kNow - 600);
 }
 
 TEST(CookieRewrite, the_servers_cookie_carries_the_pin) {

@@ -113,7 +113,7 @@ bool CookieInsert::edit_response(const proto::ResponseHead& head, Pin& pin, Serv
   drop_the_servers(head, edits);
   const bool is_kept = pin.found() && pin.server == chosen;
   const bool is_stale = max_idle_s_ > 0 && unix_now - pin.last_use >= refresh_s_;
-  if (is_kept && !is_stale) return false;
+  if (is_kept && !is_stale && !pin.older_key) return false;
 
   // A pin that goes on keeps its day of birth, or max_life would never come.
   const UnixSeconds first_use = is_kept ? pin.first_use : unix_now;

@@ -28,8 +28,9 @@ class CookieInsert final : public Affinity {
   }
   std::optional<std::string_view> server_sees(std::string_view) const override { return std::nullopt; }
 
-  /// Plants when the client has no valid cookie of `chosen`, or when its date of last use is worth moving: by
-  /// limits::kCookieRefreshSeconds, or half of a shorter max_idle. A Set-Cookie of our name from the server
+  /// Plants when the client has no valid cookie of `chosen`, when its date of last use is worth moving: by
+  /// limits::kCookieRefreshSeconds, or half of a shorter max_idle; or when its key is not the one that seals
+  /// now, so that the old key can be taken away. A Set-Cookie of our name from the server
   /// is dropped. A response that plants, other than 101, also says `Cache-Control: private` unless it is
   /// private or not stored anyhow: a shared cache would hand one client's pin to all.
   bool edit_response(const proto::ResponseHead& head, Pin& pin, ServerIndex chosen, UnixSeconds unix_now,

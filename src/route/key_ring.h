@@ -1,8 +1,8 @@
 // The secrets behind cookies and tickets, as a value: the first key seals, all of them open.
 //
-// To rotate: put the new key in front and reload every balancer; when the last cookie of the old key has run
-// out, take the old one away. Two balancers with the same ring understand each other's cookies and share
-// nothing else.
+// To rotate: add the new key behind on every balancer, then put it in front (cookies of the old one are
+// sealed anew as their clients show them), then take the old one away. Two balancers with the same ring
+// understand each other's cookies and share nothing else.
 //
 // Made while the configuration is read (exceptions are not needed: every failure is a Result). Afterwards it
 // is constant and may be read from every thread; each worker makes its own Seal of it.

@@ -87,7 +87,10 @@ std::string_view to_string(Opened opened) {
   return "?";
 }
 
-Seal::Seal(const KeyRing& ring, Random& random) : random_(random) { use(ring); }
+Seal::Seal(const KeyRing& ring, Random& random, std::uint64_t new_key_after)
+    : random_(random), new_key_after_(new_key_after) {
+  use(ring);
+}
 
 void Seal::use(const KeyRing& ring) {
   const bool same_first = !slots_.empty() && slots_.front().id == ring.keys().front().id();
@@ -95,6 +98,7 @@ void Seal::use(const KeyRing& ring) {
   slots_.clear();
   remembered_.clear();
   open_also(ring);
+  ring_keys_ = slots_.size();
 }
 
 void Seal::open_also(const KeyRing& ring) {
@@ -111,7 +115,17 @@ void Seal::open_also(const KeyRing& ring) {
 
 Seal::~Seal() = default;
 
-bool Seal::wants_new_key() const { return seals_ >= limits::kSealsPerWorkerWarn; }
+bool Seal::is_of_older_key(std::string_view text) const {
+  if (ring_keys_ < 2) return false;
+  constexpr std::size_t kIdTextEnd = (kNonceAt + 2) / 3 * 4;  // whole groups that have version and key id
+  char begin[kIdTextEnd + 4];                                 // what base64_decode_to asks for at most
+  const Bytes whole = text.substr(0, kIdTextEnd);
+  const auto decoded = proto::base64_decode_to(MutableBytes(begin, sizeof begin), whole, proto::Base64::url);
+  if (!decoded || *decoded < kNonceAt) return false;
+  const Slot* slot = slot_of(begin + kIdAt);
+  // One that came with open_also() is newer: its ring is about to be ours.
+  return slot != nullptr && slot != slots_.data() && slot < slots_.data() + ring_keys_;
+}
 
 const Seal::Slot* Seal::slot_of(const char* key_id) const {
   for (const Slot& slot : slots_) {

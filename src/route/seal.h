@@ -18,6 +18,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/limits.h"
 #include "base/random.h"
 #include "route/key_ring.h"
 
@@ -43,7 +44,7 @@ class Seal {
   /// `random` outlives the Seal, and is fit for nonces (SystemRandom outside of tests). The keys are copied
   /// into the cipher contexts, so the ring need not live on. Aborts the process when OpenSSL refuses
   /// AES-256-GCM.
-  Seal(const KeyRing& ring, Random& random);
+  Seal(const KeyRing& ring, Random& random, std::uint64_t new_key_after = limits::kSealsPerWorkerWarn);
   ~Seal();
   Seal(const Seal&) = delete;
   Seal& operator=(const Seal&) = delete;
@@ -61,6 +62,10 @@ class Seal {
   /// same cookie with every request: 3,600 instructions less.
   Opened open(Purpose purpose, std::string_view bound, std::string_view text, std::string& plaintext);
 
+  /// Of a text that open() has just opened: whether its key is one of the ring's behind the first, so that it
+  /// should be sealed anew before that key is taken away.
+  bool is_of_older_key(std::string_view text) const;
+
   /// From now on with the keys of `ring`. Texts sealed under a key that it does not have open no more.
   void use(const KeyRing& ring);
   /// Opens what the keys of `ring` sealed as well, until the next use(): for a moment in which other workers
@@ -70,8 +75,8 @@ class Seal {
   /// Texts sealed by this object, under the present first key. Random nonces allow 2^32 under one key, over
   /// all workers and balancers that have it.
   std::uint64_t seals() const { return seals_; }
-  /// True from limits::kSealsPerWorkerWarn on: tell the operator to rotate the key. Sealing goes on.
-  bool wants_new_key() const;
+  /// True from `new_key_after` of them on: tell the operator to rotate the key. Sealing goes on.
+  bool wants_new_key() const { return seals_ >= new_key_after_; }
 
   static constexpr std::size_t text_bytes(std::size_t plain_bytes) {
     return ((plain_bytes + kOverheadBytes) * 4 + 2) / 3;
@@ -90,7 +95,9 @@ class Seal {
   const Slot* slot_of(const char* key_id) const;
 
   Random& random_;
+  const std::uint64_t new_key_after_;
   std::vector<Slot> slots_;             // in the ring's order; the first seals
+  std::size_t ring_keys_ = 0;           // of them: what stands behind came with open_also()
   std::vector<Remembered> remembered_;  // each at the place that its nonce says; empty before the first
   std::uint64_t seals_ = 0;
 };

@@ -62,6 +62,38 @@ TEST(Seal, appends_and_counts) {
   EXPECT_FALSE(sealer.seal.wants_new_key());
 }
 
+TEST(Seal, a_text_of_an_older_key_is_told_from_one_of_the_first) {
+  Sealer old_one({1}), two({2, 1}), back({1, 2}), alone({2});
+  const std::string old_text = old_one.sealed("g1"), new_text = two.sealed("g1");
+  EXPECT_TRUE(two.seal.is_of_older_key(old_text));
+  EXPECT_FALSE(two.seal.is_of_older_key(new_text));
+  EXPECT_FALSE(back.seal.is_of_older_key(old_text));
+  EXPECT_TRUE(back.seal.is_of_older_key(new_text));
+  EXPECT_FALSE(alone.seal.is_of_older_key(new_text));
+  for (const std::string_view other : {"", "AQ", "AQAAAAAA", "########"})
+    EXPECT_FALSE(two.seal.is_of_older_key(other)) << other;
+  // A newer ring that other workers have already, and this one not yet: its key is not an older one.
+  old_one.seal.open_also(*KeyRing::make(Sealer::made({2, 1})));
+  EXPECT_EQ(old_one.opened(new_text), "ok:g1");
+  EXPECT_FALSE(old_one.seal.is_of_older_key(new_text));
+  old_one.seal.use(*KeyRing::make(Sealer::made({2, 1})));
+  EXPECT_TRUE(old_one.seal.is_of_older_key(old_text));
+}
+
+TEST(Seal, asks_for_a_new_key_until_there_is_one) {
+  SystemRandom random;
+  Seal seal(KeyRing(test::key(1)), random, 2);
+  std::string out;
+  seal.seal(Purpose::cookie, "pool", "g1", out);
+  EXPECT_FALSE(seal.wants_new_key());
+  seal.seal(Purpose::cookie, "pool", "g1", out);
+  EXPECT_TRUE(seal.wants_new_key());
+  seal.use(*KeyRing::make(Sealer::made({1, 2})));  // the same one seals
+  EXPECT_TRUE(seal.wants_new_key());
+  seal.use(*KeyRing::make(Sealer::made({2, 1})));
+  EXPECT_FALSE(seal.wants_new_key());
+}
+
 TEST(Seal, the_same_plaintext_never_seals_to_the_same_text) {
   Sealer sealer({1});
   std::set<std::string> texts;

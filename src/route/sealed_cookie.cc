@@ -50,6 +50,7 @@ Pin SealedCookie::open(std::string_view text) {
     return pin;
   }
   pin.server = *server;
+  pin.older_key = seal_.is_of_older_key(text);
   return pin;
 }
 

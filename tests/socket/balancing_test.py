@@ -2,9 +2,12 @@
 backups, strictness, cross-site cookies, logouts, bursts, what servers say in probes, and servers that fail."""
 
 import collections
+import re
+import signal
 import threading
 import time
 import unittest
+from pathlib import Path
 
 from programs import Connection, ProgramsTest, WebSocket, ask, poll, request, servers
 from servers import Listener, told_by_requests
@@ -297,6 +300,35 @@ class Cookies(BalancingTest):
             self.assertEqual((back.get("x-server"), back.all("set-cookie")), (first.get("x-server"), []))
         swapped = "SRVCORS=" + cookie_of(first).removeprefix("SRV=")
         self.assertEqual(len(set(self.names(address, 3, [("Cookie", swapped)]))), 3, "each is sealed for its own name")
+
+    def test_keys_are_rotated_by_reloads_and_no_pin_is_lost(self):
+        for number in (1, 2):
+            key = self.folder / f"{number}.key"
+            key.write_text(f"{number}d" * 32)
+            key.chmod(0o600)
+        head = '[keys]\nseal = ["file:1.key"]\n'
+        address = self.before(4, {"affinity": INSERT}, head=head)
+        pin = self.pin_to(address, "c")
+        file = Path(self.program.arguments[-1])
+
+        def reload(*keys):
+            before = len(self.program.said("reload: done"))
+            listed = ", ".join(f'"file:{key}.key"' for key in keys)
+            file.write_text(re.sub("seal = .*", f"seal = [{listed}]", file.read_text()))
+            self.program.signal(signal.SIGHUP)
+            poll(lambda: len(self.program.said("reload: done")) > before, "the file was read again")
+
+        reload(1, 2)
+        self.assertIsNone(ask(address, fields=[pin]).get("set-cookie"), "the same key seals")
+        reload(2, 1)
+        renewed = ask(address, fields=[pin])
+        self.assertEqual(renewed.get("x-server"), "c")
+        anew = ("Cookie", cookie_of(renewed))
+        self.assertNotIn(anew, (pin, ("Cookie", None)), "who shows the old key gets the new one")
+        self.assertIsNone(ask(address, fields=[anew]).get("set-cookie"), "once")
+        reload(2)
+        self.assertEqual(self.names(address, 6, [anew]), ["c"] * 6)
+        self.assertIsNotNone(ask(address, fields=[pin]).get("set-cookie"), "the old key is gone")
 
     def test_a_logout_ends_the_pin(self):
         address = self.before(3, {"affinity": [*INSERT, {"kind": "source-ip"}]})

@@ -28,7 +28,7 @@ BAD_FILES = [
     ('pool = "gateways"', 'pool = "gateways"\nhead_timeout = "10"', 6, 16, "listener.head_timeout", '"10s"'),
     ('pool = "gateways"', 'pool = "gateways"\nmode = "udp"', 6, 8, "listener.mode", '"http"'),
     ('name = "gateways"', 'name = "gateways"\nretries = 99', 8, 11, "pool.retries", "0 to 7"),
-    ('name = "gateways"', 'name = "gateways"\nscheduler = 5', 8, 13, "pool.scheduler", "round-robin"),
+    ('name = "gateways"', 'name = "gateways"\nscheduler = 5', 8, 13, "pool.scheduler", "least-connections"),
     ('"127.0.0.1:8000"', '"127.0.0.1:0"', 9, 37, "pool.server[0].address", "1 to 65535"),
     ('"127.0.0.1:8000" }', '"127.0.0.1:8000", wieght = 2 }', 9, 55, "pool.server[0].wieght", "weight"),
     ('[[pool]]', '[[pool]', 6, None, None, "]"),
@@ -165,6 +165,12 @@ class CommandLine(ProgramsTest):
     def test_an_unknown_option_is_named(self):
         done = run(["balancer", "--colour"])
         self.assertIn("--colour", run(["balancer", "-c", "x", "--colour"]).stderr, done)
+
+    def test_a_mistyped_question_to_a_program_is_named(self):
+        for arguments in (["statsu"], ["--admin", "127.0.0.1:1", "statsu"], ["--json", "statsu"]):
+            done = run(["ctl", *arguments])
+            self.assertEqual(done.returncode, 2)
+            self.assertIn('"statsu" is not a command; did you mean "status"?', done.stderr + done.stdout)
 
     def test_help_ends_with_0(self):
         for arguments in (["--help"], ["--version"], *([name, "--help"] for name in ("balancer", "gateway", "connect", "check", "demo"))):

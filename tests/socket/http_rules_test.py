@@ -383,7 +383,7 @@ class Wrong(RulesTest):
         self.assertIn('did you mean "connect"?', done.stderr + done.stdout)
         missing = self.start("balancer", "-c", self.file(listener + 'error_pages = { 503 = "no.html" }\n' + pool))
         self.assertEqual(missing.wait(), 2)
-        self.assertTrue(re.search("no.html cannot be read", missing.log()), missing.log())
+        self.assertTrue(re.search(r":\d+:\d+: listener.error_pages.503: .*no.html cannot be read: No such", missing.log()), missing.log())
 
     def check(self, text):
         return run(["check", "-c", str(self.file(text))])

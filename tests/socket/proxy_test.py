@@ -336,6 +336,27 @@ class Tunnels(ProxyTest):
                 self.assertEqual(client.rest(), b"", "its FIN comes through")
                 client.half_close()
 
+    def test_an_upgrade_to_anything_is_passed_on(self):
+        def shout(peer):
+            asked = peer.request()
+            peer.send(response_bytes(101, [("Connection", "Upgrade"), ("Upgrade", asked.get("upgrade"))], b"hello"))
+            while peer.more():
+                heard, peer.arrived = peer.arrived, b""
+                peer.send(heard.upper())
+            peer.send(b"bye")
+
+        server = Listener(self, shout)
+        address = self.http_balancer(servers(server.address)).address()
+        for protocol in ("TLS/1.0", "mqtt", "foo/2, bar"):
+            with Connection(address) as client:
+                response = client.ask(fields=[("Connection", "Upgrade"), ("Upgrade", protocol)])
+                self.assertEqual((response.status, response.get("upgrade")), (101, protocol))
+                self.assertEqual(client.exactly(5), b"hello")
+                client.send(b"\x00\xff loud\n")
+                self.assertEqual(client.exactly(8), b"\x00\xff LOUD\n")
+                client.half_close()
+                self.assertEqual(client.rest(), b"bye", "each direction has an end of its own")
+
     def test_a_refused_upgrade_is_an_ordinary_answer(self):
         def refusing(peer):
             while peer.request() is not None:
