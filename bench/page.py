@@ -255,6 +255,10 @@ def environment_text(meta):
                  f"on {meta['cores']} cores of {meta['cpu']} with {meta['memory_gib']} GiB, Linux {meta['kernel']}, "
                  f"{meta['distribution']}. Built by {build['compiler']} with `{build['flags']}`"
                  + (" and link-time optimisation." if build["lto"] == "ON" else "."))
+    again = [f"{', '.join(one['groups'])} on {one['date']} at commit `{one['commit']}`, {one['rounds']} rounds, "
+             f"{one['seconds'] // 60} minutes" for one in meta.get("again", ())]
+    if again:
+        parts.append("Measured anew since, on the same machine: " + "; ".join(again) + ".")
     return " ".join(parts)
 
 
@@ -279,7 +283,7 @@ def page(results):
     add(noise_text(results))
     add("## To repeat it\n")
     add("```\n./dev bench --page          # all of it, and this page anew; about 40 minutes\n./dev bench relay           # one group: "
-        "relay, http, tls, gateway, storm, growth; 2 to 18 minutes\n./dev bench gateway --only rejoin,beast --rounds 9\n```\n")
+        "relay, http, tls, gateway, storm, growth; 2 to 18 minutes\n./dev bench growth --page   # and renews it on this page\n./dev bench gateway --only rejoin,beast --rounds 9\n```\n")
     add("As root on Debian 12 it installs what it needs. All samples of this run are in [bench.json](bench.json); "
         "`bench/run.py --from docs/bench.json` prints its tables. A machine that does something else meanwhile is found out and "
         "said, as are answers that are wrong.\n")

@@ -30,6 +30,7 @@ from driver import Bench, Load, Subject
 from machine import HERE, Cores, Failure, environment
 from page import files_of, write_page
 from report import print_report
+from renew import renew
 from results import Results
 
 ON_DEMAND = ("bare-designed", "rejoin-epoll")  # measured only where --only names them
@@ -61,13 +62,15 @@ def arguments_of():
     parser.add_argument("--json", type=pathlib.Path, default=ROOT / "build" / "bench" / "bench.json",
                         help="where samples and environment go (build/bench/bench.json)")
     parser.add_argument("--from", dest="source", type=pathlib.Path, help="report on this file instead of measuring")
-    parser.add_argument("--page", action="store_true", help="write docs/benchmarks.md, its plots and docs/bench.json, too")
+    parser.add_argument("--page", action="store_true", help="write docs/benchmarks.md, its plots and docs/bench.json, too; "
+                        "with GROUPs these are renewed, and the others stay as they are")
     arguments = parser.parse_args()
     for name in arguments.groups:
         if name not in GROUPS:
             parser.error(f"unknown group: {name} (known: {', '.join(GROUPS)})")
-    if arguments.page and not arguments.source and (arguments.groups or arguments.only):
-        parser.error("a page is of all groups and subjects, from one run")
+    if arguments.page and not arguments.source and arguments.only:
+        parser.error("a page is of all subjects")
+    arguments.part = bool(arguments.groups)
     arguments.groups = arguments.groups or list(GROUPS)
     wanted = arguments.only.split(",") if arguments.only else []
     known = [*balancers.BALANCERS, *gateways.GATEWAYS]
@@ -187,6 +190,8 @@ def main():
             print(f"samples: {arguments.json}")
         results = Results(found)
         print_report(results, found["meta"]["quick"])
+        if arguments.page and arguments.part:
+            results = Results(renew(json.loads((ROOT / "docs" / "bench.json").read_text()), found))
         if arguments.page:
             write_page(results, ROOT / "docs")
         elif found["meta"]["quick"]:
