@@ -3,14 +3,13 @@
 
 Good clients ask at a fixed rate, on kept connections and every fifth time on a new one, and each answer's time is counted
 from the moment at which the request was to be sent, so that a balancer that stands still is seen. Phases: before, slow
-loris (5,000 connections with the half of a head each, a byte of it now and then; those that are ended come back), flood
-(bad heads of many kinds, each on a connection of its own), after. Once without limits, once with those of a listener that
-knows such guests (`connections_per_client`, `handshakes_per_client`).
+loris (5,000 connections with the half of a head each, a byte of it now and then; those that are ended come back after two
+seconds), flood (bad heads of many kinds, each on a connection of its own), after. Once without limits, once with those of
+a listener that knows such guests (`connections_per_client`, `handshakes_per_client`).
 
-The balancer runs on one core; good clients and server on another, ahead of the attackers there (SCHED_FIFO; what the
-attackers take of their own machines is not what good clients feel). Each
-round starts the balancer anew. A good client that is refused fails the run, and so does an attacker who is not counted by
-reason in /metrics; slowness never does.
+The balancer runs on one core; good clients and server on another, ahead of the attackers there (SCHED_FIFO): what those take
+of their own machines is not what good clients feel. Each round starts the balancer anew. A good client that is refused fails
+the run, and so does an attacker who is not counted by reason in /metrics; slowness never does.
 """
 import argparse
 import collections
@@ -37,6 +36,7 @@ START_S = 15.0
 GOOD, ATTACKER = "127.0.0.9", "127.0.0.66"
 LIMITS = "limits = { connections_per_client = 100, handshakes_per_client = 200 }"
 NICE = 10  # of attackers
+RETURN_S = 2.0  # until a slow connection that was ended is dialled again
 TRICKLE_S = 5.0  # a slow connection says a byte as often
 
 REQUEST = b"GET /healthz HTTP/1.1\r\nHost: game.example\r\nCookie: a=b\r\n"
@@ -169,19 +169,20 @@ def dial(address):
 
 
 def be_loris(address, count):
-    """Holds `count` connections, each within its head; who is cut off comes back."""
+    """Holds `count` connections, each within its head; who is cut off comes back RETURN_S later."""
     epoll, held = select.epoll(), {}
     begun, ended, peak = 0, 0, 0
     trickling, trickled = collections.deque(), time.monotonic()  # descriptors, whose turn is next in front
-    refused_lately, told = False, False
+    coming = collections.deque()  # when those that were ended come back
+    told = False
     while not over():
         if begun + ended >= count and not told:  # all are there, or as many as are let in
             told = True
             os.setpriority(os.PRIO_PROCESS, 0, NICE)
             print("begun", flush=True)
-        for _ in range(100):
-            if len(held) >= count:
-                break
+        while coming and coming[0] <= time.monotonic():
+            coming.popleft()
+        for _ in range(min(100, count - len(held) - len(coming))):
             one = dial(address)
             try:
                 one.send(REQUEST + b"X-Slow: ")
@@ -190,17 +191,17 @@ def be_loris(address, count):
             except OSError:
                 one.close()
                 ended += 1
-                refused_lately = True
-                break
+                coming.append(time.monotonic() + RETURN_S)
+                continue
             begun += 1
             held[one.fileno()] = one
             trickling.append(one)
             epoll.register(one.fileno(), select.EPOLLIN | select.EPOLLRDHUP)
-        for descriptor, _ in epoll.poll(0.001 if len(held) < count and not refused_lately else 0.02, 1000):
+        for descriptor, _ in epoll.poll(0.001 if len(held) + len(coming) < count else 0.02, 1000):
             epoll.unregister(descriptor)
             held.pop(descriptor).close()
             ended += 1
-        refused_lately = False
+            coming.append(time.monotonic() + RETURN_S)
         peak = max(peak, len(held))
         share = int((time.monotonic() - trickled) / TRICKLE_S * count)  # evenly: each has a pace of its own
         if share > 0:

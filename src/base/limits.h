@@ -156,8 +156,8 @@ inline constexpr std::chrono::milliseconds kAcceptRetryMs{100};
 inline constexpr int kKeepAliveIdleS = 60;
 inline constexpr int kKeepAliveIntervalS = 15;
 inline constexpr int kKeepAliveProbesMax = 4;
-/// A relay asks for it on its server's side when it is this old: most of four system calls that a handshake in
-/// a storm is spared (docs/decisions/0026).
+/// A relay asks for it on its server's side when it is this old: most of four system calls that a handshake
+/// in a storm is spared (docs/decisions/0026).
 inline constexpr std::chrono::seconds kRelayKeepAliveAfterS{10};
 
 // --- connections to servers kept for reuse ---
