@@ -1,4 +1,4 @@
-"""docs/benchmarks.md: the page on which a sceptical engineer decides. Every figure on it comes from one run's JSON; the sentences
+"""docs/benchmarks.md: the page on which a sceptical engineer decides. Every figure of a group comes from one run's JSON; the sentences
 that explain a figure stand here, and those that say who wins are made from the figures."""
 import json
 import statistics
@@ -287,7 +287,7 @@ def page(results):
     add("## To repeat it\n")
     add("```\n./dev bench --page          # all of it, and this page anew; about 40 minutes\n./dev bench relay           # one group: "
         "relay, http, tls, gateway, storm, growth; 2 to 18 minutes\n./dev bench growth --page   # and renews it on this page\n./dev bench gateway --only rejoin,beast --rounds 9\n```\n")
-    add("As root on Debian 12 it installs what it needs. All samples of this run are in [bench.json](bench.json); "
+    add("As root on Debian 12 it installs what it needs. All samples are in [bench.json](bench.json); "
         "`bench/run.py --from docs/bench.json` prints its tables. A machine that does something else meanwhile is found out and "
         "said, as are answers that are wrong.\n")
     add("## Where we lose\n")
