@@ -170,7 +170,7 @@ struct ListenerTls {
   bool strict_sni = false;
   TlsVersion min_version = TlsVersion::v1_2;
   ClientCertificate client_certificate = ClientCertificate::off;
-  std::string client_ca;
+  std::string client_ca, client_crl;
   Duration handshake_timeout = 10s;
   StandsAt stands_at;
 
@@ -181,6 +181,7 @@ struct ListenerTls {
 struct ServerTls {
   bool verify = true;
   std::string ca;                // empty: the system's
+  std::string crl;               // empty: nobody asks what was revoked
   std::string name;              // of those servers that have no tls_name; empty: their address
   std::string certificate, key;  // ours, if they ask; both or none
   TlsVersion min_version = TlsVersion::v1_2;

@@ -59,6 +59,12 @@ void visit(KeyVisitor& v, ListenerTls& it) {
   v.text({"client_ca", "PEM file: who may have signed clients' certificates.", R"("guild-ca.pem")",
           Need::optional, "none"},
          it.client_ca, TextForm::file_path);
+  v.text({"client_crl",
+          "PEM file: what those have revoked (CRLs), a list of each authority in a client's chain. A client "
+          "whose certificate is in one is refused, and so is one for whom a list is missing or has not been "
+          "renewed in time.",
+          R"("guild-crl.pem")", Need::optional, "nobody asks"},
+         it.client_crl, TextForm::file_path);
   v.duration({"handshake_timeout", "For the handshake of TLS.", R"("5s")"}, it.handshake_timeout, kTimeout);
 }
 
@@ -71,6 +77,12 @@ void visit(KeyVisitor& v, ServerTls& it) {
   v.text({"ca", "PEM file: who may have signed the servers' certificates.", R"("servers-ca.pem")",
           Need::optional, "the system's"},
          it.ca, TextForm::file_path);
+  v.text({"crl",
+          "PEM file: what those have revoked (CRLs), a list of each authority in a server's chain. A server "
+          "whose certificate is in one is refused, and so is one for whom a list is missing or has not been "
+          "renewed in time.",
+          R"("servers-crl.pem")", Need::optional, "nobody asks"},
+         it.crl, TextForm::file_path);
   v.text({"name",
           "The name that the servers' certificates must be for, and that they are asked for (SNI), where the "
           "server has no `tls_name`.",

@@ -50,6 +50,7 @@ constexpr Beside kBeside[] = {
     {"tls.certificate", "tls", "key = \"play.key\""},
     {"tls.client_ca", "tls", "client_certificate = \"required\""},
     {"tls.client_certificate", "tls", "client_ca = \"guild-ca.pem\""},
+    {"tls.client_crl", "tls", "client_certificate = \"required\"\nclient_ca = \"guild-ca.pem\""},
     {"tls.key", "tls", "certificate = \"play.pem\""},
 };
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <string>
+#include <utility>
 
 namespace rejoin::config {
 namespace {
@@ -16,6 +17,7 @@ class TlsCheck {
       : config_(config), places_(places), out_(out) {}
 
   void run() {
+    session_lifetime();
     for (std::size_t i = 0; i < config_.listeners.size(); ++i) {
       auto& it = config_.listeners[i].tls;
       if (!it) continue;
@@ -52,6 +54,14 @@ class TlsCheck {
     say(path, std::move(message), Severity::warning);
   }
 
+  /// Ticket keys change by the second.
+  void session_lifetime() {
+    const Duration lifetime = config_.tls.session_lifetime;
+    if (lifetime > Duration(0) && lifetime < 1s)
+      say("tls.session_lifetime",
+          R"(is less than a second; write "1s" or more, or "0s" if no session is to be resumed)");
+  }
+
   /// A certificate without its key, or the other way round. False when it was said.
   bool both_files(const std::string& certificate, const std::string& key, const std::string& path) {
     if (!certificate.empty() && key.empty() && !places_.has(path + ".key"))
@@ -74,8 +84,11 @@ class TlsCheck {
           R"(nothing says who may have signed clients' certificates; write client_ca = "guild-ca.pem")");
     }
     const std::string asked = path + ".client_certificate";
-    if (!asks && !it.client_ca.empty() && (!places_.has(asked) || places_.good(asked))) {
-      warn(path + ".client_ca", R"(means nothing with client_certificate = "off": nobody is asked for one)");
+    if (asks || (places_.has(asked) && !places_.good(asked))) return;
+    for (const auto& [key, file] :
+         {std::pair(".client_ca", &it.client_ca), std::pair(".client_crl", &it.client_crl)}) {
+      if (!file->empty())
+        warn(path + key, R"(means nothing with client_certificate = "off": nobody is asked for one)");
     }
   }
 
@@ -93,8 +106,10 @@ class TlsCheck {
   void server_files(ServerTls& it, const std::string& path) {
     it.stands_at.place = places_.at(path).place;
     both_files(it.certificate, it.key, path);
-    if (!it.verify && !it.ca.empty())
-      warn(path + ".ca", "means nothing with verify = false: whoever answers is believed");
+    for (const auto& [key, file] : {std::pair(".ca", &it.ca), std::pair(".crl", &it.crl)}) {
+      if (!it.verify && !file->empty())
+        warn(path + key, "means nothing with verify = false: whoever answers is believed");
+    }
   }
 
   void server_tls(Pool& it, const std::string& path) {

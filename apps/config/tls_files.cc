@@ -15,21 +15,22 @@
 namespace rejoin::config {
 namespace {
 
-constexpr std::size_t kPemBytesMax = 1024 * 1024;  // a bundle of all public authorities has 200 KiB
+constexpr std::size_t kPemBytesMax = 1024 * 1024;       // a bundle of all public authorities has 200 KiB
+constexpr std::size_t kCrlBytesMax = 16 * 1024 * 1024;  // some 50 bytes for each certificate that is in it
 constexpr std::int64_t kExpiresSoonDays = 14;
 constexpr std::int64_t kDayS = 24 * 3600;
 
 void wipe(std::string& secret) { ::explicit_bzero(secret.data(), secret.size()); }
 
 /// 0 with the text in `out`, or an errno. `mode`: of the file.
-int read_file(const std::string& path, std::string& out, mode_t& mode) {
+int read_file(const std::string& path, std::string& out, mode_t& mode, std::size_t bytes_max) {
   const int file = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);  // a FIFO must not hang us
   if (file < 0) return errno;
   struct stat status {};
   int failure = ::fstat(file, &status) == 0 ? 0 : errno;
   if (failure == 0 && S_ISDIR(status.st_mode)) failure = EISDIR;
   mode = status.st_mode;
-  out.assign(failure == 0 ? kPemBytesMax + 1 : 0, '\0');
+  out.assign(failure == 0 ? bytes_max + 1 : 0, '\0');
   std::size_t filled = 0;
   while (failure == 0 && filled < out.size()) {
     const ssize_t got = ::read(file, out.data() + filled, out.size() - filled);
@@ -39,7 +40,7 @@ int read_file(const std::string& path, std::string& out, mode_t& mode) {
     filled += static_cast<std::size_t>(got);
   }
   ::close(file);
-  if (failure == 0 && filled > kPemBytesMax) failure = EFBIG;
+  if (failure == 0 && filled > bytes_max) failure = EFBIG;
   out.resize(failure == 0 ? filled : 0);
   return failure;
 }
@@ -102,11 +103,12 @@ class Loader {
   }
 
   /// The text of a file; nothing: said.
-  std::optional<std::string> text(std::string_view key, const std::string& written, bool secret = false) {
+  std::optional<std::string> text(std::string_view key, const std::string& written, bool secret = false,
+                                  std::size_t bytes_max = kPemBytesMax) {
     const std::string path = config_.resolve(written);
     std::string out;
     mode_t mode = 0;
-    const int failure = read_file(path, out, mode);
+    const int failure = read_file(path, out, mode, bytes_max);
     if (failure != 0) {
       say(key, path + " cannot be read: " + std::strerror(failure));
       return std::nullopt;
@@ -144,6 +146,24 @@ class Loader {
     return io::TlsIdentity{std::move(*chain), std::move(*secret)};
   }
 
+  /// The text of a file of CRLs; empty where none is named; nothing: said. Of one that is too old everybody
+  /// is refused.
+  std::optional<std::string> revocations(std::string_view key, const std::string& written) {
+    if (written.empty()) return std::string();
+    std::optional<std::string> pem = text(key, written, false, kCrlBytesMax);
+    if (!pem) return std::nullopt;
+    const auto lists = io::revocations_facts(*pem);
+    for (std::size_t i = 0; lists && i < lists->size(); ++i) {
+      const io::RevocationsFacts& facts = (*lists)[i];
+      if (facts.next_update == 0 || facts.next_update > now_) continue;
+      say(key,
+          config_.resolve(written) + ": the list of " + facts.issuer + " was to be renewed by " +
+              date(facts.next_update) + ": whoever is signed by it is refused",
+          Severity::warning);
+    }
+    return pem;
+  }
+
   TlsContexts::Context server(const ListenerTls& rules, std::string_view what, const std::string& name,
                               bool http) {
     where_ = what;
@@ -177,6 +197,9 @@ class Loader {
       std::optional<std::string> ca = text("client_ca", rules.client_ca);
       whole &= ca.has_value();
       if (ca) options.client_ca_pem = std::move(*ca);
+      std::optional<std::string> crl = revocations("client_crl", rules.client_crl);
+      whole &= crl.has_value();
+      if (crl) options.client_crl_pem = std::move(*crl);
     }
     if (http) options.alpn = {"http/1.1"};
     if (rules.strict_sni) options.unknown_name = io::TlsServerOptions::UnknownName::is_refused;
@@ -199,6 +222,11 @@ class Loader {
       std::optional<std::string> ca = text("ca", rules.ca);
       if (!ca) return nullptr;
       options.ca_pem = std::move(*ca);
+    }
+    if (rules.verify) {
+      std::optional<std::string> crl = revocations("crl", rules.crl);
+      if (!crl) return nullptr;
+      options.crl_pem = std::move(*crl);
     }
     if (!rules.certificate.empty()) {
       auto read = identity(rules.certificate, rules.key, "", false);

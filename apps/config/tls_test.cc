@@ -45,6 +45,8 @@ TEST(BadFile, tls) {
        "f:3:30: listener.tls.key: stands alone; write what it belongs to: certificate = \"play.pem\""},
       {whole(pool("tls = { certificate = \"a.pem\" }")),
        R"(f:6:23: pool.tls.certificate: stands alone; write its key beside it: key = "play.key")"},
+      {whole("[tls]\nsession_lifetime = \"999ms\"\n" + pool("")),
+       R"(f:2:20: tls.session_lifetime: is less than a second; write "1s" or more, or "0s" if no session is to be resumed)"},
       {whole(pool("tls = { name = \"a b\" }")),
        R"(f:6:16: pool.tls.name: "a b" cannot stand here; write a host name such as "g1.internal", or an IP address)"},
   });
@@ -65,7 +67,12 @@ TEST(TlsKeys, what_is_doubtful_is_said) {
   EXPECT_NE(warnings(listener("{ " + files + " }") + cookie + "\n").find("write secure = true"),
             std::string::npos);
   EXPECT_EQ(warnings(pool(cookie)), "") << "a plain listener has plain cookies";
+  EXPECT_NE(
+      warnings(listener("{ " + files + R"(, client_crl = "crl.pem" })")).find("client_crl: means nothing"),
+      std::string::npos);
   EXPECT_NE(warnings(pool(R"(tls = { verify = false, ca = "ca.pem" })")).find("verify = false"),
+            std::string::npos);
+  EXPECT_NE(warnings(pool(R"(tls = { verify = false, crl = "crl.pem" })")).find("tls.crl: means nothing"),
             std::string::npos);
   EXPECT_NE(
       warnings("[[listener]]\nlisten = \"127.0.0.1:0\"\n[[pool]]\nname = \"p\"\nserver = [ { name = \"a\", "
@@ -142,11 +149,12 @@ class TlsFiles : public testing::Test {
 TEST_F(TlsFiles, good_ones_become_contexts) {
   put("other", authority.issue({.names = {"other.example"}, .until_s = 90 * 86400}));
   write("ca.pem", authority.pem());
+  write("crl.pem", authority.revocations({}));
   const TlsReading read = load(
       listener(
-          R"({ certificate = "play.pem", key = "play.key", certificates = [ { certificate = "other.pem", key = "other.key" } ], client_certificate = "optional", client_ca = "ca.pem" })",
+          R"({ certificate = "play.pem", key = "play.key", certificates = [ { certificate = "other.pem", key = "other.key" } ], client_certificate = "optional", client_ca = "ca.pem", client_crl = "crl.pem" })",
           "pool = \"p\"\n") +
-      R"(tls = { ca = "ca.pem", certificate = "play.pem", key = "play.key" })" + "\n" +
+      R"(tls = { ca = "ca.pem", crl = "crl.pem", certificate = "play.pem", key = "play.key" })" + "\n" +
       "[[pool]]\nname = \"passed-through\"\nhealth = { kind = \"tls\" }\nserver = [ { name = \"a\", address "
       "= \"127.0.0.1:1\" } ]\n" +
       "[[listener]]\nlisten = \"127.0.0.1:0\"\nmode = \"tcp\"\npool = \"passed-through\"\n");
@@ -187,6 +195,14 @@ TEST_F(TlsFiles, bad_ones_are_named_all_of_them) {
   EXPECT_NE(said(pool(R"(tls = { ca = "not-a-ca.pem" })"))
                 .find("pool p: CA certificates: there is no certificate in it"),
             std::string::npos);
+  EXPECT_NE(said(pool(R"(tls = { crl = "not-a-ca.pem" })")).find("pool p: CRLs: there is no CRL in it"),
+            std::string::npos);
+  EXPECT_NE(said(pool(R"(tls = { crl = "nowhere.pem" })")).find("pool.tls.crl: "), std::string::npos);
+  write("ca.pem", authority.pem());
+  EXPECT_FALSE(
+      load(listener(R"({ certificate = "play.pem", key = "play.key", client_certificate = "required", )"
+                    R"(client_ca = "ca.pem", client_crl = "nowhere.pem" })"))
+          .ok());
 }
 
 TEST_F(TlsFiles, what_soon_hurts_is_said) {
@@ -212,6 +228,12 @@ TEST_F(TlsFiles, what_soon_hurts_is_said) {
       EXPECT_NE(text.find(one.said), std::string::npos) << text;
     }
   }
+  write("crl.pem", authority.revocations({}) + authority.revocations({}, -3600));
+  const TlsReading late = load(pool(R"(tls = { crl = "crl.pem" })"));
+  EXPECT_TRUE(late.ok());
+  const std::string text = to_text(late.diagnostics);
+  EXPECT_NE(text.find("the list of CN=test authority was to be renewed by "), std::string::npos) << text;
+  EXPECT_EQ(text.find("the list", text.find("the list") + 1), std::string::npos) << text;
   ::chmod((folder / "play.key").c_str(), 0644);
   EXPECT_NE(said(listener(R"({ certificate = "play.pem", key = "play.key" })"))
                 .find("can be read by everybody: chmod o-r"),

@@ -32,6 +32,24 @@ UnixSeconds seconds_of(const ASN1_TIME* time) {
   return ASN1_TIME_to_tm(time, &parts) == 1 ? timegm(&parts) : 0;
 }
 
+/// `kind`: what is looked for, as OpenSSL's `read` finds it.
+template <typename Thing>
+Result<std::vector<Thing>> read_all(std::string_view pem, std::string_view what, const std::string& kind,
+                                    typename Thing::pointer (*read)(BIO*, typename Thing::pointer*,
+                                                                    pem_password_cb*, void*)) {
+  const auto from = reader(pem);
+  std::vector<Thing> out;
+  ERR_clear_error();
+  while (auto* one = read(from.get(), nullptr, no_pass_phrase, nullptr)) out.emplace_back(one);
+  const unsigned long error = ERR_peek_last_error();
+  if (ERR_GET_LIB(error) != ERR_LIB_PEM || ERR_GET_REASON(error) != PEM_R_NO_START_LINE) {
+    return unusable(what, kind + " " + std::to_string(out.size() + 1) + ": " + openssl_reason());
+  }
+  ERR_clear_error();
+  if (out.empty()) return unusable(what, "there is no " + kind + " in it");
+  return out;
+}
+
 using Names = std::unique_ptr<GENERAL_NAMES, FreeNames>;
 Names names_of(X509* certificate) {
   return Names(
@@ -41,6 +59,7 @@ Names names_of(X509* certificate) {
 }  // namespace
 
 void FreeCertificate::operator()(x509_st* certificate) const { X509_free(certificate); }
+void FreeRevocations::operator()(X509_crl_st* list) const { X509_CRL_free(list); }
 void FreeKey::operator()(evp_pkey_st* key) const { EVP_PKEY_free(key); }
 
 Error unusable(std::string_view what, std::string_view why) {
@@ -49,17 +68,11 @@ Error unusable(std::string_view what, std::string_view why) {
 }
 
 Result<std::vector<Certificate>> read_certificates(std::string_view pem, std::string_view what) {
-  const auto from = reader(pem);
-  std::vector<Certificate> out;
-  ERR_clear_error();
-  while (X509* one = PEM_read_bio_X509(from.get(), nullptr, no_pass_phrase, nullptr)) out.emplace_back(one);
-  const unsigned long error = ERR_peek_last_error();
-  if (ERR_GET_LIB(error) != ERR_LIB_PEM || ERR_GET_REASON(error) != PEM_R_NO_START_LINE) {
-    return unusable(what, "certificate " + std::to_string(out.size() + 1) + ": " + openssl_reason());
-  }
-  ERR_clear_error();
-  if (out.empty()) return unusable(what, "there is no certificate in it");
-  return out;
+  return read_all<Certificate>(pem, what, "certificate", PEM_read_bio_X509);
+}
+
+Result<std::vector<Revocations>> read_revocations(std::string_view pem, std::string_view what) {
+  return read_all<Revocations>(pem, what, "CRL", PEM_read_bio_X509_CRL);
 }
 
 Result<PrivateKey> read_key(std::string_view pem) {
@@ -93,6 +106,19 @@ Result<CertificateFacts> certificate_facts(std::string_view chain_pem) {
   const Names names = names_of(own);
   for (int i = 0; names && i < sk_GENERAL_NAME_num(names.get()); ++i)
     out.has_ip |= sk_GENERAL_NAME_value(names.get(), i)->type == GEN_IPADD;
+  return out;
+}
+
+Result<std::vector<RevocationsFacts>> revocations_facts(std::string_view pem) {
+  const auto lists = read_revocations(pem, "CRL");
+  if (!lists) return lists.error();
+  std::vector<RevocationsFacts> out;
+  for (const Revocations& list : *lists) {
+    RevocationsFacts& facts = out.emplace_back();
+    facts.this_update = seconds_of(X509_CRL_get0_lastUpdate(list.get()));
+    if (const ASN1_TIME* next = X509_CRL_get0_nextUpdate(list.get())) facts.next_update = seconds_of(next);
+    facts.issuer = name_text(X509_CRL_get_issuer(list.get()));
+  }
   return out;
 }
 

@@ -129,6 +129,21 @@ Status trust(SSL_CTX* handle, const std::string& ca_pem, std::string_view what) 
   return {};
 }
 
+/// From now on whoever is verified has to be in good standing by these lists: one that is missing, or older
+/// than it says it may be, speaks for nobody.
+Status refuse_revoked(SSL_CTX* handle, const std::string& crl_pem) {
+  if (crl_pem.empty()) return {};
+  constexpr std::string_view kWhat = "CRLs";
+  const auto lists = read_revocations(crl_pem, kWhat);
+  if (!lists) return lists.error();
+  X509_STORE* store = SSL_CTX_get_cert_store(handle);
+  for (const Revocations& one : *lists) {
+    if (X509_STORE_add_crl(store, one.get()) != 1) return unusable(kWhat, openssl_reason());
+  }
+  X509_STORE_set_flags(store, X509_V_FLAG_CRL_CHECK | X509_V_FLAG_CRL_CHECK_ALL);
+  return {};
+}
+
 }  // namespace
 
 TlsContext::~TlsContext() {
@@ -141,6 +156,7 @@ Result<std::shared_ptr<const TlsContext>> TlsContext::make(const TlsClientOption
   if (!handle) return handle.error();
   made->verify_ = options.verify;
   Status good = made->set_trust(options);
+  if (good) good = refuse_revoked(*handle, options.crl_pem);
   if (good && !options.identity.chain_pem.empty()) {
     const auto chain = read_certificates(options.identity.chain_pem, "certificate chain");
     good = chain ? use_identity(*handle, *chain, options.identity.key_pem) : Status(chain.error());
@@ -250,10 +266,11 @@ ssl_ctx_st* TlsContext::handle_for(std::string_view name) const {
 
 Status TlsContext::set_client_certificates(const TlsServerOptions& options) {
   // A session is resumed only where the same is asked of a client: not at a listener that wants another
-  // certificate, or wants one at all. The context's name goes into each ticket.
+  // certificate, or wants one at all, or has heard since of others that were revoked. The context's name goes
+  // into each ticket.
   std::array<unsigned char, SHA256_DIGEST_LENGTH> id;
-  const std::string asked =
-      std::to_string(static_cast<int>(options.client_certificates)) + options.client_ca_pem;
+  const std::string asked = std::to_string(static_cast<int>(options.client_certificates)) +
+                            options.client_ca_pem + options.client_crl_pem;
   SHA256(reinterpret_cast<const unsigned char*>(asked.data()), asked.size(), id.data());
   for (SSL_CTX* handle : handles_) SSL_CTX_set_session_id_context(handle, id.data(), id.size());
   if (options.client_certificates == ClientCertificates::off) return {};
@@ -269,7 +286,8 @@ Status TlsContext::set_client_certificates(const TlsServerOptions& options) {
   const bool required = options.client_certificates == ClientCertificates::required;
   SSL_CTX_set_verify(first, SSL_VERIFY_PEER | (required ? SSL_VERIFY_FAIL_IF_NO_PEER_CERT : 0),
                      TlsConnection::on_verify);
-  return trust(first, options.client_ca_pem, "client CA certificates");
+  Status good = trust(first, options.client_ca_pem, "client CA certificates");
+  return good ? refuse_revoked(first, options.client_crl_pem) : std::move(good);
 }
 
 void TlsContext::set_resumption(const TlsServerOptions& options) {

@@ -35,6 +35,9 @@ struct TlsClientOptions {
   /// PEM certificates that are trusted: as text, as the path of a file, or both. Neither: the system's.
   std::string ca_pem{};
   std::string ca_file{};
+  /// PEM lists of what the authorities have revoked, one of each authority of a server's chain, or the server
+  /// is refused; empty: nobody asks.
+  std::string crl_pem{};
   /// Protocols offered (RFC 7301), the best first; empty: the extension is not sent.
   std::vector<std::string> alpn{};
   /// `no`: whoever answers is taken for the one that is meant. For servers in a network that is trusted as a
@@ -65,6 +68,9 @@ struct TlsServerOptions {
   /// verified is refused. PEM text of those that may have signed it.
   ClientCertificates client_certificates = ClientCertificates::off;
   std::string client_ca_pem{};
+  /// PEM lists of what these have revoked, one of each authority of a client's chain, or the client is
+  /// refused; empty: nobody asks. No session is resumed under another text than it began with.
+  std::string client_crl_pem{};
   TlsVersion version_min = TlsVersion::v1_2;
   /// What seals session tickets. Without it: random keys of this context alone, for two hours.
   std::shared_ptr<TlsTicketKeys> tickets{};

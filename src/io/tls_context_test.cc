@@ -71,6 +71,10 @@ TEST(TlsContext, a_client_trusts_the_system_or_what_it_is_given) {
       {{.ca_pem = "nonsense"}, "CA certificates: there is no certificate in it"},
       {{.ca_pem = authority.pem().substr(0, 100)}, "CA certificates: certificate 1: "},
       {{.ca_file = path}, "CA file " + path + ": "},
+      {{.ca_pem = authority.pem(), .crl_pem = authority.pem()}, "CRLs: there is no CRL in it"},
+      {{.ca_pem = authority.pem(),
+        .crl_pem = authority.revocations({}) + authority.revocations({}).substr(0, 100)},
+       "CRLs: CRL 2: "},
       {{.alpn = {"http/1.1", ""}}, "alpn: a name has 1 to 255 bytes"},
       {{.alpn = {std::string(256, 'a')}}, "alpn: a name has 1 to 255 bytes"},
   };

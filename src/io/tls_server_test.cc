@@ -51,6 +51,23 @@ class TlsServer : public TlsTest {
     EXPECT_TRUE(echoes());
     return info().resumed;
   }
+  /// Dials, and says what the server then knows of the client.
+  TlsInfo seen_by_server() {
+    const std::size_t accepted = acceptor.ends.size();
+    dial();
+    EXPECT_TRUE(run_until([&] { return acceptor.ends.size() > accepted; }));
+    EXPECT_TRUE(run_until([&] {
+      server().drain();
+      return server_tls->info(server().socket).open || server().failed_with != 0;
+    }));
+    return server_tls->info(server().socket);
+  }
+  /// Clients show this from now on, and have no session.
+  void show(const TestIdentity* who) {
+    TlsClientOptions options{.ca_pem = authority.pem()};
+    if (who != nullptr) options.identity = {who->chain_pem, who->key_pem};
+    client_tls->use({.client = *TlsContext::make(options)});
+  }
 };
 
 TEST_F(TlsServer, a_name_chooses_the_certificate) {
@@ -212,12 +229,13 @@ TEST_F(TlsServer, tls_1_2_is_resumed_by_the_process_alone) {
 TEST_F(TlsServer, clients_certificates) {
   TestAuthority guild(client_host.world().clock.unix_now(), "guild");
   const TestIdentity ann = guild.issue({.common_name = "ann"});
+  const TestIdentity bob = guild.issue({.common_name = "bob"});
   const TestIdentity old = guild.issue({.common_name = "old", .until_s = -60});
   const TestIdentity stranger = authority.issue({.common_name = "stranger"});
   const struct {
     ClientCertificates asked;
     const TestIdentity* shown;
-    std::string subject, refusal;
+    std::string subject, refusal, crl{};
   } cases[] = {
       {ClientCertificates::off, &ann, "", ""},
       {ClientCertificates::optional, nullptr, "", ""},
@@ -227,22 +245,21 @@ TEST_F(TlsServer, clients_certificates) {
       {ClientCertificates::required, nullptr, "", "peer did not return a certificate"},
       {ClientCertificates::required, &ann, "CN=ann", ""},
       {ClientCertificates::required, &old, "", "its certificate is refused: certificate has expired"},
+      {ClientCertificates::required, &bob, "CN=bob", "", guild.revocations({ann.chain_pem})},
+      {ClientCertificates::optional, &ann, "", "its certificate is refused: certificate revoked (CN=ann)",
+       guild.revocations({old.chain_pem, ann.chain_pem})},
+      {ClientCertificates::required, &bob, "", "its certificate is refused: CRL has expired",
+       guild.revocations({}, -60)},
+      {ClientCertificates::required, &bob, "", "its certificate is refused: unable to get certificate CRL",
+       authority.revocations({})},
   };
   for (const auto& one : cases) {
     SCOPED_TRACE(one.subject + one.refusal);
     serve({.client_certificates = one.asked,
-           .client_ca_pem = one.asked == ClientCertificates::off ? "" : guild.pem()});
-    TlsClientOptions client_options{.ca_pem = authority.pem()};
-    if (one.shown != nullptr) client_options.identity = {one.shown->chain_pem, one.shown->key_pem};
-    client_tls->use({.client = *TlsContext::make(client_options)});
-    const std::size_t accepted = acceptor.ends.size();
-    dial();
-    ASSERT_TRUE(run_until([&] { return acceptor.ends.size() > accepted; }));
-    ASSERT_TRUE(run_until([&] {
-      server().drain();
-      return server_tls->info(server().socket).open || server().failed_with != 0;
-    }));
-    const TlsInfo known = server_tls->info(server().socket);
+           .client_ca_pem = one.asked == ClientCertificates::off ? "" : guild.pem(),
+           .client_crl_pem = one.crl});
+    show(one.shown);
+    const TlsInfo known = seen_by_server();
     EXPECT_EQ(known.open, one.refusal.empty());
     EXPECT_EQ(known.client_certificate ? known.client_certificate->subject : "", one.subject);
     if (known.client_certificate) {
@@ -260,9 +277,7 @@ TEST_F(TlsServer, clients_certificates) {
 TEST_F(TlsServer, a_session_is_not_resumed_where_another_certificate_is_asked_for) {
   TestAuthority guild(client_host.world().clock.unix_now(), "guild");
   const TestIdentity ann = guild.issue({.common_name = "ann"});
-  TlsClientOptions client_options{.ca_pem = authority.pem()};
-  client_options.identity = {ann.chain_pem, ann.key_pem};
-  client_tls->use({.client = *TlsContext::make(client_options)});
+  show(&ann);
   const auto keys = ticket_keys(10);
   serve({.tickets = keys});
   EXPECT_FALSE(resumes());
@@ -274,6 +289,42 @@ TEST_F(TlsServer, a_session_is_not_resumed_where_another_certificate_is_asked_fo
   EXPECT_TRUE(echoes());
   EXPECT_TRUE(resumes());
   EXPECT_EQ(server_tls->info(server().socket).client_certificate->subject, "CN=ann") << "it is in the ticket";
+}
+
+TEST_F(TlsServer, a_session_does_not_outlive_its_certificate_once_that_is_revoked) {
+  TestAuthority guild(client_host.world().clock.unix_now(), "guild");
+  const TestIdentity ann = guild.issue({.common_name = "ann"}), bob = guild.issue({.common_name = "bob"});
+  show(&ann);
+  TlsServerOptions options{.client_certificates = ClientCertificates::required,
+                           .client_ca_pem = guild.pem(),
+                           .client_crl_pem = guild.revocations({}),
+                           .tickets = ticket_keys(10)};
+  serve(options);
+  EXPECT_FALSE(resumes());
+  EXPECT_TRUE(resumes());
+  options.client_crl_pem = guild.revocations({bob.chain_pem});
+  serve(options);
+  EXPECT_FALSE(resumes()) << "they are looked up in each new list";
+  EXPECT_TRUE(resumes());
+  options.client_crl_pem = guild.revocations({bob.chain_pem, ann.chain_pem});
+  serve(options);
+  EXPECT_FALSE(seen_by_server().open);
+}
+
+TEST_F(TlsServer, may_be_revoked_itself) {
+  serve({});
+  const struct {
+    std::string crl, outcome;
+  } cases[] = {{authority.revocations({}), "open"},
+               {authority.revocations({identity.chain_pem}), "certificate revoked"},
+               {authority.revocations({}, -60), "CRL has expired"},
+               {TestAuthority(client_host.world().clock.unix_now(), "other").revocations({}),
+                "unable to get certificate CRL"}};
+  for (const auto& one : cases) {
+    client_tls->use(
+        {.client = *TlsContext::make(TlsClientOptions{.ca_pem = authority.pem(), .crl_pem = one.crl})});
+    EXPECT_NE(outcome(dial()).find(one.outcome), std::string::npos) << one.outcome;
+  }
 }
 
 TEST_F(TlsServer, a_client_that_does_not_verify_takes_whoever_answers) {

@@ -56,6 +56,29 @@ class TestAuthority {
     const Key key = make_key();
     return {pem_of(*make(*key, *key, nullptr, wanted, false)), pem_of(*key)};
   }
+  /// A list of the certificates that it has revoked, given as PEM; believed until so long after its date.
+  std::string revocations(const std::vector<std::string>& revoked, std::int64_t until_s = 24 * 3600) const {
+    const std::unique_ptr<X509_CRL, Free> list(X509_CRL_new());
+    const std::unique_ptr<ASN1_TIME, Free> from(ASN1_TIME_set(nullptr, now_ - 24 * 3600));
+    const std::unique_ptr<ASN1_TIME, Free> until(ASN1_TIME_set(nullptr, now_ + until_s));
+    must(X509_CRL_set_version(list.get(), X509_CRL_VERSION_2) == 1 &&
+         X509_CRL_set_issuer_name(list.get(), X509_get_subject_name(certificate_.get())) == 1 &&
+         X509_CRL_set1_lastUpdate(list.get(), from.get()) == 1 &&
+         X509_CRL_set1_nextUpdate(list.get(), until.get()) == 1);
+    for (const std::string& pem : revoked) {
+      const std::unique_ptr<BIO, Free> bio(BIO_new_mem_buf(pem.data(), static_cast<int>(pem.size())));
+      const Certificate certificate(PEM_read_bio_X509(bio.get(), nullptr, nullptr, nullptr));
+      X509_REVOKED* const one = X509_REVOKED_new();
+      must(certificate != nullptr &&
+           X509_REVOKED_set_serialNumber(one, X509_get_serialNumber(certificate.get())) == 1 &&
+           X509_REVOKED_set_revocationDate(one, from.get()) == 1 &&
+           X509_CRL_add0_revoked(list.get(), one) == 1);
+    }
+    must(X509_CRL_sign(list.get(), key_.get(), digest()) != 0);
+    const std::unique_ptr<BIO, Free> bio(BIO_new(BIO_s_mem()));
+    must(PEM_write_bio_X509_CRL(bio.get(), list.get()) == 1);
+    return text_of(*bio);
+  }
   /// Through an authority in between, whose certificate is part of the chain.
   TestIdentity issue_below(const TestCertificate& wanted) {
     const Key between_key = make_key(), key = make_key();
@@ -69,6 +92,8 @@ class TestAuthority {
   struct Free {
     void operator()(EVP_PKEY* key) const { EVP_PKEY_free(key); }
     void operator()(X509* certificate) const { X509_free(certificate); }
+    void operator()(X509_CRL* list) const { X509_CRL_free(list); }
+    void operator()(ASN1_TIME* time) const { ASN1_TIME_free(time); }
     void operator()(BIO* bio) const { BIO_free(bio); }
   };
   using Key = std::unique_ptr<EVP_PKEY, Free>;
@@ -84,6 +109,8 @@ class TestAuthority {
     must(key != nullptr);
     return key;
   }
+
+  const EVP_MD* digest() const { return keys_ == Keys::ed25519 ? nullptr : EVP_sha256(); }
 
   static void add_extension(X509& certificate, X509* issuer, int which, const std::string& value) {
     X509V3_CTX context;
@@ -112,7 +139,7 @@ class TestAuthority {
     for (const std::string& dns : wanted.names) names += (names.empty() ? "DNS:" : ",DNS:") + dns;
     for (const std::string& ip : wanted.ips) names += (names.empty() ? "IP:" : ",IP:") + ip;
     if (!names.empty()) add_extension(*made, by, NID_subject_alt_name, names);
-    must(X509_sign(made.get(), &signer, keys_ == Keys::ed25519 ? nullptr : EVP_sha256()) != 0);
+    must(X509_sign(made.get(), &signer, digest()) != 0);
     return made;
   }
 

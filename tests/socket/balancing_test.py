@@ -413,6 +413,15 @@ class Health(BalancingTest):
             self.program.wait_for("server pool/a is up")
         self.assertEqual(self.program.said("server pool/b is down"), [])
 
+    def test_probes_are_spread_over_time(self):
+        """Twenty servers whose balancer starts are not asked all at once: within a second, each at a moment by chance."""
+        first = []
+        listeners = [Listener(self, lambda peer: first.append(time.monotonic()) or peer.rest()) for _ in range(20)]
+        listed = [{"name": f"s{n}", "address": "{}:{}".format(*one.address)} for n, one in enumerate(listeners)]
+        self.http_balancer(listed, pool={"health": {"kind": "tcp", "every": "60s"}})
+        poll(lambda: len(first) == len(listed), "each was asked")
+        self.assertGreater(max(first) - min(first), 0.25)
+
     def test_a_server_that_drains_keeps_its_own_clients_until_the_deadline(self):
         health = {"kind": "http", "path": "/healthz", "every": "50ms", "drain_time": "1s"}
         address = self.before(2, {"health": health, "affinity": INSERT})

@@ -86,6 +86,17 @@ class Authority:
             builder = builder.add_extension(x509.SubjectAlternativeName([san(n) for n in names]), False)
         return Identity(self.folder, file, builder.sign(self.key, hashes.SHA256()), key)
 
+    def revoke(self, file, *identities, days=30):
+        """Writes FILE.pem, a list of these of its certificates, and says where it is."""
+        builder = x509.CertificateRevocationListBuilder().issuer_name(self.name)
+        builder = builder.last_update(in_days(-60)).next_update(in_days(days))
+        for identity in identities:
+            one = x509.RevokedCertificateBuilder().serial_number(identity.serial).revocation_date(in_days(-1))
+            builder = builder.add_revoked_certificate(one.build())
+        path = self.folder / f"{file}.pem"
+        path.write_bytes(builder.sign(self.key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM))
+        return path
+
     def _builder(self, subject, public_key, since, days):
         return (
             x509.CertificateBuilder()
