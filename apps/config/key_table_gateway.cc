@@ -168,6 +168,9 @@ void visit(KeyVisitor& v, PeerGateway& it) {
        "one. On TCP it is the only way in which the peer learns of the client's address.",
        R"("v2")"},
       it.proxy_protocol, kProxyProtocols);
+  v.table({"tls", "Its listeners speak TLS. Without: they do not.",
+           R"({ ca = "gateways-ca.pem", name = "gateways.internal" })"},
+          it.tls);
 }
 
 void visit(KeyVisitor& v, GatewayListener& it) {

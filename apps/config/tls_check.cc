@@ -39,6 +39,10 @@ class TlsCheck {
     }
     if (config_.gateway && config_.gateway->upstream.kind != UpstreamKind::echo)
       upstream_tls(config_.gateway->upstream);
+    for (std::size_t i = 0; config_.gateway && i < config_.gateway->peers.size(); ++i) {
+      auto& it = config_.gateway->peers[i].tls;
+      if (it) server_files(*it, numbered("gateway.peer", i) + ".tls");
+    }
     for (std::size_t i = 0; i < config_.pools.size(); ++i) {
       server_tls(config_.pools[i], numbered("pool", i));
       insecure_cookies(config_.pools[i], numbered("pool", i));

@@ -74,6 +74,10 @@ class Loader {
         out_.contexts.gateway_listeners.push_back(
             it.tls ? server(*it.tls, "gateway.listener.tls", it.name, http) : nullptr);
       }
+      for (const PeerGateway& it : config_.gateway->peers) {
+        out_.contexts.peers.push_back(it.tls ? client(*it.tls, "gateway.peer.tls", "peer " + it.name + ": ")
+                                             : nullptr);
+      }
     }
     for (const Pool& it : config_.pools) {
       out_.contexts.pools.push_back(it.tls ? client(*it.tls, "pool.tls", "pool " + it.name + ": ") : nullptr);

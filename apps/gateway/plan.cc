@@ -21,6 +21,7 @@ Result<Plan> make_plan(const config::Config& config, route::KeyRing keys, Random
   }
   for (const config::GatewayListener& it : plan.rules.listeners)
     plan.listener_tls.push_back(config::tls_in_use(it.tls));
+  for (const config::PeerGateway& it : plan.rules.peers) plan.peer_tls.push_back(config::tls_in_use(it.tls));
   plan.config = config;
   plan.tickets = config::make_ticket_keys(config.tls, plan.keys, random);
   if (!plan.rules.pages.empty()) {
@@ -34,6 +35,7 @@ Result<Plan> make_plan(const config::Config& config, route::KeyRing keys, Random
 void use_tls(const Plan& plan, const config::TlsContexts& contexts) {
   for (std::size_t i = 0; i < plan.listener_tls.size(); ++i)
     config::use(plan.listener_tls[i], contexts.gateway_listeners[i]);
+  for (std::size_t i = 0; i < plan.peer_tls.size(); ++i) config::use(plan.peer_tls[i], contexts.peers[i]);
   config::use(plan.game.rules.tls, contexts.upstream);
   config::use(plan.game.probes, contexts.upstream_probes);
 }

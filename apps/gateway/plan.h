@@ -30,6 +30,7 @@ struct Plan {
   std::vector<std::shared_ptr<serve::Gate>> gates = {};  // of rules.listeners; nullptr: nothing is asked
   std::optional<watch::AdminDoor> admin;
   std::vector<config::TlsInUse> listener_tls{};  // one for each; nullptr: in the clear
+  std::vector<config::TlsInUse> peer_tls{};      // the same, of rules.peers
   std::shared_ptr<io::TlsTicketKeys> tickets{};  // of TLS; nullptr: no session is resumed
   config::Config config{};                       // what it was made of
   Pages pages = {};

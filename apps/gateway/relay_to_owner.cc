@@ -81,16 +81,31 @@ Task<Status> shake_hands(Worker& worker, io::Stream& owner, Address to, Terms de
   co_return Status{};
 }
 
-/// Connects to a peer, and tells it who the client is where it wants a PROXY header.
+/// A connection to a peer speaks TLS from here on.
+Task<Status> enter_peer_tls(Worker& worker, io::Stream& owner, const config::PeerGateway& peer,
+                            TimePoint deadline) {
+  Result<io::Socket> begun =
+      worker.tls().dial_with(worker.tls_of(peer)->get(), owner.release(), peer.tls->name);
+  if (!begun) co_return std::move(begun.error());
+  owner.adopt(std::move(*begun));
+  Status open = co_await owner.writable(deadline);
+  if (open) open = owner.socket().connect_status();
+  co_return open;
+}
+
+/// Connects to a peer, and tells it who the client is where it wants a PROXY header, which stands before its
+/// TLS.
 Task<Status> connect_to_peer(Worker& worker, io::Stream& owner, const config::PeerGateway& peer, Address to,
                              Address client, Address dialled) {
   const io::ConnectOptions options;
   const TimePoint deadline = in(worker, limits::kOpeningFrameS);
   Status open = co_await owner.connect(to, options, deadline);
-  if (!open || peer.proxy_protocol == config::ProxyProtocol::off) co_return open;
-  const serve::ClientFacts facts;
-  const proto::ProxyHeader header = serve::proxy_header_for(peer.proxy_protocol, client, dialled, facts);
-  open = co_await owner.write_all(header.view(), deadline);
+  if (open && peer.proxy_protocol != config::ProxyProtocol::off) {
+    const serve::ClientFacts facts;
+    const proto::ProxyHeader header = serve::proxy_header_for(peer.proxy_protocol, client, dialled, facts);
+    open = co_await owner.write_all(header.view(), deadline);
+  }
+  if (open && peer.tls) open = co_await enter_peer_tls(worker, owner, peer, deadline);
   co_return open;
 }
 

@@ -343,6 +343,9 @@ void Worker::hang_up(std::function<void()> done) {
 const config::TlsInUse& Worker::tls_of(const config::GatewayListener& listener) const {
   return plan_.listener_tls[static_cast<std::size_t>(&listener - plan_.rules.listeners.data())];
 }
+const config::TlsInUse& Worker::tls_of(const config::PeerGateway& peer) const {
+  return plan_.peer_tls[static_cast<std::size_t>(&peer - plan_.rules.peers.data())];
+}
 
 bool Worker::idle() const {
   return !flusher_->queued && handshakes_.running() == 0 && links() == 0 && relays_.live() == 0 &&

@@ -152,6 +152,7 @@ class Worker final : public serve::WorkerProgram, private upstream::RelayOwner {
   io::TlsNetwork& tls() { return tls_; }
   /// Of one of the plan's listeners, which has TLS.
   const config::TlsInUse& tls_of(const config::GatewayListener& listener) const;
+  const config::TlsInUse& tls_of(const config::PeerGateway& peer) const;
   /// What compresses messages; nullptr where that is off.
   proto::CompressionShare* compression() { return compression_.get(); }
   /// Thrown by drain() already: ends every wait of a handshake.
