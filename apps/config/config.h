@@ -537,7 +537,7 @@ struct PeerGateway {
   Address websocket;  // its listeners; none: such links are not relayed
   Address tcp;
   ProxyProtocol proxy_protocol = ProxyProtocol::off;
-  std::optional<ServerTls> tls;  // both listeners speak it; its `name`, or their addresses, are verified
+  std::optional<ServerTls> tls{};  // both listeners speak it; its `name`, or their addresses, are verified
 };
 
 enum class UpstreamKind : std::uint8_t { echo, tcp, ws };

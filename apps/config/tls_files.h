@@ -26,9 +26,9 @@ struct TlsContexts {
   std::vector<Context> listeners;
   std::vector<Context> gateway_listeners;
   std::vector<Context> pools;
-  std::vector<Context> probes;  // of pools: as theirs; and of those that are only asked for a handshake
-  std::vector<Context> peers;   // of the gateway
-  Context upstream;             // of the gateway's game servers
+  std::vector<Context> probes;   // of pools: as theirs; and of those that are only asked for a handshake
+  std::vector<Context> peers{};  // of the gateway
+  Context upstream;              // of the gateway's game servers
   Context upstream_probes;
 };
 

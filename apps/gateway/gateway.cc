@@ -30,8 +30,8 @@ bool is_loopback(const Address& address) {
 }
 
 /// spec/resume.md, section 1: who listens to a link without TLS learns what is needed to take the session.
-void say_what_is_in_the_clear(const std::vector<config::GatewayListener>& listeners, Log& log) {
-  for (const config::GatewayListener& it : listeners) {
+void say_what_is_in_the_clear(const config::Gateway& rules, Log& log) {
+  for (const config::GatewayListener& it : rules.listeners) {
     if (it.tls) continue;
     const std::string what =
         "listener " + it.name + " has no TLS: who listens on the way to it can read and take over sessions";
@@ -41,6 +41,14 @@ void say_what_is_in_the_clear(const std::vector<config::GatewayListener>& listen
       log.warn(what +
                "; write tls = { certificate = ..., key = ... }, or keep the network before it to yourself");
     }
+  }
+  const auto leaves = [](const Address& to) { return to && !is_loopback(to); };
+  for (const config::PeerGateway& it : rules.peers) {
+    if (it.tls || it.name == rules.name || (!leaves(it.websocket) && !leaves(it.tcp))) continue;
+    log.warn(
+        "peer " + it.name +
+        " is dialled without TLS: who listens on the way to it can read and take over sessions; write tls = "
+        "{ ca = ..., name = ... }, or keep the network between to yourselves");
   }
 }
 
@@ -82,7 +90,7 @@ int run_gateway(const GatewayOptions& options) {
   print(tls.diagnostics);
   if (!tls.ok()) return kConfigurationStatus;
   use_tls(*plan, tls.contexts);
-  say_what_is_in_the_clear(plan->rules.listeners, *log);
+  say_what_is_in_the_clear(plan->rules, *log);
 
   if (plan->admin) plan->admin->token = std::move(token.secret);
   auto opened = serve::open_access_log(reading.config, *log);

@@ -459,11 +459,19 @@ class Gateways(TlsTest):
                 {"name": "near", "listen": "127.0.0.1:0"},
                 {"name": "safe", "listen": "0.0.0.0:0", "tls": self.play.files()},
             ],
+            peer=[
+                {"name": "open", "websocket": "192.0.2.1:8000"},
+                {"name": "near", "tcp": "127.0.0.2:8000"},
+                {"name": "safe", "websocket": "192.0.2.2:8000", "tls": {"name": "safe.internal"}},
+                {"name": "g1", "websocket": "192.0.2.3:8000"},
+            ],
         )
         gateway = self.start("gateway", "-c", self.file(config)).wait_ready()
         self.assertRegex(gateway.said("listener open has no TLS")[0], "warning")
         self.assertRegex(gateway.said("listener near has no TLS")[0], "info")
         self.assertFalse(gateway.said("listener safe has no TLS"))
+        self.assertEqual(len(gateway.said("warning .*peer open is dialled without TLS")), 1)
+        self.assertEqual(len(gateway.said("is dialled without TLS")), 1)
 
     def test_who_does_not_shake_hands_has_no_session(self):
         gateway = self.secure_gateway()
