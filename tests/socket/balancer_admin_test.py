@@ -180,7 +180,7 @@ class ComingFrom(unittest.TestCase):
         for name in named:
             table, _, key = name.rpartition(".")
             self.assertIn(key, keys_of.get(table, set()), f"docs/coming-from.md names `{name}`")
-        of_nginx = {"non_idempotent", "keepalive_requests", "proxy_intercept_errors", "server_name", "ssl_crl", "ssl_verify_depth"}
+        of_nginx = {"non_idempotent", "keepalive_requests", "proxy_intercept_errors", "server_name", "ssl_verify_depth"}
         of_the_access_log = {"end_by", "end_in"}
         self.assertEqual(in_passing - every_key, of_nginx | of_the_access_log, "docs/coming-from.md names these beside the keys")
 
