@@ -95,6 +95,7 @@ function shape(socket: RejoinSocket, url: string | URL, options: SocketOptions) 
   let queue: Waiting[] = [];
   let queueBytes = 0;
   let closing: [number, string] | undefined;
+  let lateClose: ReturnType<typeof setTimeout> | undefined;
   const session = new RejoinSession(url, {
     ...options,
     // A plain application logs in by itself, when it hears `close`.
@@ -127,6 +128,7 @@ function shape(socket: RejoinSocket, url: string | URL, options: SocketOptions) 
     socket.dispatchEvent(new MessageEvent("message", { data: given, origin: new URL(session.url).origin }));
   });
   session.addEventListener("ended", ({ detail }) => {
+    clearTimeout(lateClose);  // it would keep Node alive
     ready = Ready.closed;
     emptyQueue();
     if (!detail.wasClean) socket.dispatchEvent(new Event("error"));
@@ -175,7 +177,7 @@ function shape(socket: RejoinSocket, url: string | URL, options: SocketOptions) 
       if (ready > Ready.open) return;
       closing = [code, reason];
       // Behind what was sent before, where that can be.
-      if (queue.length) setTimeout(() => session.close(code, reason), FLUSH_MS);
+      if (queue.length) lateClose = setTimeout(() => session.close(code, reason), FLUSH_MS);
       ready = Ready.closing;
       flush();
     },

@@ -134,6 +134,9 @@ test("close() comes behind what is queued", async () => {
   assert.deepEqual(world.socket.words(), ["DATA 1 ack 0", "PING 0"]);
   world.socket.say({ type: "ACK", ack: 1 });
   assert.deepEqual(world.socket.words(), ["DATA 2 ack 0", "CLOSE 0"]);
+  world.pass(10_000);
+  assert.equal(socket.readyState, 3);
+  assert.ok(!process.getActiveResourcesInfo().includes("Timeout"), "nothing keeps Node alive for a socket that has closed");
 });
 
 test("... for ten seconds at the most", async (t) => {
