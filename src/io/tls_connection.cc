@@ -38,7 +38,7 @@ Bytes next_record(std::span<const Bytes>& pieces, std::size_t& at, char* scratch
     const Bytes piece = pieces.front().substr(at, limits::kTlsRecordBytes - filled);
     const bool all_of_it = at + piece.size() == pieces.front().size();
     const bool alone = filled == 0 && (pieces.size() == 1 || piece.size() == limits::kTlsRecordBytes);
-    if (!alone) std::memcpy(scratch + filled, piece.data(), piece.size());
+    if (!alone && !piece.empty()) std::memcpy(scratch + filled, piece.data(), piece.size());
     filled += piece.size();
     at = all_of_it ? 0 : at + piece.size();
     if (all_of_it) pieces = pieces.subspan(1);

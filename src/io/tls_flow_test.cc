@@ -83,7 +83,7 @@ TEST_F(TlsFlow, small_pieces_are_one_record) {
   sim.run_for(100ms);
   const std::uint64_t before = sim.counters().bytes;
   const std::string big = stream(20'000);
-  const Bytes pieces[] = {"head", "", Bytes(big).substr(0, 100), "tail"};
+  const Bytes pieces[] = {"head", "", Bytes(), Bytes(big).substr(0, 100), "tail"};
   EXPECT_EQ(client().socket.write(pieces).taken, 108u);
   ASSERT_TRUE(run_until([&] { return raw->received.size() == 108; }));
   EXPECT_EQ(sim.counters().bytes - before, 108u + 22) << "one record: header, type, tag";
