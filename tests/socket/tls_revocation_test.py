@@ -7,7 +7,7 @@ import unittest
 
 from certificates import Authority
 from programs import Connection, ask, poll, run, servers
-from tls_test import Listener, TlsConnection, TlsTest, echo_head
+from tls_test import TlsConnection, TlsTest
 
 REREAD = "certificates were read again, for 1 listener"
 
@@ -82,14 +82,7 @@ class Clients(TlsTest):
 class Servers(TlsTest):
     def test_a_server_whose_certificate_is_revoked_is_not_spoken_to(self):
         identity = self.authority.issue("server", ["127.0.0.1"])
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(str(identity.certificate), str(identity.key))
-
-        def serve(peer):
-            peer.socket = context.wrap_socket(peer.socket, server_side=True)
-            echo_head(peer)
-
-        server = Listener(self, serve)
+        server = self.secure_server(identity)
         tls = {"ca": str(self.authority.pem), "crl": str(self.authority.revoke("servers-crl"))}
         balancer = self.http_balancer(servers(server.address), pool={"tls": tls})
         with Connection(balancer.address()) as client:

@@ -80,6 +80,24 @@ class TlsTest(ProgramsTest):
         listener = {"tls": {**self.play.files(), **(tls or {})}, **(listener or {})}
         return self.http_balancer(servers(self.server.address), listener=listener, pool=pool, head=head)
 
+    def secure_server(self, identity, client_ca=None, handler=echo_head):
+        """A server of whom each connection begins with TLS; `handled` has what its clients show."""
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(str(identity.certificate), str(identity.key))
+        if client_ca:
+            context.load_verify_locations(str(client_ca))
+            context.verify_mode = ssl.CERT_REQUIRED
+        handled = []
+
+        def serve(peer):
+            peer.socket = context.wrap_socket(peer.socket, server_side=True)
+            handled.append(peer.socket.getpeercert())
+            handler(peer)
+
+        server = Listener(self, serve)
+        self.handled = handled
+        return server
+
     def shown(self, address, name):
         """The serial number of the certificate that who asks for this name is shown."""
         context = ssl.create_default_context()
@@ -276,23 +294,6 @@ class ClientCertificates(TlsTest):
 
 class Servers(TlsTest):
     """TLS from the balancer to servers."""
-
-    def secure_server(self, identity, client_ca=None, handler=echo_head):
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(str(identity.certificate), str(identity.key))
-        if client_ca:
-            context.load_verify_locations(str(client_ca))
-            context.verify_mode = ssl.CERT_REQUIRED
-        handled = []
-
-        def serve(peer):
-            peer.socket = context.wrap_socket(peer.socket, server_side=True)
-            handled.append(peer.socket.getpeercert())
-            handler(peer)
-
-        server = Listener(self, serve)
-        self.handled = handled
-        return server
 
     def before(self, server, tls, server_keys=None, **pool):
         entry = {**servers(server.address)[0], **(server_keys or {})}
@@ -503,14 +504,7 @@ class Gateways(TlsTest):
                 peer.send(size.to_bytes(4, "big") + peer.exactly(size))
 
         identity = self.authority.issue("game", ["arena.internal"])
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(str(identity.certificate), str(identity.key))
-
-        def serve(peer):
-            peer.socket = context.wrap_socket(peer.socket, server_side=True)
-            game(peer)
-
-        server = Listener(self, serve)
+        server = self.secure_server(identity, handler=game)
         address = "{}:{}".format(*server.address)
         good = {"ca": str(self.authority.pem), "name": "arena.internal"}
         gateway = self.secure_gateway(upstream={"kind": "tcp", "address": address, "tls": good})
